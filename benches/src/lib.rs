@@ -2,15 +2,18 @@
 //! ([`routes`]) that every server serves, one [`load`] that every client makes,
 //! the corpora, and the means to count.
 //!
-//! The programs are `bench-server` (Lacewing) and `bench-server-hyper`,
-//! `bench-client` (either library) and `idle-clients`; `cargo xtask bench` runs
-//! them in turns. `attack` and `attack-victim` are the attack suite
+//! The programs are `bench-server` (Lacewing), `bench-server-hyper`,
+//! `bench-server-h2` and `bench-server-canned` (the floor of the machine),
+//! `bench-client` (any of the libraries) and `idle-clients`; `cargo xtask bench`
+//! runs them in turns. `attack` and `attack-victim` are the attack suite
 //! (`cargo xtask attack`), `soak` is the soak (`cargo xtask soak`). The criterion benches are under `benches/`.
 
 pub mod allocations;
 pub mod attack;
+pub mod canned;
 pub mod corpus;
 pub mod cpu;
+pub mod h2_peer;
 pub mod hyper_peer;
 pub mod lacewing_peer;
 pub mod load;

@@ -4,6 +4,8 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use lacewing_conn::{Reason, Version};
 
+#[cfg(any(feature = "tls", feature = "npn"))]
+use crate::Origin;
 use crate::tls_failure::{TlsFailure, tls_failure};
 
 /// The error of a request without a response. A response with a status of 400 or above is
@@ -171,6 +173,24 @@ pub enum RequestError {
 }
 
 impl ClientError {
+    /// The TLS handshake with an origin failed.
+    #[cfg(any(feature = "tls", feature = "npn"))]
+    pub(crate) fn tls(origin: &Origin, error: io::Error) -> Self {
+        Self::Tls {
+            origin: origin.to_string(),
+            source: Arc::new(error),
+        }
+    }
+
+    /// The server `chose` none of the offered protocols.
+    #[cfg(any(feature = "tls", feature = "npn"))]
+    pub(crate) fn not_negotiated(offered: &[Version], chose: Option<&[u8]>) -> Self {
+        Self::NotNegotiated {
+            offered: offered.to_vec(),
+            got: chose.map(|name| name.escape_ascii().to_string()),
+        }
+    }
+
     /// Returns whether the server did not process the request: it may be made
     /// again, with any method.
     pub fn is_retryable(&self) -> bool {

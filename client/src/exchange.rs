@@ -15,7 +15,7 @@ use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{
         Incoming,
-        facade::{Application, Context, StreamTable},
+        facade::{Application, Context, MemoryReport, StreamTable},
     },
     proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
@@ -34,8 +34,8 @@ use crate::{
     body::{BodyFailure, Outgoing, Piece, RequestBody},
     link::{Delivered, Failure, Link, Message, Progress, Reply, Rest, State, Submission},
     pushes,
-    spdy_settings::Keeper,
-    stats::{OnStats, Watch},
+    spdy_settings::{EarlierSettings, Keeper},
+    stats::{OnStats, Reports},
     telemetry::{Clock, Telemetry},
 };
 
@@ -64,7 +64,7 @@ pub(crate) struct Exchanges {
     /// The queue of pushes, if they are accepted.
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
-    watch: Option<Watch>,
+    reports: Option<Reports>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
     /// The number of received responses.
@@ -148,7 +148,7 @@ impl Exchanges {
             pings: Vec::new(),
             pushes: settings.pushes,
             on_alternative: settings.on_alternative,
-            watch: settings.on_stats.map(Watch::new),
+            reports: settings.on_stats.map(Reports::new),
             keeper: settings.keeper,
             telemetry: Telemetry::new(settings.version),
             answered: 0,
@@ -374,8 +374,8 @@ impl Exchanges {
                 receiving
             });
         }
-        if let Some(watch) = &mut self.watch {
-            if let Some(next) = watch.report(conn.now(), || conn.stats()) {
+        if let Some(reports) = &mut self.reports {
+            if let Some(next) = reports.report(conn.now(), || conn.stats()) {
                 conn.wake_at(next);
             }
         }
@@ -437,7 +437,12 @@ impl Application for Exchanges {
             }
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
-                    keeper.keep(forget, &settings);
+                    let earlier = if forget {
+                        EarlierSettings::Forget
+                    } else {
+                        EarlierSettings::Keep
+                    };
+                    keeper.keep(earlier, &settings);
                 }
             }
             // RFC 8336 §2.1: in cleartext, anyone on the path could send this.
@@ -524,7 +529,8 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        conn.stream(stream).offer();
+        // By its waker, since an offer in its own turn is asked again before anything is read.
+        conn.waker(stream).wake_by_ref();
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
@@ -543,6 +549,10 @@ impl Application for Exchanges {
             return conn.stream(stream).depart();
         }
         self.cancel(conn, stream);
+    }
+
+    fn handle_memory_step(&mut self, _: &mut Context<'_>, report: &MemoryReport) {
+        self.telemetry.memory_step(report);
     }
 
     fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
@@ -571,8 +581,8 @@ impl Application for Exchanges {
     }
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, result: &Result<(), lacewing_conn::Error>) {
-        if let Some(watch) = &mut self.watch {
-            watch.end(&conn.stats());
+        if let Some(reports) = &mut self.reports {
+            reports.end(&conn.stats());
         }
         self.telemetry.closed(result);
         let error = match result {

@@ -65,7 +65,7 @@ pub use response::ResponseFuture;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use service::ForBody;
-pub use spdy_settings::{MemorySettings, SettingsKey, SettingsStore};
+pub use spdy_settings::{EarlierSettings, MemorySettings, SettingsKey, SettingsStore};
 pub use stream_limit::{Concurrency, Streams};
 pub use transport::{Connected, Transport};
 #[cfg(any(feature = "tls", feature = "npn"))]

@@ -14,7 +14,7 @@
 //! # Ok::<(), lacewing_client::npn::SetupError>(())
 //! ```
 
-use std::{fmt, io, pin::Pin, sync::Arc};
+use std::{fmt, io, pin::Pin};
 
 use lacewing_conn::{
     Version,
@@ -131,10 +131,7 @@ impl Npn {
         origin: &Origin,
         stream: impl Transport,
     ) -> Result<Connected, ClientError> {
-        let failed = |error: io::Error| ClientError::Tls {
-            origin: origin.to_string(),
-            source: Arc::new(error),
-        };
+        let failed = |error: io::Error| ClientError::tls(origin, error);
         let ssl = self
             .connector
             .configure()
@@ -147,7 +144,7 @@ impl Npn {
         let mut stream = SslStream::new(ssl, stream).map_err(|error| failed(error.into()))?;
         if let Err(error) = Pin::new(&mut stream).connect().await {
             return Err(if says_no_protocol(&error) {
-                self.not_negotiated(None)
+                ClientError::not_negotiated(&self.offered, None)
             } else {
                 failed(io_error(error, stream.ssl()))
             });
@@ -159,14 +156,7 @@ impl Npn {
             .filter(|version| self.offered.contains(version));
         match version {
             Some(version) => Ok(Connected::new(stream, version)),
-            None => Err(self.not_negotiated(name)),
-        }
-    }
-
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
-        ClientError::NotNegotiated {
-            offered: self.offered.clone(),
-            got: chosen.map(|name| name.escape_ascii().to_string()),
+            None => Err(ClientError::not_negotiated(&self.offered, name)),
         }
     }
 }

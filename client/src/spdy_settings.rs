@@ -49,7 +49,7 @@ impl SettingsKey {
 /// delete cookies.
 ///
 /// ```
-/// use lacewing_client::{Setting, SettingsKey, SettingsStore};
+/// use lacewing_client::{EarlierSettings, Setting, SettingsKey, SettingsStore};
 ///
 /// /// Keeps nothing.
 /// struct Forgetful;
@@ -59,27 +59,40 @@ impl SettingsKey {
 ///         Vec::new()
 ///     }
 ///
-///     fn keep(&self, _: &SettingsKey, _: bool, _: &[Setting]) {}
+///     fn keep(&self, _: &SettingsKey, _: EarlierSettings, _: &[Setting]) {}
 /// }
 /// ```
 pub trait SettingsStore: Send + Sync + 'static {
     /// Returns the stored settings of a server. The client sends them to it in its first frame.
     fn load(&self, key: &SettingsKey) -> Vec<Setting>;
 
-    /// Forgets the settings of a server if it asks to `forget` them, and then
-    /// keeps these. Called on the connection's task: must not block.
-    fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]);
+    /// Keeps these settings of a server, beside the `earlier` ones or instead of them. A
+    /// setting replaces an earlier one with the same id. Called on the connection's task:
+    /// must not block.
+    fn keep(&self, key: &SettingsKey, earlier: EarlierSettings, settings: &[Setting]);
+}
+
+/// The settings that a server has asked its client to keep before, in the same connection
+/// or an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlierSettings {
+    /// They stay.
+    Keep,
+    /// The server asks the client to delete them (FLAG_SETTINGS_CLEAR_SETTINGS).
+    Forget,
 }
 
 /// Keeps settings in memory, for 256 servers and 32 settings each.
 ///
 /// ```
-/// use lacewing_client::{MemorySettings, Origin, Setting, SettingsKey, SettingsStore};
+/// use lacewing_client::{
+///     EarlierSettings, MemorySettings, Origin, Setting, SettingsKey, SettingsStore,
+/// };
 ///
 /// let origin = Origin::of(&"http://a.example/".parse().unwrap()).unwrap();
 /// let key = SettingsKey::new(origin, None);
 /// let store = MemorySettings::default();
-/// store.keep(&key, false, &[Setting { id: 5, value: 32 }]);
+/// store.keep(&key, EarlierSettings::Keep, &[Setting { id: 5, value: 32 }]);
 /// assert_eq!(store.load(&key), [Setting { id: 5, value: 32 }]);
 /// ```
 #[derive(Debug, Default)]
@@ -96,11 +109,14 @@ impl SettingsStore for MemorySettings {
             .unwrap_or_default()
     }
 
-    fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
+    fn keep(&self, key: &SettingsKey, earlier: EarlierSettings, settings: &[Setting]) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let position = servers.iter().position(|(known, _)| known == key);
         let before = position.and_then(|position| servers.remove(position));
-        let mut kept = before.map(|(_, kept)| kept).filter(|_| !forget);
+        let mut kept = match earlier {
+            EarlierSettings::Keep => before.map(|(_, kept)| kept),
+            EarlierSettings::Forget => None,
+        };
         let kept_now = kept.get_or_insert_default();
         for setting in settings {
             kept_now.retain(|known| known.id != setting.id);
@@ -137,8 +153,8 @@ impl Keeper {
         settings
     }
 
-    pub(crate) fn keep(&self, forget: bool, settings: &[Setting]) {
-        self.store.keep(&self.key, forget, settings);
+    pub(crate) fn keep(&self, earlier: EarlierSettings, settings: &[Setting]) {
+        self.store.keep(&self.key, earlier, settings);
     }
 }
 
@@ -166,14 +182,22 @@ mod tests {
     #[test]
     fn later_values_replace_earlier_ones_and_ids_rise() {
         let store = MemorySettings::default();
-        store.keep(&key(1), false, &[setting(5, 10), setting(1, 7)]);
-        store.keep(&key(1), false, &[setting(5, 11), setting(4, 100)]);
+        store.keep(
+            &key(1),
+            EarlierSettings::Keep,
+            &[setting(5, 10), setting(1, 7)],
+        );
+        store.keep(
+            &key(1),
+            EarlierSettings::Keep,
+            &[setting(5, 11), setting(4, 100)],
+        );
         let expected = [setting(1, 7), setting(4, 100), setting(5, 11)];
         assert_eq!(store.load(&key(1)), expected);
         assert!(store.load(&key(2)).is_empty(), "another address");
-        store.keep(&key(1), true, &[setting(3, 1)]);
+        store.keep(&key(1), EarlierSettings::Forget, &[setting(3, 1)]);
         assert_eq!(store.load(&key(1)), [setting(3, 1)]);
-        store.keep(&key(1), true, &[]);
+        store.keep(&key(1), EarlierSettings::Forget, &[]);
         assert!(store.load(&key(1)).is_empty());
     }
 
@@ -182,7 +206,7 @@ mod tests {
         let store = MemorySettings::default();
         let many: Vec<_> = (0..1000).map(|id| setting(id, id)).collect();
         for port in 0..1000 {
-            store.keep(&key(port), false, &many);
+            store.keep(&key(port), EarlierSettings::Keep, &many);
         }
         assert_eq!(store.load(&key(999)).len(), MAX_SETTINGS);
         assert!(store.load(&key(0)).is_empty());

@@ -1,4 +1,4 @@
-//! Reports of a connection's statistics.
+//! Reports of a connection's statistics to the user.
 
 use std::{
     fmt,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lacewing_conn::proto::ConnectionStats;
+use lacewing_conn::{driver::facade::StatsTimer, proto::ConnectionStats};
 
 /// Called with a connection's statistics.
 #[derive(Clone)]
@@ -23,17 +23,17 @@ impl fmt::Debug for OnStats {
     }
 }
 
-/// The timer of one connection's reports.
-pub(crate) struct Watch {
-    on_stats: OnStats,
-    next: Option<Instant>,
+/// The reports about one connection.
+pub(crate) struct Reports {
+    call: Arc<dyn Fn(&ConnectionStats) + Send + Sync>,
+    timer: StatsTimer,
 }
 
-impl Watch {
+impl Reports {
     pub(crate) fn new(on_stats: OnStats) -> Self {
         Self {
-            on_stats,
-            next: None,
+            call: on_stats.call,
+            timer: StatsTimer::new(on_stats.every),
         }
     }
 
@@ -44,19 +44,14 @@ impl Watch {
         now: Instant,
         stats: impl FnOnce() -> ConnectionStats,
     ) -> Option<Instant> {
-        let every = self.on_stats.every.max(Duration::from_millis(1));
-        let mut next = self.next.or_else(|| now.checked_add(every));
-        if let Some(due) = next.filter(|due| *due <= now) {
-            (self.on_stats.call)(&stats());
-            // Counts from now, not from the due time: missed reports are not repeated.
-            next = now.checked_add(every).filter(|next| *next > due);
+        if self.timer.is_due(now) {
+            (self.call)(&stats());
         }
-        self.next = next;
-        next
+        self.timer.next()
     }
 
     /// Reports the figures at the end.
     pub(crate) fn end(&mut self, stats: &ConnectionStats) {
-        (self.on_stats.call)(stats);
+        (self.call)(stats);
     }
 }

@@ -2,7 +2,7 @@
 
 mod certificates;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use lacewing_conn::Version;
 use rustls::{
@@ -81,12 +81,9 @@ impl Tls {
         origin: &Origin,
         stream: impl Transport,
     ) -> Result<Connected, ClientError> {
-        let failed = |error| ClientError::Tls {
-            origin: origin.to_string(),
-            source: Arc::new(error),
-        };
         let name = ServerName::try_from(origin.host().to_owned()).map_err(|error| {
-            failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
+            let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+            ClientError::tls(origin, error)
         })?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let stream = connector
@@ -96,31 +93,21 @@ impl Tls {
         let chosen = stream.get_ref().1.alpn_protocol();
         match chosen.and_then(Version::from_alpn) {
             Some(version) => Ok(Connected::new(stream, version)),
-            None => Err(self.not_negotiated(chosen)),
+            None => Err(ClientError::not_negotiated(&self.offered, chosen)),
         }
     }
 
     /// Servers that have ALPN but none of our protocols end the handshake with an alert (RFC 7301
     /// §3.2).
-    fn explain(&self, origin: &Origin, error: std::io::Error) -> ClientError {
+    fn explain(&self, origin: &Origin, error: io::Error) -> ClientError {
         let alert = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match alert {
             Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
-                self.not_negotiated(None)
+                ClientError::not_negotiated(&self.offered, None)
             }
-            _ => ClientError::Tls {
-                origin: origin.to_string(),
-                source: Arc::new(error),
-            },
-        }
-    }
-
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
-        ClientError::NotNegotiated {
-            offered: self.offered.clone(),
-            got: chosen.map(|name| name.escape_ascii().to_string()),
+            _ => ClientError::tls(origin, error),
         }
     }
 }

@@ -8,8 +8,8 @@ pub(crate) use self::openssl::UntrustedCertificate;
 /// The cause of a failed TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
-    not(any(feature = "tls", feature = "npn")),
-    expect(dead_code, reason = "without TLS there is only one")
+    not(feature = "tls"),
+    expect(dead_code, reason = "without rustls there are fewer")
 )]
 pub(crate) enum TlsFailure {
     Certificate,

@@ -38,6 +38,7 @@ mod pressure;
 mod raw;
 mod ready_queue;
 pub mod spares;
+mod stats_timer;
 mod stream_table;
 mod streams;
 mod task;
@@ -67,8 +68,9 @@ pub mod facade {
         application::Application,
         context::Context,
         mailbox::{Mailbox, SendError},
-        memory_budget::{MemoryAccount, MemoryOrder},
+        memory_budget::{MemoryAccount, MemoryOrder, MemoryReport},
         notifier::Notifier,
+        stats_timer::StatsTimer,
         stream_table::StreamTable,
         task::Driver,
         tunnel::PendingTunnel,

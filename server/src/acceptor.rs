@@ -60,6 +60,7 @@ struct Settings {
 type Prepared = (ConnectionInfo, Served);
 
 /// The layer between a connection and its protocol.
+#[derive(Clone)]
 pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]

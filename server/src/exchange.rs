@@ -30,28 +30,27 @@ use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
     driver::{
-        MemoryStep,
-        facade::{Application, Context},
+        facade::{Application, Context, MemoryReport, StatsTimer},
         spares,
     },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
+#[cfg(feature = "http1")]
+pub(crate) use self::request::Replayed;
 use self::{
     call::Probe,
     draining::Draining,
     handler::{Handler, Slot, Task},
     pending::{Pending, PendingTable, put_body, take_body},
-    response::{Heads, Kind, Prepared},
+    response::{Heads, Prepared},
     send::Asked,
 };
-#[cfg(feature = "http1")]
-pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
     ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, StreamError,
     commands::Commands,
+    content::Kind,
     outgoing::Outgoing,
-    stats::StatsTimer,
     telemetry::{Clock, Telemetry},
 };
 
@@ -155,6 +154,7 @@ impl<S: HttpService> Exchanges<S> {
         response: Response<S::ResponseBody>,
     ) {
         if response.status().is_informational() {
+            drop_caught(response);
             let error = "its status is informational (1xx)".into();
             return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
@@ -416,8 +416,8 @@ impl<S: HttpService> Application for Exchanges<S> {
         }
     }
 
-    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
-        self.report_memory_step(conn, step);
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, report: &MemoryReport) {
+        self.report_memory_step(conn, report);
     }
 
     fn stream_memory(&self) -> usize {
@@ -427,7 +427,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
         self.last_report(conn);
-        drop_caught(std::mem::replace(&mut self.pending, PendingTable::new()));
+        // One by one: a second panic while one unwinds would end the process.
+        for (_, pending) in self.pending.drain() {
+            drop_caught(pending);
+        }
         self.ending = Vec::new();
         if let Some(commands) = self.commands.take() {
             drop(commands.close());

@@ -18,14 +18,14 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Engine};
+use lacewing_conn::{Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
 };
 
 use self::{
-    exchange::{Exchange, Ledger, ReplyBody},
+    exchange::{Exchange, Ledger, Reading, ReplyBody},
     memory::Memory,
     waits::{Over, Waits},
 };
@@ -37,7 +37,6 @@ use crate::{
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::{Watch, Watched},
     multiplexed::{self, Multiplexed, Occupied},
-    stats::StatsTimer,
     telemetry::{self, Span},
 };
 
@@ -309,7 +308,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
             self.ledger.refuses_upload(&request);
-            let response = message::refusal(StatusCode::BAD_REQUEST);
+            let response = message::bad_request(&request);
             return Box::pin(std::future::ready(Ok(response)));
         }
         if self.ledger.budget_refuses() {
@@ -330,10 +329,12 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             return Box::pin(async { Ok(exchange.answer(service, request).await) });
         };
         let slot = Arc::clone(&self.upgrade);
+        let reading = Reading::begin(&ledger.watch);
         Box::pin(telemetry::in_span(async move {
-            let mut request = request;
+            let mut request = request.map(upload);
             let request = match h2c::drain(request.body_mut(), max_body).await {
                 Drained::All { data, trailers } => {
+                    ledger.watch.request_is_over(number);
                     let upgrade = Upgrade {
                         on: hyper::upgrade::on(&mut request),
                         request: wanted,
@@ -343,11 +344,10 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
                     return Ok(switching());
                 }
-                Drained::TooLarge(read) => {
-                    request.map(|rest| RequestBody::partly_read(read, upload(rest)))
-                }
+                Drained::TooLarge(read) => request.map(|rest| RequestBody::partly_read(read, rest)),
                 Drained::Failed(error) => return Err(error.into()),
             };
+            drop(reading);
             let exchange = Exchange::begin(&ledger, number, &request);
             Ok(exchange.answer(service, request).await)
         }))

@@ -12,6 +12,7 @@ mod commands;
 mod connection;
 mod connection_info;
 mod connections;
+mod content;
 mod date;
 mod delivery;
 mod detect;
@@ -40,8 +41,8 @@ mod server;
 mod service;
 mod shutdown;
 mod socket;
-mod stats;
 mod telemetry;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;

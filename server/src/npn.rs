@@ -37,13 +37,13 @@ use openssl::{
     },
     x509::X509,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_openssl::SslStream;
 
-use crate::{Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo};
+use crate::{
+    Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo,
+    tls::{in_time, negotiated},
+};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
@@ -55,14 +55,12 @@ pub use openssl::ssl::SslAcceptorBuilder;
 ///
 /// # Errors
 ///
-/// [`StartError::Tls`] if OpenSSL does not accept the certificate or the key.
+/// [`StartError::Tls`] if OpenSSL does not accept one of the certificates or keys.
 pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartError> {
     let unusable = |error| failed("certificate and key are of no use", &error);
-    let first = identity.choose(None);
-    first
-        .map(|pair| pair.check_for_openssl())
-        .transpose()
-        .map_err(unusable)?;
+    for pair in identity.pairs() {
+        pair.check_for_openssl().map_err(unusable)?;
+    }
     let mut builder = legacy().map_err(unusable)?;
     let identity = identity.clone();
     // OpenSSL calls it for clients without a name too.
@@ -124,6 +122,7 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
 }
 
 /// The TLS of a listener with NPN.
+#[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
 }
@@ -154,8 +153,7 @@ impl Npn {
         })
     }
 
-    /// Performs the handshake. Without a negotiated protocol, the connection speaks HTTP/1.1, as
-    /// every legacy client expects.
+    /// Performs the handshake.
     pub(crate) async fn accept<T>(
         &self,
         io: T,
@@ -164,30 +162,22 @@ impl Npn {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let (protocols, deadline) = (
-            &options.protocols,
-            options.connection.limits.preface_timeout,
-        );
         let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
         let mut stream = stream.map_err(|error| ServeError::Tls(error.into()))?;
-        match timeout(deadline, Pin::new(&mut stream).accept()).await {
-            Ok(result) => result.map_err(|error| ServeError::Tls(npn::io_error(error)))?,
-            Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
-        }
+        let handshake = async {
+            let accepted = Pin::new(&mut stream).accept().await;
+            accepted.map_err(npn::io_error)
+        };
+        in_time(handshake, options).await?;
         let ssl = stream.ssl();
         let name = npn::protocol(ssl);
+        let protocol = negotiated(name, options)?;
         let mut tls = info(ssl);
-        let protocol = match name {
-            Some(name) => {
-                let negotiated = Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?;
-                tls = tls.with_alpn(negotiated);
-                negotiated
-            }
-            None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
-            None => return Err(ServeError::NoAlpn),
-        };
-        // The choice is the client's, and need not be among ours.
-        if protocols.contains(&protocol) {
+        if name.is_some() {
+            tls = tls.with_alpn(protocol);
+        }
+        // With NPN, the client chooses, and may choose a protocol that was not offered.
+        if options.protocols.contains(&protocol) {
             Ok((protocol, tls, stream))
         } else {
             Err(ServeError::NotOffered { protocol })

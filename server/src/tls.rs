@@ -1,6 +1,6 @@
 //! TLS by rustls: the handshake, and the protocol that it negotiated.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use rustls::{ServerConfig, ServerConnection};
@@ -13,6 +13,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{Protocol, ServeError, ServerOptions, TlsInfo};
 
 /// The TLS of a listener.
+#[derive(Clone)]
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
 }
@@ -31,8 +32,7 @@ impl Tls {
         }
     }
 
-    /// Performs the handshake. Without a negotiated protocol, the connection speaks HTTP/1.1, as
-    /// every legacy client expects.
+    /// Performs the handshake.
     pub(crate) async fn accept<T>(
         &self,
         io: T,
@@ -41,19 +41,35 @@ impl Tls {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let deadline = options.connection.limits.preface_timeout;
-        let io = match timeout(deadline, self.acceptor.accept(io)).await {
-            Ok(result) => result.map_err(ServeError::Tls)?,
-            Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
-        };
+        let io = in_time(self.acceptor.accept(io), options).await?;
         let connection = io.get_ref().1;
-        let protocol = match connection.alpn_protocol() {
-            // rustls negotiates only what was offered.
-            Some(name) => Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?,
-            None if options.protocols.contains(&Protocol::Http1) => Protocol::Http1,
-            None => return Err(ServeError::NoAlpn),
-        };
+        let protocol = negotiated(connection.alpn_protocol(), options)?;
         Ok((protocol, TlsInfo::from(connection), io))
+    }
+}
+
+/// Waits for a handshake, for `preface_timeout` at most.
+pub(crate) async fn in_time<T>(
+    handshake: impl Future<Output = io::Result<T>>,
+    options: &ServerOptions,
+) -> Result<T, ServeError> {
+    let after = options.connection.limits.preface_timeout;
+    match timeout(after, handshake).await {
+        Ok(result) => result.map_err(ServeError::Tls),
+        Err(_) => Err(ServeError::TlsTimeout { after }),
+    }
+}
+
+/// Returns the protocol that the handshake negotiated. Without one, the connection speaks
+/// HTTP/1.1, as every legacy client expects.
+pub(crate) fn negotiated(
+    name: Option<&[u8]>,
+    options: &ServerOptions,
+) -> Result<Protocol, ServeError> {
+    match name {
+        Some(name) => Protocol::from_alpn(name).ok_or(ServeError::NoAlpn),
+        None if options.protocols.contains(&Protocol::Http1) => Ok(Protocol::Http1),
+        None => Err(ServeError::NoAlpn),
     }
 }
 

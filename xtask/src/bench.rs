@@ -1,21 +1,32 @@
-//! `cargo xtask bench`: our server and hyper's with the same routes, in turns, under the same load.
-//! The server has one core, and the load generator another. The figure is the server's CPU time for
-//! the work, which varies less than the rate. Prints medians, spread, and the ratio to hyper.
-//! `--instructions` counts instructions instead, of our programs alone.
+//! `cargo xtask bench`: our servers, clients and programs and their peers that are installed, in
+//! turns, under the same load. A server has one core, and the load generator another. The figure is
+//! the CPU time for the work, which varies less than the rate. Prints medians, spread, and the
+//! ratio to the best peer. `--instructions` counts instructions instead, of our programs alone.
 
+mod chart;
 mod client;
+mod contender;
+mod fields;
 mod idle;
 mod instructions;
 mod load;
 mod server;
+mod site;
 mod statistics;
+mod table;
 mod workload;
 
 use crate::shell;
-use server::Program;
+use contender::Contender;
+use site::{Serving, Site};
 use statistics::Sample;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use table::Row;
 use workload::{Unit, WORKLOADS, Workload};
+
+/// A server that works less than this part of the time waits for the load generator.
+const BUSY: f64 = 0.7;
 
 /// Checks the instruction counts against the file in the tree. If a program for it is absent, CI
 /// says so and leaves the check out.
@@ -46,57 +57,21 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some(purpose) = options.instructions {
         return instructions::run(&scratch, purpose, options.only.as_deref());
     }
+    say!("{} rounds of each, in turns; building\n", options.rounds());
+    let programs = Programs::build()?;
+    let site = Site::new(&scratch)?;
+    let (rows, failed) = measure_all(&programs, &site, &options);
     say!(
-        "{} rounds of each, Lacewing and hyper in turns; building\n",
-        options.rounds()
+        "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is \
+         half the spread of all rounds. `mostly idle`: the load did not keep our server busy, so that the \
+         figure has the cost of waking up."
     );
-
-    let wants_idle = options.wants(idle::NAME);
-    // Build the counting allocator first, and keep that program apart: its two additions for each
-    // allocation must not affect the other figures.
-    let counting = if wants_idle {
-        Some(build(&scratch, Allocator::Counting)?)
-    } else {
-        None
-    };
-    let programs = build(&scratch, Allocator::System)?;
-
-    print_head();
-    let mut failed = Vec::new();
-    for workload in WORKLOADS
-        .iter()
-        .filter(|workload| options.wants(workload.name))
-    {
-        match measure(workload, &programs, &scratch, &options) {
-            Ok([ours, hyper]) => {
-                print_row(
-                    workload.name,
-                    workload.unit.name(),
-                    &ours,
-                    &hyper,
-                    workload.bar,
-                );
-            }
-            Err(message) => failed.push(format!("{}: {message}", workload.name)),
-        }
+    if let Some(path) = &options.json {
+        std::fs::write(path, table::json(&rows)).map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    for workload in client::WORKLOADS
-        .iter()
-        .filter(|workload| options.wants(workload.name))
-    {
-        match client::measure(workload, &programs, options.rounds(), options.quick) {
-            Ok([ours, hyper]) => {
-                print_row(workload.name, workload.unit, &ours, &hyper, workload.bar);
-            }
-            Err(message) => failed.push(format!("{}: {message}", workload.name)),
-        }
+    if let Some(folder) = &options.svg {
+        chart::write(&rows, folder)?;
     }
-    if let Some(counting) = counting {
-        failed.extend(print_idle(&counting, &options).err());
-    }
-    say!(
-        "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
-    );
     if failed.is_empty() {
         Ok(())
     } else {
@@ -104,9 +79,44 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
+/// Measures and prints the rows that the options name. Returns them, and the failures.
+fn measure_all(programs: &Programs, site: &Site, options: &Options) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    let mut add = |name: &str, measured: Result<Row, String>| match measured {
+        Ok(row) => {
+            row.print();
+            rows.push(row);
+        }
+        Err(message) => failed.push(format!("{name}: {message}")),
+    };
+    for workload in WORKLOADS {
+        if options.wants(workload.name) {
+            add(workload.name, measure(workload, programs, site, options));
+        }
+    }
+    for workload in &client::WORKLOADS {
+        if options.wants(workload.name) {
+            add(
+                workload.name,
+                client::measure(workload, programs, site, options),
+            );
+        }
+    }
+    match idle::measure(programs, site, options) {
+        Ok(idle) => idle.into_iter().for_each(|row| add("", Ok(row))),
+        Err(message) => add("idle connections", Err(message)),
+    }
+    (rows, failed)
+}
+
+/// The options of the command.
 struct Options {
     quick: bool,
     only: Option<String>,
+    /// The file for the figures.
+    json: Option<PathBuf>,
+    /// The folder for the pictures.
+    svg: Option<PathBuf>,
     /// Instructions in place of times.
     instructions: Option<instructions::Use>,
 }
@@ -116,10 +126,16 @@ impl Options {
         let mut options = Self {
             quick: false,
             only: None,
+            json: None,
+            svg: None,
             instructions: None,
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
+            let mut value = |what: &str| {
+                let value = args.next().cloned();
+                value.ok_or_else(|| format!("{arg} needs {what}"))
+            };
             match arg.as_str() {
                 "--quick" => options.quick = true,
                 "--instructions" => {
@@ -127,10 +143,13 @@ impl Options {
                 }
                 "--check" => options.instructions = Some(instructions::Use::Check),
                 "--write" => options.instructions = Some(instructions::Use::Write),
-                "--only" => options.only = Some(args.next().ok_or("--only needs a text")?.clone()),
+                "--only" => options.only = Some(value("a text")?),
+                "--json" => options.json = Some(value("a file")?.into()),
+                "--svg" => options.svg = Some(value("a folder")?.into()),
                 other => {
                     return Err(format!(
-                        "`bench` knows --quick, --instructions, --check, --write and --only TEXT, not `{other}`"
+                        "`bench` knows --quick, --only TEXT, --json FILE, --svg FOLDER, --instructions, --check \
+                         and --write, not `{other}`"
                     ));
                 }
             }
@@ -149,146 +168,83 @@ impl Options {
     }
 }
 
-/// The two servers under comparison (and the idle clients), after the build.
+/// Our programs, after the build.
 struct Programs {
     folder: PathBuf,
 }
 
 impl Programs {
+    fn build() -> Result<Self, String> {
+        let mut benches = shell::cargo(["build", "--release", "--quiet"]);
+        benches.args(["--package", "lacewing-benches", "--bins"]);
+        shell::run(&mut benches)?;
+        let mut program = shell::cargo(["build", "--release", "--quiet"]);
+        shell::run(program.args(["--package", "lacewingd"]))?;
+        Ok(Self {
+            folder: shell::target_dir().join("release"),
+        })
+    }
+
     fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Allocator {
-    System,
-    Counting,
-}
-
-fn build(scratch: &Scratch, allocator: Allocator) -> Result<Programs, String> {
-    let mut command = shell::cargo([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "lacewing-benches",
-    ]);
-    let programs = [
-        "bench-server",
-        "bench-server-hyper",
-        "bench-client",
-        "idle-clients",
-    ];
-    for program in programs {
-        command.args(["--bin", program]);
-    }
-    let folder = match allocator {
-        Allocator::System => "system",
-        Allocator::Counting => {
-            command.args(["--features", "count-allocations"]);
-            "counting"
-        }
-    };
-    shell::run(&mut command)?;
-    let folder = scratch.path(folder);
-    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-    for program in programs {
-        let built = shell::target_dir().join("release").join(program);
-        std::fs::copy(&built, folder.join(program))
-            .map_err(|e| format!("{}: {e}", built.display()))?;
-    }
-    Ok(Programs { folder })
-}
-
-/// The CPU time per unit of work, of our server and hyper's.
+/// Measures the CPU time per unit of work of every contender that is installed.
 fn measure(
     workload: &Workload,
     programs: &Programs,
-    scratch: &Scratch,
+    site: &Site,
     options: &Options,
-) -> Result<[Sample; 2], String> {
+) -> Result<Row, String> {
+    let serving = Serving {
+        tls: workload.tls,
+        access_log: workload.contenders.contains(&Contender::Lacewingd),
+        reply: match workload.unit {
+            Unit::MillisecondsPerGigabyte { bytes } => bytes,
+            Unit::MicrosecondsPerRequest => 11,
+        },
+    };
     let mut servers = Vec::new();
-    for program in Program::BOTH {
-        let tls = workload
-            .tls
-            .then(|| (scratch.path("cert.pem"), scratch.path("key.pem")));
-        servers.push(server::Pinned::start(&programs.path(program.name()), tls)?);
+    let contenders = workload.contenders.iter().copied();
+    for contender in contenders.filter(|contender| contender.is_installed()) {
+        let server = server::Pinned::start(contender, programs, site, serving)?;
+        servers.push((contender, server, Sample::default()));
     }
-    let mut samples = [Sample::default(), Sample::default()];
     let requests = if options.quick {
         workload.requests.div_ceil(4)
     } else {
         workload.requests
     };
+    let (mut cpu, mut wall) = (Duration::ZERO, Duration::ZERO);
+    let count = servers.len();
     // Round 0 warms up: allocator, branch predictors, socket buffers.
     for round in 0..=options.rounds() {
-        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
-        for index in order {
-            let server = &servers[index];
-            let before = server.cpu()?;
-            load::run(workload, requests, server.port(), &scratch.path("1mib.bin"))?;
+        for turn in 0..count {
+            let (contender, server, sample) = &mut servers[(turn + round) % count];
+            let (before, started) = (server.cpu()?, Instant::now());
+            load::run(workload, requests, server.port(), &site.upload())
+                .map_err(|error| format!("{}: {error}", contender.name()))?;
             let spent = server.cpu()? - before;
             if round > 0 {
-                let work = match workload.unit {
-                    Unit::MicrosecondsPerRequest => requests as f64 * 1e-6,
-                    Unit::MillisecondsPerGigabyte { bytes } => {
-                        requests as f64 * bytes as f64 * 1e-9 * 1e-3
-                    }
-                };
-                samples[index].push(spent.as_secs_f64() / work);
+                sample.push(workload.unit.figure(spent.as_secs_f64(), requests));
+                if contender.is_ours() {
+                    cpu += spent;
+                    wall += started.elapsed();
+                }
             }
         }
     }
-    Ok(samples)
-}
-
-fn print_idle(programs: &Programs, options: &Options) -> Result<(), String> {
-    let count = if options.quick { 1_000 } else { 4_000 };
-    let rows =
-        idle::measure(programs, count).map_err(|message| format!("{}: {message}", idle::NAME))?;
-    for row in rows {
-        print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
-    }
-    Ok(())
-}
-
-fn print_head() {
-    say!(
-        "{:<34} {:>8} {:>18} {:>18} {:>7} {:>7}",
-        "",
-        "",
-        "ours",
-        "hyper",
-        "ratio",
-        "bar"
-    );
-}
-
-fn print_row(name: &str, unit: &str, ours: &Sample, hyper: &Sample, bar: Option<Bar>) {
-    let (mine, theirs) = (ours.median(), hyper.median());
-    let ratio = mine / theirs;
-    let (bar_text, verdict) = match bar {
-        None => (String::new(), ""),
-        Some(Bar::Ratio(most)) => (
-            format!("{most:.2}"),
-            if ratio <= most { "" } else { "  over" },
-        ),
-        Some(Bar::Value(most)) => (
-            format!("{most:.0}"),
-            if mine <= most { "" } else { "  over" },
-        ),
-    };
-    say!("{name:<34} {unit:>8} {ours:>18} {hyper:>18} {ratio:>7.2} {bar_text:>7}{verdict}");
-}
-
-/// The bound of a figure.
-#[derive(Clone, Copy)]
-enum Bar {
-    /// The ratio of our figure to hyper's.
-    Ratio(f64),
-    /// Our figure alone, in the unit of the row.
-    Value(f64),
+    let figures = servers
+        .into_iter()
+        .map(|(contender, _, sample)| (contender, sample));
+    Ok(Row {
+        name: workload.name.to_owned(),
+        unit: workload.unit.name(),
+        figures: figures.collect(),
+        idles: cpu.as_secs_f64() < BUSY * wall.as_secs_f64(),
+        bar: workload.bar,
+    })
 }
 
 /// A folder for the files of the run, removed at its end.
@@ -300,24 +256,7 @@ impl Scratch {
     fn new() -> Result<Self, String> {
         let folder = std::env::temp_dir().join(format!("lacewing-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let scratch = Self { folder };
-        std::fs::write(scratch.path("1mib.bin"), vec![b'x'; 1 << 20]).map_err(|e| e.to_string())?;
-        shell::output(
-            std::process::Command::new("openssl")
-                .args([
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                ])
-                .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
-                .arg(scratch.path("key.pem"))
-                .arg("-out")
-                .arg(scratch.path("cert.pem")),
-        )?;
-        Ok(scratch)
+        Ok(Self { folder })
     }
 
     fn path(&self, name: impl AsRef<Path>) -> PathBuf {

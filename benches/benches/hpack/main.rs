@@ -12,17 +12,20 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../../../hpack/fuzz/src/nghttp2/inflater.rs"]
+mod inflater;
 mod nghttp2;
 
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use inflater::Inflater;
 use lacewing_benches::corpus::{self, HeaderList, Story};
 use lacewing_hpack::{
     DEFAULT_TABLE_SIZE, Decoder, Encoder, HeaderField, ListLimits, Sensitivity, huffman,
 };
-use nghttp2::{Deflater, Inflater, Prepared};
+use nghttp2::{Deflater, Prepared};
 
 criterion_group!(benches, encode, decode, huffman_encode, huffman_decode);
 criterion_main!(benches);
@@ -91,11 +94,12 @@ fn decode(criterion: &mut Criterion) {
     group.bench_function("nghttp2", |bencher| {
         bencher.iter(|| {
             for story in &blocks {
-                let mut decoder = Inflater::new();
+                let mut decoder = Inflater::new(DEFAULT_TABLE_SIZE);
                 for block in story {
-                    decoder.decode(block, |name, value| {
+                    let sink = |name: &[u8], value: &[u8], _| {
                         black_box((name, value));
-                    });
+                    };
+                    decoder.decode(block, sink).unwrap();
                 }
             }
         });
@@ -212,15 +216,16 @@ fn nghttp2s(stories: &[Story]) -> Vec<Blocks> {
 fn check(stories: &[Story], blocks: &[Blocks], encoder: &str) {
     for (story, blocks) in stories.iter().zip(blocks) {
         let mut our_decoder = Decoder::<HeaderField>::new(DEFAULT_TABLE_SIZE);
-        let mut their_decoder = Inflater::new();
+        let mut their_decoder = Inflater::new(DEFAULT_TABLE_SIZE);
         for (list, block) in story.lists.iter().zip(blocks) {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             our_decoder
                 .decode(block, limits(), |field, _| ours.push(field))
                 .unwrap();
-            their_decoder.decode(block, |name, value| {
+            let decoded = their_decoder.decode(block, |name, value, _| {
                 theirs.push(HeaderField::new(name, value));
             });
+            decoded.unwrap();
             let list: Vec<HeaderField> = list
                 .iter()
                 .map(|(name, value)| HeaderField::new(name, value))

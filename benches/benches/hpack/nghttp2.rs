@@ -1,22 +1,21 @@
-//! nghttp2's HPACK codec and Huffman coder, through `libnghttp2-sys`.
+//! nghttp2's HPACK encoder and Huffman coder, through `libnghttp2-sys`.
 //!
 //! The only unsafe code of the benches besides the counting allocator. Rust checks lengths and
 //! lifetimes on this side: every pointer passed to C points into a slice that outlives the call.
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
-use std::marker::PhantomData;
-use std::ptr::{self, NonNull};
-use std::slice;
+use std::{
+    ffi::c_int,
+    marker::PhantomData,
+    ptr::{self, NonNull},
+};
 
 use lacewing_benches::corpus::HeaderList;
 use libnghttp2_sys::{
-    NGHTTP2_HD_INFLATE_EMIT, NGHTTP2_HD_INFLATE_FINAL, NGHTTP2_NV_FLAG_NO_COPY_NAME,
-    NGHTTP2_NV_FLAG_NO_COPY_VALUE, nghttp2_hd_deflate_bound, nghttp2_hd_deflate_del,
-    nghttp2_hd_deflate_hd2, nghttp2_hd_deflate_new, nghttp2_hd_deflater, nghttp2_hd_inflate_del,
-    nghttp2_hd_inflate_end_headers, nghttp2_hd_inflate_hd3, nghttp2_hd_inflate_new,
-    nghttp2_hd_inflater, nghttp2_nv,
+    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE, nghttp2_hd_deflate_bound,
+    nghttp2_hd_deflate_del, nghttp2_hd_deflate_hd2, nghttp2_hd_deflate_new, nghttp2_hd_deflater,
+    nghttp2_nv,
 };
 
 /// Names and values are not copied (flags of `nghttp2_nv`, whose type is a byte).
@@ -80,70 +79,6 @@ impl Drop for Deflater {
     fn drop(&mut self) {
         // SAFETY: made by `nghttp2_hd_deflate_new`, freed once.
         unsafe { nghttp2_hd_deflate_del(self.0.as_ptr()) };
-    }
-}
-
-/// nghttp2's decoder, with the default table of 4096 bytes.
-pub(crate) struct Inflater(NonNull<nghttp2_hd_inflater>);
-
-impl Inflater {
-    pub(crate) fn new() -> Self {
-        let mut inflater = ptr::null_mut();
-        // SAFETY: the out-pointer is valid; a null result is caught below.
-        let code = unsafe { nghttp2_hd_inflate_new(&mut inflater) };
-        assert_eq!(code, 0, "nghttp2_hd_inflate_new");
-        Self(NonNull::new(inflater).expect("nghttp2 gave a decoder"))
-    }
-
-    /// Decodes one header block. `sink` receives names and values.
-    pub(crate) fn decode(&mut self, mut block: &[u8], mut sink: impl FnMut(&[u8], &[u8])) {
-        loop {
-            let mut field = nghttp2_nv {
-                name: ptr::null_mut(),
-                value: ptr::null_mut(),
-                namelen: 0,
-                valuelen: 0,
-                flags: 0,
-            };
-            let mut flags: c_int = 0;
-            // SAFETY: `block` is a valid slice; the out-pointers are ours.
-            let read = unsafe {
-                nghttp2_hd_inflate_hd3(
-                    self.0.as_ptr(),
-                    &mut field,
-                    &mut flags,
-                    block.as_ptr(),
-                    block.len(),
-                    1,
-                )
-            };
-            let read = usize::try_from(read).expect("nghttp2 decodes every block");
-            block = &block[read..];
-            let flags = flags as u32;
-            if flags & NGHTTP2_HD_INFLATE_EMIT != 0 {
-                // SAFETY: on EMIT both point to that many bytes, valid until the
-                // next call on this decoder.
-                let (name, value) = unsafe {
-                    (
-                        slice::from_raw_parts(field.name, field.namelen),
-                        slice::from_raw_parts(field.value, field.valuelen),
-                    )
-                };
-                sink(name, value);
-            }
-            if flags & NGHTTP2_HD_INFLATE_FINAL != 0 {
-                break;
-            }
-        }
-        // SAFETY: the decoder is at the end of a block.
-        unsafe { nghttp2_hd_inflate_end_headers(self.0.as_ptr()) };
-    }
-}
-
-impl Drop for Inflater {
-    fn drop(&mut self) {
-        // SAFETY: made by `nghttp2_hd_inflate_new`, freed once.
-        unsafe { nghttp2_hd_inflate_del(self.0.as_ptr()) };
     }
 }
 

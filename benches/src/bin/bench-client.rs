@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use lacewing_benches::h2_peer::H2Client;
 use lacewing_benches::hyper_peer::HyperClient;
 use lacewing_benches::lacewing_peer::LacewingClient;
 use lacewing_benches::load::{Kind, Load, Peer};
@@ -40,6 +41,7 @@ struct Arguments {
 enum Library {
     Ours,
     Hyper,
+    H2,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -69,6 +71,7 @@ fn main() -> Result<(), Error> {
         match arguments.peer {
             Library::Ours => measure::<LacewingClient>(load, address).await,
             Library::Hyper => measure::<HyperClient>(load, address).await,
+            Library::H2 => measure::<H2Client>(load, address).await,
         }
     })
 }

@@ -1,8 +1,8 @@
-//! Opens connections, does one HTTP/2 request on each, and keeps them open and
+//! Opens connections, does some HTTP/2 requests on each, and keeps them open and
 //! idle until its standard input ends: for measuring a server's memory per idle
 //! connection.
 //!
-//! The client is thirty bytes of hand-made HTTP/2 on a plain socket, so that ten
+//! The client is a few bytes of hand-made HTTP/2 on a plain socket, so that ten
 //! thousand of them weigh nothing. It prints `ready N` once all are idle.
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Open connections, one HTTP/2 request on each, keep them idle until stdin ends
+/// Open connections, some HTTP/2 requests on each, keep them idle until stdin ends
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Port on 127.0.0.1 (cleartext, HTTP/2 with prior knowledge)
@@ -21,7 +21,7 @@ struct Arguments {
     /// Connections to open (see `ulimit -n`)
     #[arg(long, value_name = "N", default_value_t = 1000)]
     connections: usize,
-    /// Requests on each before it goes idle
+    /// Requests on each before it goes idle; 0: only SETTINGS are exchanged
     #[arg(long, value_name = "N", default_value_t = 1)]
     requests: u32,
 }
@@ -47,9 +47,11 @@ fn connection(port: u16, requests: u32) -> io::Result<TcpStream> {
     socket.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut hello = PREFACE.to_vec();
     hello.extend(frame_head(0, SETTINGS, 0, 0));
-    for number in 0..requests.max(1) {
+    socket.write_all(&hello)?;
+    await_frames(&mut socket, Awaited::Settings)?;
+    for number in 0..requests {
         let id = 2 * number + 1;
-        let mut out = std::mem::take(&mut hello);
+        let mut out = Vec::new();
         out.extend(frame_head(
             REQUEST.len(),
             HEADERS,
@@ -58,17 +60,26 @@ fn connection(port: u16, requests: u32) -> io::Result<TcpStream> {
         ));
         out.extend(REQUEST);
         socket.write_all(&out)?;
-        await_end_of_stream(&mut socket, id)?;
+        await_frames(&mut socket, Awaited::EndOfStream(id))?;
     }
     Ok(socket)
 }
 
-/// Reads frames until the one that ends stream `id`; acknowledges SETTINGS and
-/// PING on the way.
-fn await_end_of_stream(socket: &mut TcpStream, id: u32) -> io::Result<()> {
-    let mut settings_seen = id > 1;
+/// The frames to wait for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The server's SETTINGS and its acknowledgement of ours.
+    Settings,
+    /// The end of a response.
+    EndOfStream(u32),
+}
+
+/// Reads frames until the awaited ones arrived; acknowledges SETTINGS and PING on
+/// the way.
+fn await_frames(socket: &mut TcpStream, awaited: Awaited) -> io::Result<()> {
+    let mut settings = 0;
     let mut ended = false;
-    while !(settings_seen && ended) {
+    while !(ended || awaited == Awaited::Settings && settings == 2) {
         let mut head = [0; 9];
         socket.read_exact(&mut head)?;
         let [a, b, c, kind, flags, s0, s1, s2, s3] = head;
@@ -78,7 +89,7 @@ fn await_end_of_stream(socket: &mut TcpStream, id: u32) -> io::Result<()> {
         socket.read_exact(&mut payload)?;
         match kind {
             SETTINGS if flags & ACK == 0 => {
-                settings_seen = true;
+                settings += 1;
                 socket.write_all(&frame_head(0, SETTINGS, ACK, 0))?;
             }
             PING if flags & ACK == 0 => {
@@ -86,7 +97,10 @@ fn await_end_of_stream(socket: &mut TcpStream, id: u32) -> io::Result<()> {
                 out.extend(payload);
                 socket.write_all(&out)?;
             }
-            DATA | HEADERS if stream == id && flags & END_STREAM != 0 => ended = true,
+            SETTINGS => settings += 1,
+            DATA | HEADERS if flags & END_STREAM != 0 => {
+                ended |= awaited == Awaited::EndOfStream(stream);
+            }
             RST_STREAM | GOAWAY => {
                 let text = format!("the server sent frame type {kind}: {payload:02x?}");
                 return Err(io::Error::other(text));

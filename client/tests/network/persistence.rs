@@ -8,8 +8,8 @@ use std::sync::{
 
 use crate::support::{Witness, every_version, serve};
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Origin, Setting, SettingsKey,
-    SettingsStore, Side, Version,
+    Body, Client, Connect, Connected, Connecting, ConnectionConfig, EarlierSettings, Origin,
+    Setting, SettingsKey, SettingsStore, Side, Version,
 };
 use lacewing_server::{PersistentSettings, ServerEvent, ServerOptions};
 
@@ -152,12 +152,12 @@ fn settings_may_be_kept_elsewhere() {
             vec![Setting { id: 6, value: 1 }]
         }
 
-        fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
+        fn keep(&self, key: &SettingsKey, earlier: EarlierSettings, settings: &[Setting]) {
             let SettingsKey {
                 origin, address, ..
             } = key;
             let address = address.unwrap();
-            let text = format!("{forget} {settings:?} for {origin} at {address}");
+            let text = format!("{earlier:?} {settings:?} for {origin} at {address}");
             self.0.lock().unwrap().push(text);
         }
     }
@@ -166,7 +166,7 @@ fn settings_may_be_kept_elsewhere() {
         let returned = Returned::default();
         let told = Arc::clone(&returned);
         let keep = vec![Setting { id: 5, value: 32 }];
-        let expected = format!("true {keep:?} for http://a.example at 192.0.2.1:80");
+        let expected = format!("Forget {keep:?} for http://a.example at 192.0.2.1:80");
         let options = ServerOptions::default()
             .persistent_settings(PersistentSettings { forget: true, keep })
             .observer(move |event| {

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     Error, Initiator, Reason, Side,
-    proto::{Config, ConnectionStats, Engine, Event, Head, Rule, StreamKey, Transmit, WindowPool},
+    proto::{Config, ConnectionStats, Engine, Event, Head, StreamKey, Transmit, WindowPool},
 };
 
 /// The turns in one poll, after which the task yields to others.
@@ -269,17 +269,9 @@ impl<IO, A: Application> Driver<IO, A> {
                 self.application.handle_event(&mut conn, event);
                 continue;
             }
-            let event = match event {
-                Event::Refused { ref error, .. } => {
-                    if error.rule() == Some(Rule::StreamOverBudget) {
-                        self.pressure.note_refusal(now);
-                    }
-                    event
-                }
-                event => match self.streams.deliver(&mut self.engine, now, event) {
-                    Some(event) => event,
-                    None => continue,
-                },
+            let event = match self.streams.deliver(&mut self.engine, now, event) {
+                Some(event) => event,
+                None => continue,
             };
             if let Event::Closed { error } = &event {
                 self.error = Some(error.clone());
@@ -329,6 +321,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 }
                 let deadline = self.handle_due(heard, now);
                 if self.engine.is_closed() {
+                    self.report_steps(now);
                     self.close();
                     let until = now.checked_add(self.engine.limits().write_stall_timeout);
                     self.phase = Phase::Flushing {
@@ -387,6 +380,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.transport.lend(self.engine.output());
         self.pressure.follow_budget(&mut self.engine, now);
         let mut again = self.handle_signals(now);
+        self.count_detached();
         let read = std::mem::take(&mut self.read_ahead) || self.read(cx, now);
         let heard = self.handle_events(now) || read;
         // Earlier input is handled before the end, and may have to wait.
@@ -400,7 +394,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_sources(&mut conn, cx);
-        if read || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
+        if heard || self.may_pull_all() {
             self.offer_declined(now);
         }
         let open = self.engine.open_streams();
@@ -417,9 +411,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         again |= self.engine.open_streams() < open;
         // Input may have waited until now, and windows may have opened by it.
         let waiting = self.transport.input.len();
-        again |= self.handle_events(now) || self.transport.input.len() < waiting;
-        again |= !self.declined.is_empty() && heard;
-        self.report_step(now);
+        let late = self.handle_events(now) || self.transport.input.len() < waiting;
+        again |= late || self.offer_declined_after(late, now);
+        self.report_steps(now);
         Work { heard, again }
     }
 

@@ -12,7 +12,6 @@ mod lifecycle;
 mod memory;
 mod open;
 mod ping;
-mod pressure;
 mod priorities;
 mod progress;
 mod promises;
@@ -21,6 +20,7 @@ mod receive;
 mod refusals;
 mod send;
 mod settings;
+mod spares;
 mod stats;
 mod stream_mut;
 mod timeouts;
@@ -36,9 +36,10 @@ use self::{
     receive::Outcome, stats::Counters,
 };
 pub use self::{
-    memory::Spares,
+    capacity::MemorySteps,
     open::OpenOptions,
     progress::Pressure,
+    spares::Spares,
     stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
     unsolicited::AlternativeFor,

@@ -6,8 +6,8 @@ use lacewing_conn::{
     proto::{Control, Head, StreamKey},
 };
 
-use super::{Exchanges, Ticket, response::Kind};
-use crate::{HttpService, PushError, PushedRequest, RequestBody};
+use super::{Exchanges, Ticket};
+use crate::{HttpService, PushError, PushedRequest, RequestBody, content::Kind};
 
 impl<S: HttpService> Exchanges<S> {
     pub(super) fn push(

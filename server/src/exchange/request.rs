@@ -10,8 +10,8 @@ use lacewing_conn::{
     },
 };
 
-use super::{Exchanges, Ticket, response::Kind};
-use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody};
+use super::{Exchanges, Ticket};
+use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody, content::Kind};
 
 /// The body of a request that arrived over HTTP/1.1 and is answered over
 /// HTTP/2.

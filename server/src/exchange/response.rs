@@ -4,41 +4,19 @@ use std::time::Instant;
 
 use bytes::Buf;
 use http::{
-    HeaderMap, HeaderName, Method, Response, StatusCode,
+    HeaderMap, HeaderName, Response, StatusCode,
     header::{CONTENT_LENGTH, TE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{AddedFields, Head, Priority, fields::CONNECTION_SPECIFIC};
 
 use crate::{
-    BoxError, DateHeader, StreamError, date,
+    BoxError, DateHeader, StreamError,
+    content::{Content, Kind},
+    date,
     outgoing::{self, Outgoing},
     telemetry,
 };
-
-/// The part of a request that matters to its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A response to HEAD has no body, even if its head has a content-length
-    /// (RFC 9110 §9.3.2).
-    Head,
-    /// A response to CONNECT that agrees has no content-length: what follows
-    /// is a tunnel (RFC 9110 §9.3.6).
-    Connect,
-    Other,
-}
-
-impl Kind {
-    pub(super) fn of(method: &Method) -> Self {
-        if *method == Method::HEAD {
-            Self::Head
-        } else if *method == Method::CONNECT {
-            Self::Connect
-        } else {
-            Self::Other
-        }
-    }
-}
 
 /// Prepares the heads of a connection's responses.
 pub(super) struct Heads {
@@ -81,17 +59,12 @@ impl Heads {
             ..Head::response(parts.status)
         };
         let priority = settle_fields(&mut head.fields);
-        let tunnel = kind == Kind::Connect && parts.status.is_success();
-        // The bytes of a tunnel are not content, whatever the status (RFC 9110 §9.3.6).
-        let forbidden = !tunnel && has_no_content(parts.status);
-        if tunnel || (forbidden && parts.status != StatusCode::NOT_MODIFIED) {
-            // RFC 9110 §8.6. axum sets it on every empty body.
-            head.fields.remove(CONTENT_LENGTH);
-        }
-        let left_out = forbidden && kind != Kind::Head && body.size_hint().lower() > 0;
+        let content = Content::of_response(kind, parts.status);
+        content.remove_length(&mut head.fields);
+        let left_out = content.is_left_out(kind, &body);
         let mut added = self.added(now);
         let mut length = None;
-        if !forbidden && !tunnel {
+        if content == Content::Permitted {
             length = outgoing::declared(head.fields.get_all(CONTENT_LENGTH))?;
             if length.is_none() && !body.is_end_stream() {
                 length = body.size_hint().exact();
@@ -99,7 +72,7 @@ impl Heads {
             }
         }
         let body = Some(Outgoing::new(body, length))
-            .filter(|body| !forbidden && kind != Kind::Head && !body.is_end_stream());
+            .filter(|body| content.has_body(kind) && !body.is_end_stream());
         Ok(Prepared {
             head,
             added,
@@ -122,15 +95,6 @@ impl Heads {
             date: self.date.is_added().then(|| date::value(now)),
         }
     }
-}
-
-/// Responses of this status have no content (RFC 9110 §15.3.5, §15.3.6,
-/// §15.4.5).
-pub(crate) fn has_no_content(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    )
 }
 
 /// Removes the header fields of an HTTP/1.1 connection, which have no meaning in the

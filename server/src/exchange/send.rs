@@ -56,9 +56,6 @@ impl<S: HttpService> Exchanges<S> {
                 Ok(mut data) => {
                     let data = data.copy_to_bytes(data.remaining());
                     let fin = body.is_end_stream();
-                    if data.is_empty() && !fin {
-                        continue;
-                    }
                     let sent = conn.stream(stream).send_data(data, fin);
                     if fin || sent.is_err() {
                         return self.sent_last(conn, stream, body, sent);

@@ -27,7 +27,7 @@ use tokio::time::{Sleep, sleep};
 use crate::{
     BoxError, ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent,
     StreamError, StreamId,
-    exchange::has_no_content,
+    content::{Content, Kind},
     http1_transport::Watch,
     outgoing::{self, Outgoing},
     telemetry::{Clock, Telemetry},
@@ -126,6 +126,23 @@ impl Ledger {
     }
 }
 
+/// A request whose content is read before its exchange begins. It is open meanwhile: its wait is
+/// for content, and not for the head of the next request.
+pub(super) struct Reading(Arc<Watch>);
+
+impl Reading {
+    pub(super) fn begin(watch: &Arc<Watch>) -> Self {
+        watch.open();
+        Self(Arc::clone(watch))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The upload of a request, whose end may never be read.
 struct Remaining {
     /// 0 for an unknown length.
@@ -193,10 +210,11 @@ impl Exchange {
         let response = call(service, request).await.and_then(|response| {
             let ledger = &self.ledger;
             let settled = catch_unwind(AssertUnwindSafe(|| {
-                if let Some(status) = left_out(&response, &method) {
+                let kind = Kind::of(&method);
+                if let Some(status) = left_out(&response, kind) {
                     ledger.report(self.stream, &StreamError::NoContent { status });
                 }
-                settle(response, &method)
+                settle(response, kind)
             }));
             settled.unwrap_or(Err(StreamError::BodyPanicked))
         });
@@ -300,43 +318,39 @@ fn guarded<T>(poll: impl FnOnce() -> Poll<Result<T, BoxError>>) -> Poll<Result<T
 }
 
 /// The status of a response whose body it does not allow.
-fn left_out<B: Body>(response: &Response<B>, method: &Method) -> Option<StatusCode> {
+fn left_out<B: Body>(response: &Response<B>, kind: Kind) -> Option<StatusCode> {
     let status = response.status();
-    let forbidden = has_no_content(status) && *method != Method::HEAD;
-    let tunnel = *method == Method::CONNECT && status.is_success();
-    (forbidden && !tunnel && response.body().size_hint().lower() > 0).then_some(status)
+    Content::of_response(kind, status)
+        .is_left_out(kind, response.body())
+        .then_some(status)
 }
 
 /// Holds a response to its content-length. The body is `None` if the
 /// response has no content.
 fn settle<B>(
     response: Response<B>,
-    method: &Method,
+    kind: Kind,
 ) -> Result<Response<Option<Outgoing<B>>>, StreamError>
 where
     B: Body<Data: Buf, Error: Into<BoxError>>,
 {
     let (mut parts, body) = response.into_parts();
     let status = parts.status;
-    let tunnel = *method == Method::CONNECT && status.is_success();
-    let forbidden = has_no_content(status);
-    if tunnel || (forbidden && status != StatusCode::NOT_MODIFIED) {
-        // RFC 9110 §8.6.
-        parts.headers.remove(CONTENT_LENGTH);
-    }
-    if status == StatusCode::NOT_MODIFIED && !tunnel && *method != Method::HEAD {
+    let content = Content::of_response(kind, status);
+    content.remove_length(&mut parts.headers);
+    if content == Content::NotModified && kind != Kind::Head {
         // hyper leaves out the content-length of a response without a body, and
         // the body of this status.
         let body = Some(Outgoing::new(body, None));
         return Ok(Response::from_parts(parts, body));
     }
-    if tunnel || forbidden || status.is_informational() {
+    if content != Content::Permitted || status.is_informational() {
         return Ok(Response::from_parts(parts, None));
     }
     let length = match parts.headers.entry(CONTENT_LENGTH) {
         Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
         // A service may leave out the content itself: its length is unknown (RFC 9110 §8.6).
-        Entry::Vacant(_) if *method == Method::HEAD && body.is_end_stream() => None,
+        Entry::Vacant(_) if kind == Kind::Head && body.is_end_stream() => None,
         Entry::Vacant(entry) => {
             let exact = body.size_hint().exact();
             if let Some(length) = exact {
@@ -345,7 +359,7 @@ where
             exact
         }
     };
-    if *method == Method::HEAD {
+    if kind == Kind::Head {
         return Ok(Response::from_parts(parts, None));
     }
     // hyper does not poll a body of length 0.

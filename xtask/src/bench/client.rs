@@ -1,24 +1,35 @@
-//! Our client and hyper's, in turns, against the same server (hyper's).
+//! The clients, in turns, against replies that were formed beforehand: the server costs little, and
+//! the same for all.
 
-use super::server::{Pinned, Program};
+use super::contender::Contender;
+use super::server::Pinned;
+use super::site::{Serving, Site};
 use super::statistics::Sample;
-use super::{Bar, Programs};
+use super::table::{Bar, Row};
+use super::{Options, Programs};
 use crate::shell;
 use std::process::Command;
 
-/// One workload for both clients.
+/// One workload for all clients.
 pub(super) struct ClientWorkload {
     pub(super) name: &'static str,
-    pub(super) unit: &'static str,
+    unit: &'static str,
     /// The argument of `bench-client --kind`.
     kind: &'static str,
     connections: u32,
     streams: u32,
     requests: u64,
-    pub(super) bar: Option<Bar>,
+    bar: Option<Bar>,
 }
 
-pub(super) const WORKLOADS: [ClientWorkload; 3] = [
+/// Ours first.
+const CLIENTS: [(Contender, &str); 3] = [
+    (Contender::Lacewing, "ours"),
+    (Contender::Hyper, "hyper"),
+    (Contender::H2, "h2"),
+];
+
+pub(super) const WORKLOADS: [ClientWorkload; 4] = [
     ClientWorkload {
         name: "client, small GET, 10 × 100",
         unit: "µs/req",
@@ -26,6 +37,15 @@ pub(super) const WORKLOADS: [ClientWorkload; 3] = [
         connections: 10,
         streams: 100,
         requests: 200_000,
+        bar: Some(Bar::ratio(Contender::H2, 0.55)),
+    },
+    ClientWorkload {
+        name: "client, small GET, one at a time",
+        unit: "µs/req",
+        kind: "get",
+        connections: 1,
+        streams: 1,
+        requests: 20_000,
         bar: None,
     },
     ClientWorkload {
@@ -48,27 +68,34 @@ pub(super) const WORKLOADS: [ClientWorkload; 3] = [
     },
 ];
 
-/// The CPU time of the client per unit of work, of our client and hyper's.
+/// Measures the CPU time of each client per unit of work.
 pub(super) fn measure(
     workload: &ClientWorkload,
     programs: &Programs,
-    rounds: usize,
-    quick: bool,
-) -> Result<[Sample; 2], String> {
-    let server = Pinned::start(&programs.path(Program::Hyper.name()), None)?;
-    let requests = if quick {
+    site: &Site,
+    options: &Options,
+) -> Result<Row, String> {
+    let serving = Serving {
+        reply: if workload.kind == "download" {
+            1 << 20
+        } else {
+            11
+        },
+        ..Serving::PLAIN
+    };
+    let server = Pinned::start(Contender::Canned, programs, site, serving)?;
+    let requests = if options.quick {
         workload.requests / 4
     } else {
         workload.requests
     };
-    let mut samples = [Sample::default(), Sample::default()];
-    for round in 0..=rounds {
-        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
-        for index in order {
-            let peer = ["ours", "hyper"][index];
+    let mut figures = CLIENTS.map(|(contender, _)| (contender, Sample::default()));
+    for round in 0..=options.rounds() {
+        for turn in 0..CLIENTS.len() {
+            let index = (turn + round) % CLIENTS.len();
             let mut command = Command::new("taskset");
             command.args(["-c", "1"]).arg(programs.path("bench-client"));
-            command.args(["--peer", peer, "--kind", workload.kind]);
+            command.args(["--peer", CLIENTS[index].1, "--kind", workload.kind]);
             command.arg(format!("--port={}", server.port()));
             command.arg(format!("--requests={requests}"));
             command.arg(format!("--connections={}", workload.connections));
@@ -77,11 +104,17 @@ pub(super) fn measure(
             let figure = figure(&printed, workload.unit)
                 .ok_or_else(|| format!("no {} in:\n{printed}", workload.unit))?;
             if round > 0 {
-                samples[index].push(figure);
+                figures[index].1.push(figure);
             }
         }
     }
-    Ok(samples)
+    Ok(Row {
+        name: workload.name.to_owned(),
+        unit: workload.unit,
+        figures: figures.into(),
+        idles: workload.streams == 1,
+        bar: workload.bar,
+    })
 }
 
 /// The number before `unit` in the lines that start with `client CPU:`.

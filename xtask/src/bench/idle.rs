@@ -1,73 +1,75 @@
-//! The memory of an idle connection: many connections make one request each and then stay idle.
+//! The resident memory of an idle connection: many connections make one request each, or none, and
+//! then stay idle.
 
-use super::server::{Pinned, Program};
+use super::contender::Contender;
+use super::server::Pinned;
+use super::site::{Serving, Site};
 use super::statistics::Sample;
-use super::{Bar, Programs};
-use crate::shell;
+use super::table::{Bar, Row};
+use super::{Options, Programs};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-pub(super) const NAME: &str = "idle connection";
+/// The rows: requests on each connection, and the bound in bytes.
+const ROWS: [(&str, u32, f64); 2] = [
+    ("idle connection", 0, 1_800.0),
+    ("idle connection after a request", 1, 2_000.0),
+];
 
-pub(super) struct Row {
-    pub(super) name: &'static str,
-    pub(super) ours: Sample,
-    pub(super) hyper: Sample,
-    pub(super) bar: Option<Bar>,
-}
+const CONTENDERS: [Contender; 6] = [
+    Contender::Lacewing,
+    Contender::Hyper,
+    Contender::H2,
+    Contender::Nghttpd,
+    Contender::H2o,
+    Contender::Nginx,
+];
 
-/// The heap (by the counting allocator) and the resident memory, in bytes per connection.
-pub(super) fn measure(programs: &Programs, count: u64) -> Result<[Row; 2], String> {
-    let [ours, hyper] = [Program::Ours, Program::Hyper].map(|p| per_connection(programs, p, count));
-    let ([my_heap, my_resident], [heap, resident]) = (ours?, hyper?);
-    let name = NAME;
-    Ok([
-        Row {
-            name,
-            ours: my_heap,
-            hyper: heap,
-            bar: Some(Bar::Value(8192.0)),
-        },
-        Row {
-            name: "idle connection, resident",
-            ours: my_resident,
-            hyper: resident,
-            bar: None,
-        },
-    ])
+/// Measures the rows that the options name.
+pub(super) fn measure(
+    programs: &Programs,
+    site: &Site,
+    options: &Options,
+) -> Result<Vec<Row>, String> {
+    let count = if options.quick { 1_000 } else { 4_000 };
+    let wanted = ROWS.iter().filter(|(name, ..)| options.wants(name));
+    wanted
+        .map(|&(name, requests, most)| {
+            let contenders = CONTENDERS.into_iter().filter(|c| c.is_installed());
+            let figures = contenders.map(|contender| {
+                let sample = per_connection(contender, programs, site, count, requests)?;
+                Ok((contender, sample))
+            });
+            Ok(Row {
+                name: name.to_owned(),
+                unit: "bytes",
+                figures: figures.collect::<Result<_, String>>()?,
+                idles: false,
+                bar: Some(Bar::value(most)),
+            })
+        })
+        .collect()
 }
 
 fn per_connection(
+    contender: Contender,
     programs: &Programs,
-    program: Program,
+    site: &Site,
     count: u64,
-) -> Result<[Sample; 2], String> {
-    let mut samples = [Sample::default(), Sample::default()];
+    requests: u32,
+) -> Result<Sample, String> {
+    let mut sample = Sample::default();
     for _ in 0..3 {
-        let server = Pinned::start(&programs.path(program.name()), None)?;
+        let server = Pinned::start(contender, programs, site, Serving::PLAIN)?;
         // The first connections also allocate memory that later ones share; leave it out.
-        drop(Clients::open(programs, server.port(), 50)?);
-        let before = [live_bytes(server.port())?, server.resident()?];
-        let clients = Clients::open(programs, server.port(), count)?;
-        let after = [live_bytes(server.port())?, server.resident()?];
+        drop(Clients::open(programs, server.port(), 50, requests)?);
+        let before = server.resident()?;
+        let clients = Clients::open(programs, server.port(), count, requests)?;
+        let after = server.resident()?;
         drop(clients);
-        for (sample, (before, after)) in samples.iter_mut().zip(before.into_iter().zip(after)) {
-            sample.push(after.saturating_sub(before) as f64 / count as f64);
-        }
+        sample.push(after.saturating_sub(before) as f64 / count as f64);
     }
-    Ok(samples)
-}
-
-/// The bytes that are allocated and not freed, as the server counts them.
-fn live_bytes(port: u16) -> Result<u64, String> {
-    let url = format!("http://127.0.0.1:{port}/allocations");
-    let printed =
-        shell::output(Command::new("curl").args(["-sS", "--http2-prior-knowledge", &url]))?;
-    let value = printed
-        .lines()
-        .find_map(|line| line.strip_prefix("live_bytes="));
-    let value = value.and_then(|value| value.trim().parse().ok());
-    value.ok_or_else(|| format!("no live_bytes in:\n{printed}"))
+    Ok(sample)
 }
 
 /// Open connections. Dropping closes them.
@@ -76,14 +78,11 @@ struct Clients {
 }
 
 impl Clients {
-    fn open(programs: &Programs, port: u16, count: u64) -> Result<Self, String> {
+    fn open(programs: &Programs, port: u16, count: u64, requests: u32) -> Result<Self, String> {
         let mut child = Command::new(programs.path("idle-clients"))
-            .args([
-                "--port",
-                &port.to_string(),
-                "--connections",
-                &count.to_string(),
-            ])
+            .args(["--port", &port.to_string()])
+            .args(["--connections", &count.to_string()])
+            .args(["--requests", &requests.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

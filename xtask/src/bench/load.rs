@@ -1,6 +1,7 @@
 //! The load generator: h2load on the second core.
 
-use super::workload::Workload;
+use super::fields;
+use super::workload::{Fields, Workload};
 use crate::shell;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +20,11 @@ pub(super) fn run(
     command.args(["-c", "1", "h2load"]);
     command.args([format!("-n{requests}"), format!("-c{connections}")]);
     command.arg(format!("-m{}", workload.streams));
+    match workload.fields {
+        Fields::None => {}
+        Fields::Thirty => drop(command.args(fields::thirty())),
+        Fields::Thrashing => drop(command.args(fields::thrashing())),
+    }
     if workload.upload {
         command.arg("-d").arg(upload);
     }

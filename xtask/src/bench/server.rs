@@ -1,27 +1,12 @@
 //! A server on the first core, and the resources that it used.
 
+use super::Programs;
+use super::contender::Contender;
+use super::site::{Serving, Site};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The servers under comparison.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Program {
-    Ours,
-    Hyper,
-}
-
-impl Program {
-    pub(super) const BOTH: [Self; 2] = [Self::Ours, Self::Hyper];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ours => "bench-server",
-            Self::Hyper => "bench-server-hyper",
-        }
-    }
-}
 
 /// A server with one thread on core 0, which dropping ends.
 pub(super) struct Pinned {
@@ -30,40 +15,48 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    /// Starts `program`; `tls` is its certificate and key.
-    pub(super) fn start(program: &Path, tls: Option<(PathBuf, PathBuf)>) -> Result<Self, String> {
+    pub(super) fn start(
+        contender: Contender,
+        programs: &Programs,
+        site: &Site,
+        options: Serving,
+    ) -> Result<Self, String> {
+        Self::listen(contender.name(), |port| {
+            contender.command(programs, site, port, options)
+        })
+    }
+
+    /// Starts our server with the routes of the benchmarks.
+    pub(super) fn bench_server(program: &Path) -> Result<Self, String> {
+        Self::listen("bench-server", |port| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0"]).arg(program);
+            command.args(["--threads", "1", "--port", &port.to_string()]);
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+            command.stderr(Stdio::null());
+            Ok(command)
+        })
+    }
+
+    /// Starts a server, and waits until it listens. `taskset` replaces itself by the program, so
+    /// the child is the server.
+    pub(super) fn listen(
+        name: &str,
+        command: impl FnOnce(u16) -> Result<Command, String>,
+    ) -> Result<Self, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(|e| e.to_string())?
             .port();
-        // `taskset` replaces itself by the program, so this process is the server.
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--threads",
-            "1",
-            "--max-streams",
-            "1000",
-        ]);
-        if let Some((cert, key)) = tls {
-            command.arg("--cert").arg(cert).arg("--key").arg(key);
-        }
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Some servers log a line for every connection that ends early, and our probe for the
-            // listener is such a connection.
-            .stderr(Stdio::null())
+        let child = command(port)?
             .spawn()
-            .map_err(|e| format!("{}: {e}", program.display()))?;
+            .map_err(|e| format!("{name} does not start: {e}"))?;
         let mut server = Self { child, port };
         let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             let ended = matches!(server.child.try_wait(), Ok(Some(_)));
             if ended || Instant::now() > deadline {
-                return Err(format!("{} does not listen", program.display()));
+                return Err(format!("{name} does not listen"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -26,12 +26,23 @@ impl Sample {
         }
     }
 
+    /// The number of rounds.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The lowest and the highest value.
+    pub(super) fn range(&self) -> (f64, f64) {
+        match (self.values.first(), self.values.last()) {
+            (Some(low), Some(high)) => (*low, *high),
+            _ => (f64::NAN, f64::NAN),
+        }
+    }
+
     /// Half of the distance between the lowest and the highest value, relative to the median.
     fn spread(&self) -> f64 {
-        match (self.values.first(), self.values.last()) {
-            (Some(low), Some(high)) => (high - low) / 2.0 / self.median(),
-            _ => f64::NAN,
-        }
+        let (low, high) = self.range();
+        (high - low) / 2.0 / self.median()
     }
 }
 

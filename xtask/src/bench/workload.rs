@@ -1,13 +1,19 @@
-//! The workloads, each with its bound.
+//! The workloads of the servers, each with its contenders and its bound.
 
-use super::Bar;
+use super::contender::Contender::{
+    self, Canned, H2, H2o, Hyper, Lacewing, LacewingThreads, Lacewingd, Nghttpd, Nginx,
+};
+use super::table::Bar;
 
-/// One h2load workload for both servers.
+/// One h2load workload for all contenders.
 pub(super) struct Workload {
     pub(super) name: &'static str,
+    /// Ours first.
+    pub(super) contenders: &'static [Contender],
     pub(super) path: &'static str,
     /// Each request carries 1 MiB.
     pub(super) upload: bool,
+    pub(super) fields: Fields,
     pub(super) tls: bool,
     pub(super) connections: u32,
     /// Streams open at once on each connection.
@@ -16,6 +22,16 @@ pub(super) struct Workload {
     pub(super) requests: u64,
     pub(super) unit: Unit,
     pub(super) bar: Option<Bar>,
+}
+
+/// The request header fields beside those that the load generator always sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fields {
+    None,
+    /// 30 fields that fit the dynamic table.
+    Thirty,
+    /// 30 fields that evict one another.
+    Thrashing,
 }
 
 /// The divisor of the CPU time.
@@ -35,35 +51,59 @@ impl Unit {
             Self::MillisecondsPerGigabyte { .. } => "ms/GB",
         }
     }
+
+    /// Converts the CPU seconds of so many requests.
+    pub(super) fn figure(self, seconds: f64, requests: u64) -> f64 {
+        let requests = requests as f64;
+        match self {
+            Self::MicrosecondsPerRequest => seconds * 1e6 / requests,
+            Self::MillisecondsPerGigabyte { bytes } => {
+                seconds * 1e3 / (requests * bytes as f64 * 1e-9)
+            }
+        }
+    }
 }
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
+/// The libraries and the file servers, and the floor of the machine.
+const ALL: &[Contender] = &[Lacewing, Hyper, H2, Nghttpd, H2o, Nginx, Canned];
+
+/// The servers that answer a POST.
+const UPLOADS: &[Contender] = &[Lacewing, Hyper, H2, Canned];
+
+/// Two threads beside one.
+const THREADS: &[Contender] = &[LacewingThreads, Lacewing];
+
+/// The programs that serve files.
+const FILES: &[Contender] = &[Lacewingd, Nghttpd, H2o, Nginx];
+
 /// Small responses of 11 bytes, on ten connections with a hundred streams each.
 const SMALL: Workload = Workload {
     name: "small GET, 10 × 100 streams",
+    contenders: ALL,
     path: "/",
     upload: false,
+    fields: Fields::None,
     tls: false,
     connections: 10,
     streams: 100,
     requests: 400_000,
     unit: Unit::MicrosecondsPerRequest,
-    bar: Some(Bar::Ratio(0.75)),
+    bar: Some(Bar::ratio(H2o, 1.0)),
 };
 
 /// Bodies of 1 MiB.
 const BULK: Workload = Workload {
     name: "GET 1 MiB, 4 × 4 streams",
     path: "/bytes/1048576",
-    upload: false,
-    tls: false,
     connections: 4,
     streams: 4,
     requests: 4_000,
     unit: Unit::MillisecondsPerGigabyte { bytes: MIB },
-    bar: Some(Bar::Ratio(1.0)),
+    bar: Some(Bar::ratio(Canned, 1.15)),
+    ..SMALL
 };
 
 pub(super) const WORKLOADS: &[Workload] = &[
@@ -84,6 +124,27 @@ pub(super) const WORKLOADS: &[Workload] = &[
         ..SMALL
     },
     Workload {
+        name: "small GET, two threads",
+        contenders: THREADS,
+        bar: Some(Bar::ratio(Lacewing, 1.05)),
+        ..SMALL
+    },
+    Workload {
+        name: "30 fields, 1 × 100 streams",
+        fields: Fields::Thirty,
+        connections: 1,
+        requests: 200_000,
+        ..SMALL
+    },
+    Workload {
+        name: "30 fields, thrashing",
+        fields: Fields::Thrashing,
+        connections: 1,
+        requests: 40_000,
+        bar: Some(Bar::best_peer(0.7)),
+        ..SMALL
+    },
+    Workload {
         name: "GET 64 KiB, 10 × 10 streams",
         path: "/bytes/65536",
         connections: 10,
@@ -100,11 +161,11 @@ pub(super) const WORKLOADS: &[Workload] = &[
         streams: 1,
         requests: 4,
         unit: Unit::MillisecondsPerGigabyte { bytes: 1024 * MIB },
-        bar: None,
         ..BULK
     },
     Workload {
         name: "POST 1 MiB, 4 × 4 streams",
+        contenders: UPLOADS,
         path: "/upload",
         upload: true,
         requests: 2_000,
@@ -113,13 +174,35 @@ pub(super) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "TLS small GET, 10 × 100 streams",
         tls: true,
-        bar: None,
         ..SMALL
     },
     Workload {
         name: "TLS GET 1 MiB, 4 × 4 streams",
         tls: true,
         requests: 2_000,
+        bar: Some(Bar::best_peer(1.0)),
+        ..BULK
+    },
+    Workload {
+        name: "file of 12 bytes, 10 × 100",
+        contenders: FILES,
+        path: "/small.txt",
+        bar: Some(Bar::best_peer(1.0)),
+        ..SMALL
+    },
+    Workload {
+        name: "file of 12 bytes, one at a time",
+        contenders: FILES,
+        path: "/small.txt",
+        connections: 1,
+        streams: 1,
+        requests: 40_000,
+        bar: Some(Bar::best_peer(1.0)),
+        ..SMALL
+    },
+    Workload {
+        name: "file of 1 MiB, 4 × 4 streams",
+        contenders: FILES,
         bar: None,
         ..BULK
     },

@@ -1,17 +1,13 @@
-//! The memory of a connection: the bytes that it takes, and the stream to end when
-//! memory is short.
+//! The memory of a connection: the bytes that it takes, and the two steps when memory is
+//! short, which end a stream or the connection.
 
 use std::{cmp::Reverse, time::Instant};
 
 use super::Engine;
-use crate::proto::{Event, Rule, Violation, memory, rules::Reaction, streams::Slots, wire::Fields};
-
-/// Empty tables and boxes that an engine needs while it has streams: [`Engine::take_spares`].
-#[derive(Debug, Default)]
-pub struct Spares {
-    slots: Slots,
-    fields: Option<Box<Fields>>,
-}
+use crate::{
+    Error,
+    proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
+};
 
 /// The memory of the short lists of a connection, each of which [`Limits`] bounds to a
 /// few dozen entries: ids that were reset or passed over, early priorities, settings,
@@ -24,7 +20,8 @@ impl Engine {
     /// Returns the bytes of memory that the connection takes now: its own state, its
     /// streams, header lists as they are built, data that the user holds, data and
     /// trailers that wait to be sent, the output with its room, and the compression
-    /// contexts. Includes the overhead of each.
+    /// contexts. Includes the overhead of each, and the
+    /// [bytes of streams that are gone](Self::set_detached_bytes).
     ///
     /// Costs a few additions. Does not include the input, which the caller owns, nor
     /// values that events handed over and that no longer count against a limit.
@@ -48,6 +45,7 @@ impl Engine {
             self.wire.memory(),
             self.streams.memory(),
             self.flow.buffered(),
+            self.capacity.detached(),
             self.timers.memory(),
             self.admission.memory(),
             memory::of_table::<Event>(self.events.capacity()),
@@ -55,51 +53,24 @@ impl Engine {
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// Takes what an idle connection does not need, to [lend](Self::lend_spares) it to the next
-    /// that does; `None` while a stream is open, or if there is nothing to take. An engine
-    /// that lacks it allocates its own.
-    ///
-    /// ```
-    /// use std::time::Instant;
-    /// use lacewing_conn::{Side, Version, proto::{Config, Engine, Spares}};
-    ///
-    /// /// Before the sleep of a task.
-    /// fn sleep(engine: &mut Engine, pool: &mut Vec<Spares>) {
-    ///     pool.extend(engine.take_spares());
-    /// }
-    ///
-    /// /// Before its work.
-    /// fn wake(engine: &mut Engine, pool: &mut Vec<Spares>) {
-    ///     engine.lend_spares(|| pool.pop());
-    /// }
-    /// # let mut engine = Engine::new(Config::new(Version::Http2, Side::Server), Instant::now(), 1);
-    /// # let mut pool = Vec::new();
-    /// # wake(&mut engine, &mut pool);
-    /// # sleep(&mut engine, &mut pool);
-    /// # assert!(pool.is_empty());
-    /// ```
-    pub fn take_spares(&mut self) -> Option<Spares> {
-        let slots = self.streams.take_slots()?;
-        let fields = self.wire.take_spare();
-        Some(Spares { slots, fields })
+    /// Returns the bytes of received content that the user holds, or has consumed
+    /// and not [released](super::StreamMut::release) yet.
+    #[inline]
+    pub fn buffered_bytes(&self) -> usize {
+        self.flow.buffered()
     }
 
-    /// Lends a connection that has none the tables and boxes of another.
-    pub fn lend_spares(&mut self, pool: impl FnOnce() -> Option<Spares>) {
-        if self.streams.has_slots() {
-            return;
-        }
-        let Some(spares) = pool() else { return };
-        self.streams.put_slots(spares.slots);
-        if let Some(fields) = spares.fields {
-            self.wire.recycle(fields);
-        }
+    /// Returns the bytes that were handed over to be sent and wait for windows or
+    /// their turn, trailers included. Data that others share counts little.
+    #[inline]
+    pub fn unsent_bytes(&self) -> usize {
+        self.streams.unsent()
     }
 
     /// Ends the costliest stream that stands still, since memory is short: those
     /// first that have stood still for longer than a sweep. Its peer gets RST_STREAM,
-    /// and an [`Event::Reset`] follows, whose error names `limit`. The peer is not
-    /// charged for it.
+    /// unless both halves are closed. An [`Event::Reset`] follows, whose error names `limit`:
+    /// the user must drop what it holds of the stream. The peer is not charged for it.
     ///
     /// Returns the bytes that this freed; `None` if no stream stands still. Looks at
     /// every stream.
@@ -128,7 +99,29 @@ impl Engine {
         let text = format!("{limit} was reached; the stream stood still and held {cost} bytes");
         let violation = Violation::stream(key.id(), rule, reason).detailed(text);
         let before = self.held_bytes();
-        self.reset_by(now, key.id(), &violation);
+        if self.streams.get(key).is_some_and(Stream::is_closed) {
+            // The peer is done with it, and only our user is not.
+            self.remove(now, key);
+            let error = Error::violation(&violation);
+            self.push_event(Event::Reset { stream: key, error });
+        } else {
+            self.reset_by(now, key.id(), &violation);
+        }
         Some(before.saturating_sub(self.held_bytes()))
+    }
+
+    /// Ends the connection because it holds too much memory: nearly all that
+    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes) permits, or the most
+    /// of all connections while the process runs short. Sends GOAWAY with
+    /// ENHANCE_YOUR_CALM where the protocol has that code. `text` is its debug data, and
+    /// names the limit.
+    pub fn end_over_budget(&mut self, now: Instant, text: String) {
+        let rule = Rule::ConnectionOverBudget;
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Connection(reason) => reason,
+            _ => Reason::EnhanceYourCalm,
+        };
+        let violation = Violation::connection(rule, reason).detailed(text);
+        self.handle_broken(now, Broken::Decided(violation));
     }
 }

@@ -153,9 +153,6 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
-        if self.refuses_streams() {
-            return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
-        }
         if let Some(refused) = self.refuse_over_capacity(now, id) {
             return refused;
         }
