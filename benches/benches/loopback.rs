@@ -43,7 +43,7 @@ const fn load(kind: Kind, requests: u64, streams: usize) -> Load {
 
 fn ours(criterion: &mut Criterion) {
     measure::<LacewingClient, _>(criterion, "ours", |listener| {
-        lacewing_peer::serve(listener, MAX_STREAMS, Vec::new(), None)
+        lacewing_peer::serve(listener, MAX_STREAMS)
     });
 }
 

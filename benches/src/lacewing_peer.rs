@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use http::{Request, Response};
 use lacewing_client::{ClientOptions, Connection, ConnectionConfig, Incoming};
-use lacewing_server::{Limits, Protocol, Server, Side, Version};
-use rustls::ServerConfig;
+use lacewing_server::{Limits, Protocol, Server, ServerBuilder, Side, Version};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Error;
@@ -16,32 +15,29 @@ use crate::routes::Routes;
 /// The protocols that ALPN offers.
 pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
 
-/// Serves the routes on `listener` for ever. `protocols`, if there are any,
-/// take the place of the server's own choice.
+/// Serves the routes on `listener` for ever, in cleartext.
 ///
 /// # Errors
 ///
 /// The server does not start.
-pub async fn serve(
-    listener: TcpListener,
-    max_streams: u32,
-    protocols: Vec<Protocol>,
-    tls: Option<ServerConfig>,
-) -> Result<(), Error> {
+pub async fn serve(listener: TcpListener, max_streams: u32) -> Result<(), Error> {
+    let server = server(max_streams, Vec::new()).listen(listener);
+    server.serve(Routes).await?;
+    Ok(())
+}
+
+/// A server without a listener. `protocols`, if there are any, take the place of
+/// the server's own choice.
+pub fn server(max_streams: u32, protocols: Vec<Protocol>) -> ServerBuilder {
     let limits =
         Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = max_streams);
-    let mut builder = Server::builder().connection(
+    let builder = Server::builder().connection(
         ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
     );
-    if !protocols.is_empty() {
-        builder = builder.options(|options| options.protocols(protocols));
+    if protocols.is_empty() {
+        return builder;
     }
-    let builder = match tls {
-        None => builder.listen(listener),
-        Some(config) => builder.listen_tls(listener, config),
-    };
-    builder.build().await?.serve(Routes).await;
-    Ok(())
+    builder.options(|options| options.protocols(protocols))
 }
 
 /// A client's connection.

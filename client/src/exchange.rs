@@ -15,7 +15,7 @@ use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{
         Incoming,
-        facade::{Application, Context, StreamTable},
+        facade::{Application, Context, MemoryReport, StreamTable},
     },
     proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
@@ -529,7 +529,8 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        conn.stream(stream).offer();
+        // By its waker, since an offer in its own turn is asked again before anything is read.
+        conn.waker(stream).wake_by_ref();
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
@@ -548,6 +549,10 @@ impl Application for Exchanges {
             return conn.stream(stream).depart();
         }
         self.cancel(conn, stream);
+    }
+
+    fn handle_memory_step(&mut self, _: &mut Context<'_>, report: &MemoryReport) {
+        self.telemetry.memory_step(report);
     }
 
     fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {

@@ -13,7 +13,9 @@
 use std::{future::Future, time::Instant};
 
 use http::{Method, StatusCode, Uri};
-use lacewing_conn::{Version, proto::StreamId};
+#[cfg(feature = "metrics")]
+use lacewing_conn::driver::MemoryStep;
+use lacewing_conn::{Version, driver::facade::MemoryReport, proto::StreamId};
 
 use crate::{ClientError, Origin};
 
@@ -120,6 +122,33 @@ impl Telemetry {
             "protocol" => self.protocol, "reason" => error.reason().to_string()
         )
         .increment(1);
+    }
+
+    /// A limit of memory took a step.
+    pub(crate) fn memory_step(&self, report: &MemoryReport) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            step = ?report.step,
+            limit = report.limit,
+            held = report.held,
+            capacity = report.capacity,
+            "a limit of memory is near"
+        );
+        #[cfg(feature = "metrics")]
+        {
+            let step = match report.step {
+                MemoryStep::Pause => "pause",
+                MemoryStep::Refuse => "refuse",
+                MemoryStep::Shed => "shed",
+                MemoryStep::Close => "close",
+                _ => "strict",
+            };
+            metrics::counter!(
+                "lacewing_client_memory_steps_total",
+                "protocol" => self.protocol, "step" => step, "limit" => report.limit
+            )
+            .increment(1);
+        }
     }
 
     /// No more streams are opened.

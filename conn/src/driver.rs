@@ -37,6 +37,7 @@ mod pieces;
 mod pressure;
 mod raw;
 mod ready_queue;
+pub mod spares;
 mod stats_timer;
 mod stream_table;
 mod streams;
@@ -67,7 +68,7 @@ pub mod facade {
         application::Application,
         context::Context,
         mailbox::{Mailbox, SendError},
-        memory_budget::{MemoryAccount, MemoryOrder},
+        memory_budget::{MemoryAccount, MemoryOrder, MemoryReport},
         notifier::Notifier,
         stats_timer::StatsTimer,
         stream_table::StreamTable,

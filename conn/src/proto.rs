@@ -58,8 +58,8 @@ pub use config::{
     ServerPush, Setting, ShutdownOrder, VersionSource,
 };
 pub use engine::{
-    AlternativeFor, ConnectionStats, Engine, OpenOptions, Pressure, Resets, Stalls, StreamMut,
-    Transmit,
+    AlternativeFor, ConnectionStats, Engine, MemorySteps, OpenOptions, Pressure, Resets, Spares,
+    Stalls, StreamMut, Transmit,
 };
 pub use event::Event;
 pub use head::{ConnectProtocol, Control, Head};

@@ -33,6 +33,8 @@ pub struct Decoder<F = HeaderField> {
     /// We reduced the maximum below the size that the peer used. The next block must begin with an
     /// update to this size or a smaller one.
     required_update: Option<usize>,
+    /// Counts the changes of the table.
+    changes: u64,
 }
 
 impl<F: Field> Decoder<F> {
@@ -47,7 +49,14 @@ impl<F: Field> Decoder<F> {
             table: DynamicTable::new(max_table_size),
             max_table_size,
             required_update: None,
+            changes: 0,
         }
+    }
+
+    /// A number that is another after each change of the table.
+    #[inline]
+    pub fn table_changes(&self) -> u64 {
+        self.changes
     }
 
     /// Sets another maximum. Call this when the peer acknowledges our SETTINGS_HEADER_TABLE_SIZE.
@@ -129,9 +138,16 @@ impl<F: Field> Decoder<F> {
         };
         let (mut name_scratch, mut value_scratch) = (Scratch::new(), Scratch::new());
         while let Some((&first, rest)) = input.split_first() {
+            let whole = input;
             input = rest;
             // The representations of section 6, by their first bits.
             if first & 0x80 != 0 {
+                if let Some(known) = sink.known_rest(whole, self.changes, list.summary) {
+                    if list.admits_all(known) {
+                        sink.add_rest();
+                        break;
+                    }
+                }
                 let index = integer::decode(first, 7, &mut input)?;
                 let name = self.find(index)?;
                 if list.admits(name.field_len()) {
@@ -170,12 +186,14 @@ impl<F: Field> Decoder<F> {
                             sink.entry(&field);
                         }
                         self.table.insert(Stored::new(field, name_len), size);
+                        self.changes = self.changes.wrapping_add(1);
                         continue;
                     }
                     if wanted {
                         sink.field(name.with_value(value), sensitivity);
                     }
                     self.table.clear();
+                    self.changes = self.changes.wrapping_add(1);
                 }
                 Indexing::None => {
                     if wanted {
@@ -235,6 +253,7 @@ impl<F: Field> Decoder<F> {
                 self.required_update = None;
             }
             self.table.set_max_size(size);
+            self.changes = self.changes.wrapping_add(1);
         }
         match self.required_update {
             Some(limit) => Err(DecodeError::SizeUpdateMissing { limit }),
@@ -357,6 +376,19 @@ impl List {
             }
         }
         self.exceeded.is_none()
+    }
+
+    /// Counts several fields if all are within the limits. Returns false, and counts none, if
+    /// they are not.
+    fn admits_all(&mut self, rest: Summary) -> bool {
+        let fields = self.summary.fields.saturating_add(rest.fields);
+        let size = self.summary.size.saturating_add(rest.size);
+        let within = fields <= self.limits.max_fields && size <= self.limits.max_size;
+        if within && self.exceeded.is_none() {
+            self.summary = Summary { fields, size };
+            return true;
+        }
+        false
     }
 
     fn finish(self) -> Result<Summary, DecodeError> {

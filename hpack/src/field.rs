@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::StaticIndex;
+use crate::{StaticIndex, Summary};
 
 /// Permits or forbids to insert a field into a table, here and at every intermediary (the
 /// never-indexed literal, section 6.2.3).
@@ -122,6 +122,22 @@ pub trait FieldSink<F: Field> {
     fn static_entry(&mut self, index: StaticIndex) {
         self.field(F::from_static(index), Sensitivity::Normal);
     }
+
+    /// Called before each field that is an index, with the bytes of the block from there on. A
+    /// sink that remembers them, and knows their fields, returns the number and size of these.
+    /// If they are within the limits, [`add_rest`](Self::add_rest) follows and the block ends.
+    ///
+    /// The same bytes mean the same fields as long as `table` is the same number: the table
+    /// has not changed. `before` counts the fields so far. The default knows none.
+    #[inline]
+    fn known_rest(&mut self, rest: &[u8], table: u64, before: Summary) -> Option<Summary> {
+        let _ = (rest, table, before);
+        None
+    }
+
+    /// Adds the fields that [`known_rest`](Self::known_rest) knew.
+    #[inline]
+    fn add_rest(&mut self) {}
 }
 
 /// A header field as plain bytes: any bytes for name and value.

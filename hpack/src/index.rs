@@ -254,7 +254,7 @@ impl Index {
         if self.table.len() < self.buckets.len() {
             return;
         }
-        let buckets = (self.buckets.len() * 2).max(16);
+        let buckets = (self.buckets.len() * 2).max(4);
         self.buckets.clear();
         self.buckets.resize(buckets, Bucket::default());
         let mask = buckets - 1;

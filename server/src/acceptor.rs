@@ -1,6 +1,6 @@
 //! Serves accepted connections: detects the protocol first.
 
-use std::{fmt, future::pending, sync::Arc};
+use std::{fmt, future::pending, pin::Pin, sync::Arc};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionInfo, Detected, Endpoints, Protocol, RequestBody, Rewind, ServeError,
-    ServerEvent, ServerOptions, ShutdownSignal,
+    BoxError, ConnectionInfo, ConnectionOptions, Detected, Endpoints, Protocol, RequestBody,
+    Rewind, ServeError, ServerEvent, ServerOptions, ShutdownSignal,
     connection::{self, Served},
     connections::Place,
     detect,
@@ -52,11 +52,15 @@ use crate::{
 pub struct Acceptor(Arc<Settings>);
 
 struct Settings {
-    options: ServerOptions,
+    options: Arc<ServerOptions>,
     transport: Transport,
 }
 
+/// A connection with its future.
+type Prepared = (ConnectionInfo, Served);
+
 /// The layer between a connection and its protocol.
+#[derive(Clone)]
 pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]
@@ -80,6 +84,7 @@ impl Acceptor {
     }
 
     pub(crate) fn with(options: ServerOptions, transport: Transport) -> Self {
+        let options = Arc::new(options);
         Self(Arc::new(Settings { options, transport }))
     }
 
@@ -139,38 +144,45 @@ impl Acceptor {
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
     {
-        self.run(endpoints, io, Same(service), None).await
+        self.clone().run(endpoints, io, Same(service), None).await
     }
 
     /// A connection from its first byte to its last.
-    pub(crate) async fn run<T, M>(
-        &self,
+    pub(crate) fn run<T, M>(
+        self,
         endpoints: Endpoints,
         io: T,
         make: M,
         place: Option<Place>,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
     {
-        let observer = &self.0.options.observer;
-        let peer = endpoints.peer.clone();
+        let options = Arc::clone(&self.0.options);
         // The state before the first request is large. It has a box of its own, which is dropped
-        // after it.
-        let prepared = Box::pin(self.prepare(endpoints, io, make, place)).await;
-        let (connection, serving) = match prepared {
-            Ok(Some(prepared)) => prepared,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                observer.tell(&ServerEvent::Rejected {
+        // after it. An `async fn` would keep its arguments beside the box.
+        let preparing = Box::pin(async move {
+            let peer = endpoints.peer.clone();
+            let prepared = self.prepare(endpoints, io, make, place).await;
+            prepared.inspect_err(|error| {
+                self.0.options.observer.tell(&ServerEvent::Rejected {
                     peer: peer.as_ref(),
-                    error: &error,
+                    error,
                 });
-                return Err(error);
-            }
+            })
+        });
+        Self::run_prepared(options, preparing)
+    }
+
+    async fn run_prepared(
+        options: Arc<ServerOptions>,
+        preparing: Pin<Box<impl Future<Output = Result<Option<Prepared>, ServeError>>>>,
+    ) -> Result<(), ServeError> {
+        let Some((connection, serving)) = preparing.await? else {
+            return Ok(());
         };
-        drop(peer);
+        let observer = &options.observer;
         observer.tell(&ServerEvent::Connected {
             connection: &connection,
         });
@@ -190,7 +202,7 @@ impl Acceptor {
         io: T,
         make: M,
         place: Option<Place>,
-    ) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
+    ) -> Result<Option<Prepared>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -211,7 +223,9 @@ impl Acceptor {
                 } else {
                     VersionSource::Negotiated
                 };
-                let options = options.clone().version_source(source).place(place);
+                let options = ConnectionOptions::new(Arc::clone(options))
+                    .version_source(source)
+                    .place(place);
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
                 serve(io, info, options, make).await
             }
@@ -236,7 +250,7 @@ impl Acceptor {
         handshake: impl Future<Output = Result<(Protocol, crate::TlsInfo, T), ServeError>>,
         make: M,
         place: Option<Place>,
-    ) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
+    ) -> Result<Option<Prepared>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -251,7 +265,7 @@ impl Acceptor {
             .with_endpoints(endpoints)
             .with_tls_info(tls);
         let io = Rewind::new(io, bytes::Bytes::new());
-        let options = options.clone().place(place);
+        let options = ConnectionOptions::new(Arc::clone(options)).place(place);
         serve(io, info, options, make).await
     }
 }
@@ -268,9 +282,9 @@ impl fmt::Debug for Acceptor {
 async fn serve<T, M>(
     io: Rewind<T>,
     info: ConnectionInfo,
-    options: ServerOptions,
+    options: ConnectionOptions,
     make: M,
-) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
+) -> Result<Option<Prepared>, ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     M: Make,
@@ -358,7 +372,7 @@ mod tests {
         let acceptor = Acceptor::new(options);
         let (io, _) = tokio::io::duplex(1);
         let task = acceptor.run(Endpoints::default(), io, Same(service), None);
-        assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
+        assert!(size_of_val(&task) <= 160, "{}", size_of_val(&task));
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);
         let serving = crate::serve_connection(io, info, ServerOptions::default(), service);

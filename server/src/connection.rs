@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
+    BoxError, ConnectionInfo, ConnectionOptions, HttpService, RequestBody, Rewind, ServeError,
+    ServerOptions,
     multiplexed::{self, Multiplexed, Occupied},
     telemetry::Span,
 };
@@ -64,6 +66,7 @@ where
     S::Future: Send + 'static,
     B: Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
 {
+    let options = ConnectionOptions::new(Arc::new(options));
     Serving::new(io, BytesMut::new(), connection.into(), options, service)
 }
 
@@ -75,7 +78,7 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + S
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
-    options: ServerOptions,
+    options: ConnectionOptions,
     service: S,
 ) -> Served
 where
@@ -111,7 +114,7 @@ enum Kind<T, S: HttpService> {
     #[cfg(feature = "http1")]
     Http1 {
         serving: Served,
-        watch: std::sync::Arc<crate::http1_transport::Watch>,
+        watch: Arc<crate::http1_transport::Watch>,
     },
     #[cfg(not(feature = "http1"))]
     NotBuilt,
@@ -126,7 +129,7 @@ where
         io: T,
         input: BytesMut,
         info: ConnectionInfo,
-        mut options: ServerOptions,
+        mut options: ConnectionOptions,
         service: S,
     ) -> Self {
         let Some(version) = info.protocol().version() else {
@@ -155,11 +158,10 @@ where
     }
 
     #[cfg(feature = "http1")]
-    fn http1(io: Rewind<T>, info: ConnectionInfo, options: ServerOptions, service: S) -> Self {
+    fn http1(io: Rewind<T>, info: ConnectionInfo, options: ConnectionOptions, service: S) -> Self {
         let span = Span::new(&info);
-        let watch = std::sync::Arc::default();
-        let serving =
-            crate::http1::serve(io, options, info, service, std::sync::Arc::clone(&watch));
+        let watch = Arc::default();
+        let serving = crate::http1::serve(io, options, info, service, Arc::clone(&watch));
         Self {
             kind: Kind::Http1 {
                 serving: Box::pin(serving),
@@ -171,7 +173,7 @@ where
     }
 
     #[cfg(not(feature = "http1"))]
-    fn http1(_: Rewind<T>, info: ConnectionInfo, _: ServerOptions, _: S) -> Self {
+    fn http1(_: Rewind<T>, info: ConnectionInfo, _: ConnectionOptions, _: S) -> Self {
         Self {
             kind: Kind::NotBuilt,
             place: None,

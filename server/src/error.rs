@@ -26,6 +26,8 @@ pub enum StartError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The system started no more [threads](crate::ServerBuilder::threads).
+    Threads(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -37,6 +39,10 @@ impl fmt::Display for StartError {
                 write!(f, "{protocol} is not built in; turn on the feature `http1`")
             }
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
+            Self::Threads(error) => write!(
+                f,
+                "cannot start the server's threads: {error}; use fewer, or raise the system's limit"
+            ),
             Self::Bind { address, source } => {
                 write!(f, "cannot listen on {address}: {source}")?;
                 match address {

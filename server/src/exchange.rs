@@ -30,8 +30,8 @@ use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
     driver::{
-        MemoryStep,
-        facade::{Application, Context, StatsTimer},
+        facade::{Application, Context, MemoryReport, StatsTimer},
+        spares,
     },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
@@ -47,7 +47,7 @@ use self::{
     send::Asked,
 };
 use crate::{
-    ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
+    ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, StreamError,
     commands::Commands,
     content::Kind,
     outgoing::Outgoing,
@@ -62,7 +62,7 @@ const SPARES: usize = 8;
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
     probe: Probe,
-    options: ServerOptions,
+    options: ConnectionOptions,
     info: ConnectionInfo,
     http_version: http::Version,
     pending: PendingTable<S>,
@@ -70,8 +70,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     /// ended yet. Their streams count against `max_concurrent_streams` until then, so
     /// that there are never more of them.
     ending: Vec<(StreamKey, Task<S>)>,
-    spare_handlers: Vec<Handler<S>>,
-    spare_bodies: Vec<PinnedBody<S>>,
+    boxes: Boxes<S>,
     heads: Heads,
     /// The commands of handlers. Made when the first handle is.
     commands: Option<Arc<Commands>>,
@@ -87,6 +86,27 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
+/// Empty boxes of handlers and bodies.
+struct Boxes<S: HttpService> {
+    handlers: Vec<Handler<S>>,
+    bodies: Vec<PinnedBody<S>>,
+}
+
+impl<S: HttpService> Boxes<S> {
+    fn is_empty(&self) -> bool {
+        self.handlers.is_empty() && self.bodies.is_empty()
+    }
+}
+
+impl<S: HttpService> Default for Boxes<S> {
+    fn default() -> Self {
+        Self {
+            handlers: Vec::new(),
+            bodies: Vec::new(),
+        }
+    }
+}
+
 type PinnedBody<S> = Slot<Outgoing<<S as HttpService>::ResponseBody>>;
 
 /// The part of a request that an exchange keeps until the response.
@@ -100,10 +120,10 @@ impl<S: HttpService> Exchanges<S> {
     pub(crate) fn new(
         version: Version,
         info: ConnectionInfo,
-        mut options: ServerOptions,
+        options: ConnectionOptions,
         service: S,
     ) -> Self {
-        let shutdown = options.shutdown.take().map(Draining::new);
+        let shutdown = options.shutdown.clone().map(Draining::new);
         Self {
             service,
             probe: Probe::new(),
@@ -118,8 +138,7 @@ impl<S: HttpService> Exchanges<S> {
             #[cfg(feature = "http1")]
             replayed: None,
             ending: Vec::new(),
-            spare_handlers: Vec::new(),
-            spare_bodies: Vec::new(),
+            boxes: Boxes::default(),
             heads: Heads::new(options.date),
             shutdown,
             options,
@@ -135,6 +154,7 @@ impl<S: HttpService> Exchanges<S> {
         response: Response<S::ResponseBody>,
     ) {
         if response.status().is_informational() {
+            drop_caught(response);
             let error = "its status is informational (1xx)".into();
             return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
@@ -172,7 +192,7 @@ impl<S: HttpService> Exchanges<S> {
             conn.stream(stream).prioritize(priority);
         }
         let Some(body) = body else { return };
-        let mut pinned = self.spare_bodies.pop().unwrap_or_default();
+        let mut pinned = self.boxes().bodies.pop().unwrap_or_default();
         pinned.put(body);
         if !conn.may_send_ahead(stream) {
             conn.stream(stream).offer();
@@ -220,8 +240,8 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     fn keep_handler(&mut self, handler: Handler<S>) {
-        if self.spare_handlers.len() < SPARES {
-            self.spare_handlers.push(handler);
+        if self.boxes.handlers.len() < SPARES {
+            self.boxes.handlers.push(handler);
         }
     }
 
@@ -267,10 +287,19 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// Frees memory, so that an idle connection holds little.
-    fn release_memory(&mut self) {
-        self.spare_handlers.truncate(1);
-        self.spare_bodies.truncate(1);
+    /// The empty boxes of this connection, or of one that sleeps.
+    fn boxes(&mut self) -> &mut Boxes<S> {
+        if self.boxes.is_empty() {
+            self.boxes = spares::take().unwrap_or_default();
+        }
+        &mut self.boxes
+    }
+
+    /// Leaves the empty boxes with the thread, so that an idle connection holds none.
+    fn give_back_boxes(&mut self) {
+        if !self.boxes.is_empty() {
+            spares::give_back(std::mem::take(&mut self.boxes));
+        }
     }
 }
 
@@ -383,12 +412,12 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.report_stats(conn);
         self.telemetry.streams(conn.open_streams());
         if self.pending.is_empty() && conn.is_idle() {
-            self.release_memory();
+            self.give_back_boxes();
         }
     }
 
-    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
-        self.report_memory_step(conn, step);
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, report: &MemoryReport) {
+        self.report_memory_step(conn, report);
     }
 
     fn stream_memory(&self) -> usize {
@@ -398,7 +427,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
         self.last_report(conn);
-        drop_caught(std::mem::replace(&mut self.pending, PendingTable::new()));
+        // One by one: a second panic while one unwinds would end the process.
+        for (_, pending) in self.pending.drain() {
+            drop_caught(pending);
+        }
         self.ending = Vec::new();
         if let Some(commands) = self.commands.take() {
             drop(commands.close());

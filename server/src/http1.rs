@@ -25,13 +25,13 @@ use tokio::{
 };
 
 use self::{
-    exchange::{Exchange, Ledger, ReplyBody},
+    exchange::{Exchange, Ledger, Reading, ReplyBody},
     memory::Memory,
     waits::{Over, Waits},
 };
 use crate::{
-    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
-    ServerOptions,
+    BoxError, ConnectionInfo, ConnectionOptions, H2cUpgrade, HttpService, Protocol, RequestBody,
+    ServeError,
     body::Upload,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
@@ -46,7 +46,7 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    mut options: ServerOptions,
+    mut options: ConnectionOptions,
     info: ConnectionInfo,
     service: S,
     watch: Arc<Watch>,
@@ -241,7 +241,7 @@ fn failed(error: hyper::Error) -> ServeError {
 /// Serves the connection in HTTP/2 after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
-    options: ServerOptions,
+    options: ConnectionOptions,
     info: &ConnectionInfo,
     service: S,
     place: Option<Place>,
@@ -308,7 +308,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
             self.ledger.refuses_upload(&request);
-            let response = message::refusal(StatusCode::BAD_REQUEST);
+            let response = message::bad_request(&request);
             return Box::pin(std::future::ready(Ok(response)));
         }
         if self.ledger.budget_refuses() {
@@ -329,10 +329,12 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             return Box::pin(async { Ok(exchange.answer(service, request).await) });
         };
         let slot = Arc::clone(&self.upgrade);
+        let reading = Reading::begin(&ledger.watch);
         Box::pin(telemetry::in_span(async move {
-            let mut request = request;
+            let mut request = request.map(upload);
             let request = match h2c::drain(request.body_mut(), max_body).await {
                 Drained::All { data, trailers } => {
+                    ledger.watch.request_is_over(number);
                     let upgrade = Upgrade {
                         on: hyper::upgrade::on(&mut request),
                         request: wanted,
@@ -342,11 +344,10 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
                     return Ok(switching());
                 }
-                Drained::TooLarge(read) => {
-                    request.map(|rest| RequestBody::partly_read(read, upload(rest)))
-                }
+                Drained::TooLarge(read) => request.map(|rest| RequestBody::partly_read(read, rest)),
                 Drained::Failed(error) => return Err(error.into()),
             };
+            drop(reading);
             let exchange = Exchange::begin(&ledger, number, &request);
             Ok(exchange.answer(service, request).await)
         }))

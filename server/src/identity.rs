@@ -214,6 +214,12 @@ impl Identity {
         choose(&self.slots, name)
     }
 
+    /// Returns the present pair of each certificate.
+    #[cfg(feature = "npn")]
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = Arc<Pair>> {
+        self.slots.iter().map(|slot| slot.current())
+    }
+
     /// Returns the source of certificates for a rustls configuration of your
     /// own, for example one that asks clients for certificates.
     ///

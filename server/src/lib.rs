@@ -42,6 +42,7 @@ mod service;
 mod shutdown;
 mod socket;
 mod telemetry;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
@@ -59,6 +60,7 @@ pub use h2c::H2cUpgrade;
 #[cfg(feature = "tls")]
 pub use identity::{Identity, IdentityError, IdentityProblem};
 pub use inform::Informer;
+pub(crate) use options::ConnectionOptions;
 pub use options::{DateHeader, Extension, ServerOptions, Spawn};
 pub use protocol::{Protocol, UnknownProtocol};
 pub use push::{PushedRequest, Pusher};

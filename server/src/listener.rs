@@ -10,7 +10,7 @@ use crate::{
     connections::{Connections, Place},
     make::Make,
     shutdown::{self, Alive},
-    socket::{Accept, BACKLOG, Kind},
+    socket::{Accept, BACKLOG, Detached, Kind},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
@@ -18,10 +18,30 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener, and its TLS.
-pub(crate) struct Listener {
-    pub(crate) socket: Socket,
+pub(crate) struct Listener<S = Socket> {
+    pub(crate) socket: S,
     pub(crate) address: Address,
     pub(crate) transport: Transport,
+}
+
+impl Listener<Detached> {
+    /// Hands the listener to the runtime of the caller. The observer is told if that fails.
+    pub(crate) fn attach(self, options: &ServerOptions) -> Option<Listener> {
+        match self.socket.attach() {
+            Ok(socket) => Some(Listener {
+                socket,
+                address: self.address,
+                transport: self.transport,
+            }),
+            Err(error) => {
+                options.observer.tell(&ServerEvent::AcceptFailed {
+                    listener: &self.address,
+                    error: &error,
+                });
+                None
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -61,7 +81,7 @@ struct Accepting<M> {
 }
 
 impl<M: Make> Accepting<M> {
-    async fn run<L: Accept>(mut self, listener: L) {
+    async fn run<L: Accept>(self, listener: L) {
         let mut stop = self.shutdown.clone();
         let stopped = stop.wait();
         tokio::pin!(stopped);
@@ -69,7 +89,7 @@ impl<M: Make> Accepting<M> {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut stopped => return self.empty_backlog(&listener).await,
+                () = &mut stopped => return self.empty_backlog(&listener, None, full).await,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -80,8 +100,11 @@ impl<M: Make> Accepting<M> {
                     let options = self.acceptor.options();
                     let place = tokio::select! {
                         biased;
-                        () = &mut stopped => return,
-                        place = place(&self.connections, options, &self.address, &mut full) => place,
+                        () = &mut stopped => None,
+                        place = place(&self.connections, options, &self.address, &mut full) => Some(place),
+                    };
+                    let Some(place) = place else {
+                        return self.empty_backlog(&listener, Some(io), full).await;
                     };
                     full = false;
                     self.serve::<L>(io, place);
@@ -100,7 +123,7 @@ impl<M: Make> Accepting<M> {
                     // The process may have run out of file descriptors.
                     self.connections.make_room();
                     tokio::select! {
-                        () = self.shutdown.wait() => return,
+                        () = &mut stopped => return self.empty_backlog(&listener, None, full).await,
                         () = sleep(PAUSE) => {}
                     }
                 }
@@ -112,25 +135,46 @@ impl<M: Make> Accepting<M> {
     fn serve<L: Accept>(&self, io: L::Io, place: Place) {
         let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
         let alive = self.alive.clone();
+        let serving = acceptor.run(L::prepare(&io), io, make, Some(place));
         tokio::spawn(async move {
             // The acceptor reports the result to the observer.
-            let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
+            let _ = serving.await;
             drop(alive);
         });
     }
 
     /// Serves the connections that the kernel took before the shutdown, as many as its queue
     /// holds. Their requests may have arrived, and the kernel resets those that are in its
-    /// queue when a listener closes.
-    async fn empty_backlog<L: Accept>(self, listener: &L) {
+    /// queue when a listener closes. `first` is already accepted.
+    ///
+    /// If all places are taken, or the machine has run out of something, they wait for
+    /// connections that end, but not longer than those may take: `drain_timeout`.
+    async fn empty_backlog<L: Accept>(self, listener: &L, first: Option<L::Io>, mut full: bool) {
+        let options = self.acceptor.options();
+        let end = sleep(options.connection.limits.drain_timeout);
+        tokio::pin!(end);
+        let mut first = first.map(Ok);
         for _ in 0..BACKLOG {
-            let Some(Ok(io)) = shutdown::at_once(listener.accept()).await else {
-                return;
+            let accepted = match first.take() {
+                Some(first) => Some(first),
+                None => shutdown::at_once(listener.accept()).await,
             };
-            let Some(place) = self.connections.enter() else {
-                return;
-            };
-            self.serve::<L>(io, place);
+            match accepted {
+                Some(Ok(io)) => {
+                    let place = tokio::select! {
+                        biased;
+                        place = place(&self.connections, options, &self.address, &mut full) => place,
+                        () = &mut end => return,
+                    };
+                    self.serve::<L>(io, place);
+                }
+                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Err(_)) => tokio::select! {
+                    () = &mut end => return,
+                    () = sleep(PAUSE) => {}
+                },
+                None => return,
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    ConnectionInfo, HttpService, ServeError, ServerOptions, connections::Place, exchange::Exchanges,
+    ConnectionInfo, ConnectionOptions, HttpService, ServeError, connections::Place,
+    exchange::Exchanges,
 };
 
 /// A connection of HTTP/2 or SPDY, as the future that serves it.
@@ -60,7 +61,7 @@ impl Occupied {
 }
 
 /// The engine's configuration for these options.
-pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
+pub(crate) fn config(version: Version, options: &ConnectionOptions) -> Config {
     let mut config = options.connection.engine(version, Side::Server);
     config.version_source = options.version_source;
     config.extended_connect = options.extended_connect;
@@ -74,7 +75,7 @@ pub(crate) fn serve<T, S>(
     input: BytesMut,
     version: Version,
     info: ConnectionInfo,
-    options: ServerOptions,
+    options: ConnectionOptions,
     service: S,
 ) -> Multiplexed<T, S>
 where
@@ -93,7 +94,7 @@ where
 pub(crate) fn upgrade<T, S>(
     io: T,
     info: ConnectionInfo,
-    options: ServerOptions,
+    options: ConnectionOptions,
     service: S,
     upgrade: crate::h2c::UpgradeRequest,
     prepare: impl FnOnce(&mut Exchanges<S>),

@@ -55,14 +55,12 @@ pub use openssl::ssl::SslAcceptorBuilder;
 ///
 /// # Errors
 ///
-/// [`StartError::Tls`] if OpenSSL does not accept the certificate or the key.
+/// [`StartError::Tls`] if OpenSSL does not accept one of the certificates or keys.
 pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartError> {
     let unusable = |error| failed("certificate and key are of no use", &error);
-    let first = identity.choose(None);
-    first
-        .map(|pair| pair.check_for_openssl())
-        .transpose()
-        .map_err(unusable)?;
+    for pair in identity.pairs() {
+        pair.check_for_openssl().map_err(unusable)?;
+    }
     let mut builder = legacy().map_err(unusable)?;
     let identity = identity.clone();
     // OpenSSL calls it for clients without a name too.
@@ -124,6 +122,7 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
 }
 
 /// The TLS of a listener with NPN.
+#[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
 }

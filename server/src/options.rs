@@ -1,6 +1,6 @@
 //! The options of a server.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use lacewing_conn::{
@@ -41,10 +41,7 @@ pub struct ServerOptions {
     pub(crate) h2c_upgrade: H2cUpgrade,
     pub(crate) announcements: Arc<Announcements>,
     pub(crate) stats_every: Option<Duration>,
-    pub(crate) version_source: VersionSource,
     pub(crate) max_connections: usize,
-    /// Of the connection that these options are for.
-    pub(crate) place: Option<Place>,
     pub(crate) shutdown: Option<ShutdownSignal>,
     pub(crate) observer: Observer,
 }
@@ -280,7 +277,23 @@ impl ServerOptions {
     }
 }
 
-impl ServerOptions {
+/// The options of one connection: those of its server, which all share, and its own.
+#[derive(Clone)]
+pub(crate) struct ConnectionOptions {
+    shared: Arc<ServerOptions>,
+    pub(crate) version_source: VersionSource,
+    pub(crate) place: Option<Place>,
+}
+
+impl ConnectionOptions {
+    pub(crate) fn new(shared: Arc<ServerOptions>) -> Self {
+        Self {
+            shared,
+            version_source: VersionSource::default(),
+            place: None,
+        }
+    }
+
     pub(crate) fn place(mut self, place: Option<Place>) -> Self {
         self.place = place;
         self
@@ -291,6 +304,14 @@ impl ServerOptions {
     pub(crate) fn version_source(mut self, source: VersionSource) -> Self {
         self.version_source = source;
         self
+    }
+}
+
+impl Deref for ConnectionOptions {
+    type Target = ServerOptions;
+
+    fn deref(&self) -> &ServerOptions {
+        &self.shared
     }
 }
 
@@ -309,9 +330,7 @@ impl Default for ServerOptions {
             h2c_upgrade: H2cUpgrade::default(),
             announcements: Arc::default(),
             stats_every: None,
-            version_source: VersionSource::default(),
             max_connections: connections::default_max(),
-            place: None,
             shutdown: None,
             observer: Observer(None),
         }

@@ -14,10 +14,15 @@ use pin_project_lite::pin_project;
 
 use crate::{BoxError, StreamError};
 
+/// The number of empty frames that a body may give in one poll. A body with endless empty
+/// frames would otherwise hold the task of its connection, and all other streams with it.
+const EMPTY_FRAMES: usize = 16;
+
 pin_project! {
     /// The body of a response. It fails instead of being shorter or longer than
     /// its content-length: a client must never take an incomplete body for a
-    /// complete one. A panic of the service's body becomes an error too.
+    /// complete one. A panic of the service's body becomes an error too. Empty frames
+    /// before the end are left out.
     pub(crate) struct Outgoing<B> {
         #[pin]
         body: B,
@@ -91,39 +96,26 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, StreamError>>> {
         let this = self.project();
-        let (mut body, length) = (this.body, this.length);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            // A body may not be polled after its end.
-            let over = length.is_some_and(Length::is_short) && body.is_end_stream();
-            match over {
-                true => Poll::Ready(None),
-                false => body.as_mut().poll_frame(cx),
-            }
-        }));
-        let frame = match polled {
-            Ok(polled) => ready!(polled),
-            Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
-        };
-        let frame = match frame.transpose() {
-            Ok(frame) => frame,
-            Err(error) => return Poll::Ready(Some(Err(StreamError::Body(error.into())))),
-        };
-        let Some(length) = length else {
-            return Poll::Ready(frame.map(Ok));
-        };
-        let data = frame.as_ref().and_then(Frame::data_ref);
-        let wrong = match data.map(Buf::remaining) {
-            Some(more) => {
-                length.given = length.given.saturating_add(more as u64);
-                length.given > length.declared
-            }
-            // The end, or trailers, which end the body too.
-            None => length.is_short(),
-        };
-        Poll::Ready(match wrong {
-            true => Some(Err(length.error())),
-            false => frame.map(Ok),
-        })
+        let mut body = this.body;
+        for _ in 0..EMPTY_FRAMES {
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                poll_once(body.as_mut(), *this.length, cx)
+            }));
+            let frame = match polled {
+                Ok(polled) => ready!(polled),
+                Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
+            };
+            let frame = match frame.transpose() {
+                Ok(Some(Polled::Empty)) => continue,
+                Ok(Some(Polled::Frame(frame))) => Some(frame),
+                Ok(None) => None,
+                Err(error) => return Poll::Ready(Some(Err(StreamError::Body(error.into())))),
+            };
+            return Poll::Ready(count(this.length.as_mut(), frame).transpose());
+        }
+        // Other streams take their turns before the next poll.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
@@ -137,6 +129,60 @@ where
             Some(length) => SizeHint::with_exact(length.declared.saturating_sub(length.given)),
             None => catch_unwind(AssertUnwindSafe(|| self.body.size_hint())).unwrap_or_default(),
         }
+    }
+}
+
+/// A frame of a body.
+enum Polled<D> {
+    Frame(Frame<D>),
+    /// Without data, and not the last.
+    Empty,
+}
+
+/// The next frame of a body; `None` at its end.
+type Next<B> = Option<Result<Polled<<B as Body>::Data>, <B as Body>::Error>>;
+
+/// Polls a body for its next frame.
+fn poll_once<B: Body>(
+    mut body: Pin<&mut B>,
+    length: Option<Length>,
+    cx: &mut Context<'_>,
+) -> Poll<Next<B>> {
+    // A body may not be polled after its end.
+    if length.is_some_and(Length::is_short) && body.is_end_stream() {
+        return Poll::Ready(None);
+    }
+    let polled = ready!(body.as_mut().poll_frame(cx));
+    Poll::Ready(polled.map(|frame| {
+        let frame = frame?;
+        let empty = frame.data_ref().is_some_and(|data| !data.has_remaining());
+        Ok(match empty && !body.is_end_stream() {
+            true => Polled::Empty,
+            false => Polled::Frame(frame),
+        })
+    }))
+}
+
+/// Counts a frame, or the end of the body, against its content-length.
+fn count<D: Buf>(
+    length: Option<&mut Length>,
+    frame: Option<Frame<D>>,
+) -> Result<Option<Frame<D>>, StreamError> {
+    let Some(length) = length else {
+        return Ok(frame);
+    };
+    let data = frame.as_ref().and_then(Frame::data_ref);
+    let wrong = match data.map(Buf::remaining) {
+        Some(more) => {
+            length.given = length.given.saturating_add(more as u64);
+            length.given > length.declared
+        }
+        // The end, or trailers, which end the body too.
+        None => length.is_short(),
+    };
+    match wrong {
+        true => Err(length.error()),
+        false => Ok(frame),
     }
 }
 

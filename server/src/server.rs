@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tls")]
 use std::sync::Arc;
-use std::{fmt, net::SocketAddr, pin::Pin};
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, pin::Pin};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -13,12 +13,14 @@ use tower_service::Service;
 
 use crate::{
     Address, BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody,
-    ServerOptions, Shutdown, Socket, StartError,
+    ServerOptions, Shutdown, ShutdownSignal, Socket, StartError,
     acceptor::Transport,
     connections::Connections,
     listener::Listener,
     make::{Each, Make, Same},
     shutdown::Tracker,
+    socket::{Detached, Sharing},
+    threads::Thread,
 };
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -49,9 +51,18 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Server {
-    listeners: Vec<Listener>,
+    addresses: Vec<Address>,
+    runtimes: Runtimes,
     options: ServerOptions,
     signal: Option<Signal>,
+}
+
+/// The runtimes that accept connections and serve them.
+enum Runtimes {
+    /// The runtime that awaits the server.
+    Caller(Vec<Listener>),
+    /// One on each of the server's own threads.
+    Threads(Vec<(Thread, Vec<Listener<Detached>>)>),
 }
 
 impl Server {
@@ -61,6 +72,7 @@ impl Server {
         ServerBuilder {
             binds: Vec::new(),
             options: ServerOptions::default(),
+            threads: None,
             signal: None,
         }
     }
@@ -74,7 +86,7 @@ impl Server {
     /// Returns the addresses of all listeners, in the order of the builder's
     /// calls.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.listeners.iter().map(|listener| &listener.address)
+        self.addresses.iter()
     }
 
     /// Accepts connections and serves each on a task of its own, until the
@@ -127,22 +139,66 @@ impl Server {
 
     async fn run<M: Make>(self, make: M) {
         let shutdown = Shutdown::new();
-        let tracker = Tracker::new();
         let budget = &self.options.connection.memory_budget;
-        let connections = Connections::new(self.options.max_connections, budget);
-        let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            let (options, make) = (self.options.clone(), make.clone());
-            let connections = connections.clone();
-            let (signal, alive) = (shutdown.signal(), tracker.alive());
-            accepting.spawn(listener.run(options, make, connections, signal, alive));
+        let accepting = Accepting {
+            connections: Connections::new(self.options.max_connections, budget),
+            options: self.options,
+            make,
+            signal: shutdown.signal(),
+        };
+        let mut runtimes = JoinSet::new();
+        match self.runtimes {
+            Runtimes::Caller(listeners) => {
+                runtimes.spawn(accepting.run(listeners));
+            }
+            Runtimes::Threads(threads) => {
+                for (thread, listeners) in threads {
+                    let accepting = accepting.clone();
+                    runtimes.spawn(thread.run(async move {
+                        let attached = listeners.into_iter().filter_map(|listener| {
+                            // Here, on the thread: the listener belongs to its runtime.
+                            listener.attach(&accepting.options)
+                        });
+                        let attached = attached.collect();
+                        accepting.run(attached).await;
+                    }));
+                }
+                drop(accepting);
+            }
         }
-        drop(make);
         match self.signal {
             Some(signal) => signal.await,
             None => std::future::pending().await,
         }
         shutdown.start();
+        while runtimes.join_next().await.is_some() {}
+    }
+}
+
+/// The parts of a server that every listener needs.
+#[derive(Clone)]
+struct Accepting<M> {
+    options: ServerOptions,
+    make: M,
+    connections: Connections,
+    signal: ShutdownSignal,
+}
+
+impl<M: Make> Accepting<M> {
+    /// Accepts on some listeners, and waits for the end of their connections.
+    async fn run(self, listeners: Vec<Listener>) {
+        let tracker = Tracker::new();
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let Self {
+                options,
+                make,
+                connections,
+                signal,
+            } = self.clone();
+            accepting.spawn(listener.run(options, make, connections, signal, tracker.alive()));
+        }
+        drop(self);
         while accepting.join_next().await.is_some() {}
         tracker.wait().await;
     }
@@ -151,7 +207,7 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("listeners", &self.addresses().collect::<Vec<_>>())
+            .field("listeners", &self.addresses)
             .field("protocols", &self.options.protocols)
             .finish_non_exhaustive()
     }
@@ -174,6 +230,7 @@ impl fmt::Debug for Server {
 pub struct ServerBuilder {
     binds: Vec<(Bind, Handshake)>,
     options: ServerOptions,
+    threads: Option<NonZeroUsize>,
     signal: Option<Signal>,
 }
 
@@ -184,6 +241,30 @@ enum Bind {
     Bound(Socket),
 }
 
+impl Bind {
+    fn socket(self) -> Result<Socket, StartError> {
+        match self {
+            Self::Address(address) => Socket::bind(address, Sharing::None),
+            #[cfg(unix)]
+            Self::Path(path) => Socket::bind_unix(&path),
+            Self::Bound(socket) => Ok(socket),
+        }
+    }
+
+    /// Returns one socket for each of `count` threads, and the address of all.
+    fn sockets(self, count: usize) -> Result<(Address, Vec<Detached>), StartError> {
+        if let Self::Address(address) = self {
+            return Socket::bind_for_threads(address, count);
+        }
+        let socket = self.socket()?;
+        let address = socket.address();
+        match socket.detach(count) {
+            Ok(sockets) => Ok((address, sockets)),
+            Err(source) => Err(StartError::Bind { address, source }),
+        }
+    }
+}
+
 /// The handshake before the protocol.
 enum Handshake {
     None,
@@ -191,6 +272,22 @@ enum Handshake {
     Tls(Arc<rustls::ServerConfig>),
     #[cfg(feature = "npn")]
     Npn(crate::npn::SslAcceptorBuilder),
+}
+
+impl Handshake {
+    #[cfg_attr(
+        not(any(feature = "tls", feature = "npn")),
+        expect(clippy::unnecessary_wraps, unused_variables)
+    )]
+    fn transport(self, protocols: &[Protocol]) -> Result<Transport, StartError> {
+        Ok(match self {
+            Self::None => Transport::Cleartext,
+            #[cfg(feature = "tls")]
+            Self::Tls(config) => Transport::Tls(crate::tls::Tls::new(config, protocols)),
+            #[cfg(feature = "npn")]
+            Self::Npn(acceptor) => Transport::Npn(crate::npn::Npn::new(acceptor, protocols)?),
+        })
+    }
 }
 
 impl ServerBuilder {
@@ -293,6 +390,37 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves on `count` threads of the server's own in place of the runtime that awaits it.
+    /// Each thread has a runtime (tokio's `current_thread`) and a listener for each address. A
+    /// connection and its handlers stay on the thread that accepted it: no request wakes another
+    /// thread. With many connections this costs less than a runtime whose threads share their work; a
+    /// few busy connections may leave threads idle.
+    ///
+    /// On Linux, the kernel spreads the connections of a [bound](Self::bind) address over the
+    /// threads (SO_REUSEPORT). The threads accept in turn from [other listeners](Self::listen), and
+    /// on other systems.
+    ///
+    /// Handlers must not block, as in every runtime. Tasks that they spawn end with the server. The
+    /// limits of connections and memory are those of the whole server.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lacewing_server::Server;
+    ///
+    /// Server::builder()
+    ///     .bind(([0, 0, 0, 0], 8080).into())
+    ///     .threads(std::thread::available_parallelism()?)
+    ///     .serve(axum::Router::new())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
+    pub fn threads(mut self, count: NonZeroUsize) -> Self {
+        self.threads = Some(count);
+        self
+    }
+
     /// Shuts the server down gracefully when `signal` completes: it accepts no
     /// more connections, sends GOAWAY, answers the requests that arrived, and
     /// ends, at the latest after the limit `drain_timeout`.
@@ -307,10 +435,6 @@ impl ServerBuilder {
     ///
     /// [`StartError`], if an address cannot be bound, TLS cannot be set up, or
     /// the options exclude every connection.
-    #[expect(
-        clippy::unused_async,
-        reason = "listeners belong to the runtime that this awaits on"
-    )]
     pub async fn build(self) -> Result<Server, StartError> {
         if self.binds.is_empty() {
             return Err(StartError::NoListener);
@@ -328,34 +452,46 @@ impl ServerBuilder {
         if !options.protocols.contains(&Protocol::Http2) {
             options.h2c_upgrade = H2cUpgrade::Ignore;
         }
-        let mut listeners = Vec::with_capacity(self.binds.len());
-        for (bind, handshake) in self.binds {
-            let socket = match bind {
-                Bind::Address(address) => Socket::bind(address)?,
-                #[cfg(unix)]
-                Bind::Path(path) => Socket::bind_unix(&path)?,
-                Bind::Bound(socket) => socket,
-            };
-            let address = socket.address();
-            let transport = match handshake {
-                Handshake::None => Transport::Cleartext,
-                #[cfg(feature = "tls")]
-                Handshake::Tls(config) => {
-                    Transport::Tls(crate::tls::Tls::new(config, &options.protocols))
+        let mut addresses = Vec::with_capacity(self.binds.len());
+        let runtimes = match self.threads {
+            None => {
+                let mut listeners = Vec::with_capacity(self.binds.len());
+                for (bind, handshake) in self.binds {
+                    let socket = bind.socket()?;
+                    let address = socket.address();
+                    addresses.push(address.clone());
+                    listeners.push(Listener {
+                        socket,
+                        address,
+                        transport: handshake.transport(&options.protocols)?,
+                    });
                 }
-                #[cfg(feature = "npn")]
-                Handshake::Npn(acceptor) => {
-                    Transport::Npn(crate::npn::Npn::new(acceptor, &options.protocols)?)
+                Runtimes::Caller(listeners)
+            }
+            Some(count) => {
+                let mut threads = Vec::with_capacity(count.get());
+                for number in 0..count.get() {
+                    let thread = Thread::start(number).await.map_err(StartError::Threads)?;
+                    threads.push((thread, Vec::with_capacity(self.binds.len())));
                 }
-            };
-            listeners.push(Listener {
-                socket,
-                address,
-                transport,
-            });
-        }
+                for (bind, handshake) in self.binds {
+                    let transport = handshake.transport(&options.protocols)?;
+                    let (address, sockets) = bind.sockets(count.get())?;
+                    addresses.push(address.clone());
+                    for ((_, listeners), socket) in threads.iter_mut().zip(sockets) {
+                        listeners.push(Listener {
+                            socket,
+                            address: address.clone(),
+                            transport: transport.clone(),
+                        });
+                    }
+                }
+                Runtimes::Threads(threads)
+            }
+        };
         Ok(Server {
-            listeners,
+            addresses,
+            runtimes,
             options,
             signal: self.signal,
         })

@@ -2,13 +2,17 @@
 
 use std::{
     convert::Infallible,
+    fmt,
+    future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, Waker},
 };
 
-use tokio::sync::{mpsc, watch};
+use slab::Slab;
+use tokio::sync::mpsc;
 
 /// Starts the graceful shutdown of every connection that holds one of its [signals](Self::signal).
 /// Dropping it starts the shutdown too, so that no connection waits for a lost signal.
@@ -25,46 +29,55 @@ use tokio::sync::{mpsc, watch};
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shutdown {
-    started: Arc<AtomicBool>,
-    /// Wakes those who wait.
-    sender: watch::Sender<()>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    started: AtomicBool,
+    /// The wakers of the signals that wait.
+    waiting: Mutex<Slab<Waker>>,
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Slab<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Shutdown {
     /// Returns a shutdown that has not started.
     pub fn new() -> Self {
-        Self {
-            started: Arc::default(),
-            sender: watch::Sender::new(()),
-        }
+        Self::default()
     }
 
     /// Returns the signal for connections.
     pub fn signal(&self) -> ShutdownSignal {
         ShutdownSignal {
-            started: Arc::clone(&self.started),
-            receiver: self.sender.subscribe(),
+            shared: Arc::clone(&self.shared),
+            place: None,
         }
     }
 
     /// Starts the shutdown. Further calls have no effect.
     pub fn start(&self) {
-        self.started.store(true, Ordering::SeqCst);
-        self.sender.send_replace(());
+        let mut waiting = self.shared.waiting();
+        self.shared.started.store(true, Ordering::SeqCst);
+        // Each signal still removes its waker itself.
+        let wakers: Vec<_> = waiting
+            .iter_mut()
+            .map(|(_, waker)| std::mem::replace(waker, Waker::noop().clone()))
+            .collect();
+        drop(waiting);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
         self.start();
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -77,22 +90,64 @@ impl Default for Shutdown {
 /// let options = ServerOptions::default().shutdown(shutdown.signal());
 /// # let _ = options;
 /// ```
-#[derive(Clone, Debug)]
 pub struct ShutdownSignal {
-    started: Arc<AtomicBool>,
-    receiver: watch::Receiver<()>,
+    shared: Arc<Shared>,
+    /// The place of its waker among those that wait.
+    place: Option<u32>,
 }
 
 impl ShutdownSignal {
     /// Completes once the shutdown started.
     pub async fn wait(&mut self) {
-        // An error means that the `Shutdown` was dropped.
-        while !self.has_started() && self.receiver.changed().await.is_ok() {}
+        poll_fn(|cx| self.poll_started(cx)).await;
+    }
+
+    /// Ready once the shutdown started; else wakes the task of the last call when it does.
+    pub(crate) fn poll_started(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.shared.waiting();
+        if self.has_started() {
+            return Poll::Ready(());
+        }
+        let place = self.place.and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| waiting.get_mut(place)) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.place = u32::try_from(waiting.insert(cx.waker().clone())).ok(),
+        }
+        Poll::Pending
     }
 
     /// The shutdown started.
     pub fn has_started(&self) -> bool {
-        self.started.load(Ordering::SeqCst)
+        self.shared.started.load(Ordering::SeqCst)
+    }
+}
+
+/// A clone waits by itself.
+impl Clone for ShutdownSignal {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            place: None,
+        }
+    }
+}
+
+impl Drop for ShutdownSignal {
+    fn drop(&mut self) {
+        let Some(place) = self.place.and_then(|place| usize::try_from(place).ok()) else {
+            return;
+        };
+        // After the lock: a waker may drop the last reference to a task, with other signals.
+        let waker = self.shared.waiting().try_remove(place);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for ShutdownSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShutdownSignal")
+            .field("started", &self.has_started())
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,6 +202,28 @@ mod tests {
         let mut signal = shutdown.signal();
         drop(shutdown);
         signal.wait().await;
+    }
+
+    #[tokio::test]
+    async fn every_signal_that_waits_is_woken_and_none_is_kept() {
+        let shutdown = Shutdown::new();
+        let signals: Vec<_> = (0..3).map(|_| shutdown.signal()).collect();
+        let waiting = signals.into_iter().map(|mut signal| {
+            tokio::spawn(async move {
+                signal.wait().await;
+            })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        tokio::task::yield_now().await;
+        assert_eq!(shutdown.shared.waiting().len(), 3);
+        waiting[0].abort();
+        tokio::task::yield_now().await;
+        assert_eq!(shutdown.shared.waiting().len(), 2);
+        shutdown.start();
+        for task in waiting.into_iter().skip(1) {
+            task.await.unwrap();
+        }
+        assert!(shutdown.shared.waiting().is_empty());
     }
 
     #[tokio::test]

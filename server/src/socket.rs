@@ -43,8 +43,87 @@ pub(crate) enum Kind {
     Unix(unix::Listening),
 }
 
+/// A [`Socket`] outside of any runtime.
+#[derive(Debug)]
+pub(crate) enum Detached {
+    Tcp(std::net::TcpListener),
+    #[cfg(unix)]
+    Unix(unix::Detached),
+}
+
+impl Detached {
+    /// Hands the socket to the runtime of the caller.
+    pub(crate) fn attach(self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => TcpListener::from_std(listener).map(Socket::from),
+            #[cfg(unix)]
+            Self::Unix(detached) => detached.attach().map(|unix| Socket(Kind::Unix(unix))),
+        }
+    }
+}
+
+/// Whether further sockets listen on the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    None,
+    /// The kernel spreads new connections over the sockets of an address.
+    #[cfg(target_os = "linux")]
+    ReusePort,
+}
+
 impl Socket {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, StartError> {
+    /// Binds one socket for each of `count` threads, and returns their address. Where the kernel spreads connections over the
+    /// sockets of an address, each thread has a queue of its own; elsewhere all accept from one.
+    pub(crate) fn bind_for_threads(
+        address: SocketAddr,
+        count: usize,
+    ) -> Result<(Address, Vec<Detached>), StartError> {
+        let failed = |source| StartError::Bind {
+            address: address.into(),
+            source,
+        };
+        #[cfg(target_os = "linux")]
+        {
+            // SO_REUSEPORT would let two programs share a port unnoticed.
+            if address.port() != 0 {
+                drop(Self::bind(address, Sharing::None)?);
+            }
+            let mut address = address;
+            let mut sockets = Vec::with_capacity(count);
+            for _ in 0..count {
+                let socket = Self::bind(address, Sharing::ReusePort)?;
+                // Port 0 stands for a free one.
+                address = socket.address().socket_addr().unwrap_or(address);
+                sockets.extend(socket.detach(1).map_err(failed)?);
+            }
+            Ok((address.into(), sockets))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let socket = Self::bind(address, Sharing::None)?;
+            Ok((socket.address(), socket.detach(count).map_err(failed)?))
+        }
+    }
+
+    /// Takes the socket out of its runtime, as `count` descriptors with one queue.
+    pub(crate) fn detach(self, count: usize) -> io::Result<Vec<Detached>> {
+        match self.0 {
+            Kind::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                let clones = (1..count).map(|_| listener.try_clone().map(Detached::Tcp));
+                let mut all = clones.collect::<io::Result<Vec<_>>>()?;
+                all.push(Detached::Tcp(listener));
+                Ok(all)
+            }
+            #[cfg(unix)]
+            Kind::Unix(listening) => {
+                let all = listening.detach(count)?;
+                Ok(all.into_iter().map(Detached::Unix).collect())
+            }
+        }
+    }
+
+    pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> Result<Self, StartError> {
         let bind = || {
             let socket = if address.is_ipv4() {
                 TcpSocket::new_v4()
@@ -55,6 +134,11 @@ impl Socket {
             // Windows this option has another meaning.
             #[cfg(not(windows))]
             socket.set_reuseaddr(true)?;
+            match sharing {
+                Sharing::None => {}
+                #[cfg(target_os = "linux")]
+                Sharing::ReusePort => socket.set_reuseport(true)?,
+            }
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };
@@ -134,17 +218,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_an_error_with_its_address() {
-        let first = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let first = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Sharing::None).unwrap();
         let address = first.address();
-        match Socket::bind(address.socket_addr().unwrap()) {
-            Err(StartError::Bind {
-                address: named,
-                source,
-            }) => {
-                assert_eq!(named, address);
-                assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
+        let same = address.socket_addr().unwrap();
+        let alone = Socket::bind(same, Sharing::None).map(drop);
+        for other in [alone, Socket::bind_for_threads(same, 2).map(drop)] {
+            match other {
+                Err(StartError::Bind {
+                    address: named,
+                    source,
+                }) => {
+                    assert_eq!(named, address);
+                    assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn threads_that_share_a_port_keep_others_from_it() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (address, sockets) = Socket::bind_for_threads(any, 3).unwrap();
+        assert_eq!(sockets.len(), 3);
+        let attached = sockets.into_iter().map(|socket| socket.attach().unwrap());
+        let attached = attached.collect::<Vec<_>>();
+        assert!(attached.iter().all(|socket| socket.address() == address));
+        let same = address.socket_addr().unwrap();
+        assert!(Socket::bind(same, Sharing::None).is_err());
+        assert!(Socket::bind_for_threads(same, 2).is_err());
     }
 }

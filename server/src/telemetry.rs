@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode, Uri};
-use lacewing_conn::{Error, driver::MemoryStep, proto::StreamId};
+#[cfg(feature = "metrics")]
+use lacewing_conn::driver::MemoryStep;
+use lacewing_conn::{Error, driver::facade::MemoryReport, proto::StreamId};
 
 use crate::{ConnectionInfo, StreamError};
 
@@ -139,16 +141,19 @@ impl Telemetry {
         }
     }
 
-    /// The memory budget, or `max_connection_bytes`, took a step.
-    pub(crate) fn memory_step(&self, step: MemoryStep) {
+    /// A limit of memory took a step.
+    pub(crate) fn memory_step(&self, report: &MemoryReport) {
         #[cfg(feature = "tracing")]
         tracing::warn!(
-            ?step,
-            "a limit of memory is near: memory_budget or max_connection_bytes"
+            step = ?report.step,
+            limit = report.limit,
+            held = report.held,
+            capacity = report.capacity,
+            "a limit of memory is near"
         );
         #[cfg(feature = "metrics")]
         {
-            let step = match step {
+            let step = match report.step {
                 MemoryStep::Pause => "pause",
                 MemoryStep::Refuse => "refuse",
                 MemoryStep::Shed => "shed",
@@ -157,7 +162,7 @@ impl Telemetry {
             };
             metrics::counter!(
                 "lacewing_server_memory_steps_total",
-                "protocol" => self.protocol, "step" => step
+                "protocol" => self.protocol, "step" => step, "limit" => report.limit
             )
             .increment(1);
         }

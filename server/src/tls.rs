@@ -13,6 +13,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{Protocol, ServeError, ServerOptions, TlsInfo};
 
 /// The TLS of a listener.
+#[derive(Clone)]
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
 }

@@ -12,6 +12,7 @@ mod process;
 mod program;
 mod resets;
 mod tables;
+mod tunnels;
 mod waits;
 mod windows;
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         control::CASES,
         resets::CASES,
         windows::CASES,
+        tunnels::CASES,
         waits::CASES,
         connections::CASES,
         capacity::CASES,

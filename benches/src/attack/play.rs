@@ -133,6 +133,14 @@ impl<'a> Play<'a> {
         Err("the client did not connect".into())
     }
 
+    /// The host and port for which a client makes its requests.
+    pub(crate) fn authority(&self) -> String {
+        let address = self.listener.map(TcpListener::local_addr);
+        address.map_or_else(String::new, |address| {
+            address.map_or_else(|error| error.to_string(), |address| address.to_string())
+        })
+    }
+
     pub(crate) fn fail(&mut self, why: impl Into<String>) {
         self.failures.push(why.into());
     }

@@ -10,14 +10,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
-use http::{Request, Response, StatusCode};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, UPGRADE},
+};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
+use lacewing_conn::driver::{Mux, MuxConfig};
 use lacewing_server::{
     ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, ServerBuilder,
-    ServerEvent, Side, Version, service_fn,
+    ServerEvent, Side, TunnelBody, Version, service_fn,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -237,7 +241,12 @@ async fn serve_by_hyper() -> Result<(), Error> {
     }
 }
 
-type ResponseBody<B> = Either<RouteBody<B>, Empty<Bytes>>;
+type ResponseBody<B> = Either<RouteBody<B>, Either<TunnelBody, Empty<Bytes>>>;
+
+/// A body without content.
+fn empty<B: Body<Data = Bytes>>() -> ResponseBody<B> {
+    Either::Right(Either::Right(Empty::new()))
+}
 
 /// The bench routes, and handlers that are slow or rude.
 ///
@@ -246,6 +255,8 @@ type ResponseBody<B> = Either<RouteBody<B>, Empty<Bytes>>;
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
+/// | `CONNECT` | a tunnel that echoes |
+/// | `GET /tunnel`, HTTP/1.1 | 101: the streams of SPDY/3.1, or the connection, echo |
 async fn handle<B>(request: Request<B>) -> Result<Response<ResponseBody<B>>, Error>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -254,7 +265,13 @@ where
     let _counted = Handler::count();
     let path = request.uri().path();
     let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);
+    if *request.method() == Method::CONNECT {
+        let (response, tunnel) = lacewing_server::tunnel(&request)?;
+        tokio::spawn(echo(tunnel));
+        return Ok(response.map(|body| Either::Right(Either::Left(body))));
+    }
     match path {
+        "/tunnel" => return Ok(switch(request)),
         "/unread" => {
             sleep(FOR_EVER).await;
             drop(request);
@@ -266,7 +283,7 @@ where
                 drop(request);
             }
             Some(Err(_)) => {
-                let mut response = Response::new(Either::Right(Empty::new()));
+                let mut response = Response::new(empty());
                 *response.status_mut() = StatusCode::BAD_REQUEST;
                 return Ok(response);
             }
@@ -276,7 +293,46 @@ where
             }
         },
     }
-    Ok(Response::new(Either::Right(Empty::new())))
+    Ok(Response::new(empty()))
+}
+
+/// Switches a connection of HTTP/1.1 to another protocol.
+fn switch<B>(request: Request<B>) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut response = Response::new(empty());
+    let Some(protocol) = request.headers().get(UPGRADE).cloned() else {
+        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+        return response;
+    };
+    let spdy = protocol == "SPDY/3.1";
+    let fields = response.headers_mut();
+    fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    fields.insert(UPGRADE, protocol);
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let upgrading = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let Ok(io) = upgrading.await else { return };
+        let io = TokioIo::new(io);
+        if !spdy {
+            return echo(io).await;
+        }
+        let config = MuxConfig::kubernetes(Side::Server);
+        let (mux, connection) = Mux::server(io, Version::Spdy31, config);
+        tokio::spawn(connection);
+        while let Some((_, stream)) = mux.accept().await {
+            stream.reply(HeaderMap::new());
+            tokio::spawn(echo(stream));
+        }
+    });
+    response
+}
+
+/// Sends back what arrives, until an end.
+async fn echo(io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite) {
+    let (mut reader, mut writer) = tokio::io::split(io);
+    let _ = tokio::io::copy(&mut reader, &mut writer).await;
 }
 
 /// A handler that runs.

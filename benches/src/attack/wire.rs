@@ -40,6 +40,8 @@ pub(crate) enum Fin {
 pub(crate) struct Wire {
     pub(crate) dialect: Dialect,
     codec: Codec,
+    /// The host and port of requests and pushes.
+    pub(crate) authority: String,
     /// Encoded and not sent.
     pub(crate) out: BytesMut,
 }
@@ -60,6 +62,7 @@ impl Wire {
         Wire {
             dialect,
             codec,
+            authority: "victim".to_owned(),
             out: BytesMut::new(),
         }
     }
@@ -71,7 +74,9 @@ impl Wire {
             Codec::Http2(encoder) => {
                 let head = http2::HeadersHead::new(id, end);
                 encoder.headers(&mut self.out, head, |block| {
-                    for Field { name, values } in http2_start(start).iter().chain(extra) {
+                    for Field { name, values } in
+                        http2_start(start, &self.authority).iter().chain(extra)
+                    {
                         for value in values {
                             block.field(name, value, Sensitivity::Normal);
                         }
@@ -79,7 +84,7 @@ impl Wire {
                 });
             }
             Codec::Spdy(encoder) => {
-                let fields = spdy_start(encoder.version(), start);
+                let fields = spdy_start(encoder.version(), start, &self.authority);
                 let put = |block: &mut spdy::BlockEncoder<'_>| {
                     for Field { name, values } in fields.iter().chain(extra) {
                         block.field(name, values);
@@ -134,7 +139,9 @@ impl Wire {
             Codec::Http2(encoder) => {
                 let head = http2::PushPromiseHead::new(id, promised);
                 encoder.push_promise(&mut self.out, head, |block| {
-                    for Field { name, values } in http2_start(start).iter().chain(extra) {
+                    for Field { name, values } in
+                        http2_start(start, &self.authority).iter().chain(extra)
+                    {
                         for value in values {
                             block.field(name, value, Sensitivity::Normal);
                         }
@@ -142,7 +149,7 @@ impl Wire {
                 });
             }
             Codec::Spdy(encoder) => {
-                let fields = spdy_start(encoder.version(), start);
+                let fields = spdy_start(encoder.version(), start, &self.authority);
                 let head = spdy::SynStreamHead {
                     associated: id,
                     unidirectional: true,
@@ -326,12 +333,19 @@ impl Wire {
     }
 }
 
-fn http2_start(start: Start<'_>) -> Vec<Field> {
+fn http2_start(start: Start<'_>, authority: &str) -> Vec<Field> {
     match start {
+        // RFC 9113 §8.5.
+        Start::Request {
+            method: "CONNECT", ..
+        } => vec![
+            field(":method", "CONNECT"),
+            field(":authority", format!("{authority}:80")),
+        ],
         Start::Request { method, path } => vec![
             field(":method", method),
             field(":scheme", "http"),
-            field(":authority", "victim"),
+            field(":authority", authority),
             field(":path", path),
         ],
         Start::Response { status } => vec![field(":status", status)],
@@ -339,7 +353,7 @@ fn http2_start(start: Start<'_>) -> Vec<Field> {
     }
 }
 
-fn spdy_start(version: spdy::Version, start: Start<'_>) -> Vec<Field> {
+fn spdy_start(version: spdy::Version, start: Start<'_>, authority: &str) -> Vec<Field> {
     let v2 = version == spdy::Version::V2;
     let name = |v3: &'static str, v2_name: &'static str| if v2 { v2_name } else { v3 };
     match start {
@@ -347,7 +361,7 @@ fn spdy_start(version: spdy::Version, start: Start<'_>) -> Vec<Field> {
             field(name(":method", "method"), method),
             field(name(":path", "url"), path),
             field(name(":version", "version"), "HTTP/1.1"),
-            field(name(":host", "host"), "victim"),
+            field(name(":host", "host"), authority),
             field(name(":scheme", "scheme"), "http"),
         ],
         Start::Response { status } => vec![

@@ -1,6 +1,6 @@
 //! Messages of handles, on the connection's task.
 
-use lacewing_conn::driver::facade::Context;
+use lacewing_conn::driver::{facade::Context, spares};
 
 use super::Exchanges;
 use crate::link::Message;
@@ -8,9 +8,15 @@ use crate::link::Message;
 /// The number of messages for which an idle connection's list keeps memory.
 const IDLE_MESSAGES: usize = 64;
 
+/// The most messages for which it leaves memory with its thread, for another connection.
+const SPARE_MESSAGES: usize = 1024;
+
 impl Exchanges {
     /// Takes the messages of handles. Adds requests to the waiting ones, in the order of their age.
     pub(super) fn handle_messages(&mut self, conn: &mut Context<'_>) {
+        if self.messages.capacity() == 0 {
+            self.messages = spares::take().unwrap_or_default();
+        }
         self.link.take_into(&mut self.messages);
         if self.messages.is_empty() {
             return;
@@ -57,8 +63,12 @@ impl Exchanges {
 
     /// Releases memory that an idle connection does not need.
     pub(super) fn release_memory(&mut self) {
-        if self.messages.capacity() > IDLE_MESSAGES {
-            self.messages = Vec::new();
+        let kept = self.messages.capacity();
+        if kept > IDLE_MESSAGES && self.messages.is_empty() {
+            let messages = std::mem::take(&mut self.messages);
+            if kept <= SPARE_MESSAGES {
+                spares::give_back(messages);
+            }
         }
     }
 }

@@ -4,6 +4,10 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -333,6 +337,31 @@ fn a_body_at_hand_of_another_length_is_not_sent() {
         assert_eq!(text(response.await.unwrap()).await, "got it");
         assert!(matches!(received.recv().await, Some((4, Ok(())))));
         assert!(received.try_recv().is_err());
+    });
+}
+
+/// A body of very many empty frames leaves its connection to other streams.
+#[test]
+fn an_upload_of_empty_frames_does_not_hold_other_streams() {
+    every_version(|version| async move {
+        let (connection, _received) = pair(version);
+        let (ended, mut left) = (Arc::new(AtomicBool::new(false)), 3_000_000_u32);
+        let at_end = Arc::clone(&ended);
+        let frames = futures_util::stream::poll_fn(move |_| {
+            if left == 0 {
+                at_end.store(true, Ordering::Relaxed);
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            Poll::Ready(Some(Ok::<_, Infallible>(Frame::data(Bytes::new()))))
+        });
+        let mut request = post("/early", 0, StreamBody::new(frames));
+        request.headers_mut().remove("content-length");
+        let first = connection.request(request).await.unwrap();
+        let other = connection.request(get("/complete"));
+        assert_eq!(text(other.await.unwrap()).await, "complete");
+        assert!(!ended.load(Ordering::Relaxed), "{version}: after the body");
+        drop(first);
     });
 }
 

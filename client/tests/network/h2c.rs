@@ -134,6 +134,46 @@ impl Connect for ByHand {
     }
 }
 
+/// A server that never answers the request for the upgrade may have processed it: the error is
+/// that of the upgrade, and the request is not made again.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_is_not_answered_fails_within_connect_timeout() {
+    for at_hand in [true, false] {
+        let (ends, mut taken) = mpsc::unbounded_channel();
+        let dialled = Arc::<AtomicUsize>::default();
+        let connector = ByHand {
+            dialled: Arc::clone(&dialled),
+            ends,
+        };
+        let client = Client::builder()
+            .connector(connector)
+            .connect_timeout(std::time::Duration::from_secs(3))
+            .h2c_upgrade()
+            .build();
+        let response = if at_hand {
+            tokio::spawn(client.request(get("/first")))
+        } else {
+            let body = Generator::new(5, Arc::default());
+            tokio::spawn(client.request(post("/first", body)))
+        };
+        let mut io = taken.recv().await.unwrap();
+        read_head(&mut io).await;
+        let error = response.await.unwrap().err().unwrap();
+        let text = error.to_string();
+        if at_hand {
+            assert!(matches!(error, ClientError::Upgrade(_)), "{text}");
+            assert!(!error.is_retryable(), "{text}");
+        } else {
+            assert!(
+                matches!(error, ClientError::ConnectTimeout { .. }),
+                "{text}"
+            );
+        }
+        assert!(text.contains("3s") || text.contains("3 s"), "{text}");
+        assert_eq!(dialled.load(Ordering::SeqCst), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_client_upgrades_with_its_first_request_or_before_it() {
     for at_hand in [true, false] {

@@ -5,7 +5,7 @@ use super::{
     Incoming,
     facade::{Driver, Notifier},
 };
-use super::{context::Context, memory_budget::MemoryStep};
+use super::{context::Context, memory_budget::MemoryReport};
 use crate::{
     Error,
     proto::{Event, StreamKey},
@@ -100,8 +100,8 @@ pub trait Application {
     /// [`max_connection_bytes`](crate::Limits::max_connection_bytes). For a log: the driver
     /// does the rest. Each pause, refusal of streams, stream that is shed, and close is
     /// reported, repetitions within seconds excepted.
-    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
-        let _ = (conn, step);
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, report: &MemoryReport) {
+        let _ = (conn, report);
     }
 
     /// Returns the bytes of heap that the application keeps for one open stream, such

@@ -106,6 +106,8 @@ struct State {
     reported: bool,
     /// The stream has ended: no credit is reported any more.
     detached: bool,
+    /// Unread bytes that count as detached in the ready queue.
+    counted: usize,
 }
 
 /// The application's interest in a waiting reader: a peer may hold its body back
@@ -265,8 +267,29 @@ impl Body {
         if matches!(state.end, End::Open) {
             state.end = End::Failed(error.clone());
         }
+        if !std::mem::replace(&mut state.detached, true) {
+            state.counted = state.data.len();
+            if state.counted > 0 {
+                self.ready.detach(state.counted);
+            }
+        }
+        let _: Due = self.finish(state, Due::default());
+    }
+
+    /// Detaches the body as [`detach`](Self::detach) does, and drops the data that has
+    /// arrived: the stream was ended to free its memory.
+    pub(super) fn discard(&self, error: &Error) {
+        let mut state = self.state.lock();
+        let unread = std::mem::take(&mut state.data);
+        if matches!(state.end, End::Open) || !unread.is_empty() {
+            state.end = End::Failed(error.clone());
+        }
+        if state.detached {
+            state.consume(unread.len(), &self.ready);
+        }
         state.detached = true;
         let _: Due = self.finish(state, Due::default());
+        drop(unread);
     }
 
     /// Takes the next piece of data for the reader; `None` at the end.
@@ -386,6 +409,11 @@ impl State {
     /// Counts bytes that the reader took; `true` if it is time to report them.
     fn consume(&mut self, len: usize, ready: &ReadyQueue<Signal>) -> bool {
         if self.detached {
+            let freed = len.min(self.counted);
+            if freed > 0 {
+                self.counted = self.counted.saturating_sub(freed);
+                ready.free_detached(freed);
+            }
             return false;
         }
         self.unreported = self.unreported.saturating_add(len);

@@ -116,6 +116,30 @@ pub enum MemoryStep {
     Close,
 }
 
+/// A step that a connection took to save memory, and the limit that is near.
+///
+/// ```
+/// use lacewing_conn::driver::facade::MemoryReport;
+///
+/// fn log(report: &MemoryReport) {
+///     let MemoryReport { step, limit, held, capacity, .. } = report;
+///     eprintln!("{step:?}: {held} of {capacity} bytes are held (limit {limit})");
+/// }
+/// # let _ = log;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryReport {
+    /// The step.
+    pub step: MemoryStep,
+    /// The limit: `memory_budget` or `max_connection_bytes`.
+    pub limit: &'static str,
+    /// The bytes that counted against the limit: of all connections, or of this one.
+    pub held: usize,
+    /// The bytes that the limit permits.
+    pub capacity: usize,
+}
+
 /// The figures of a [`MemoryBudget`] at one moment, and its counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -322,6 +346,18 @@ impl MemoryStep {
             Self::Shed
         } else {
             Self::Close
+        }
+    }
+}
+
+impl MemoryReport {
+    /// Creates the report of a step under the limit of the process.
+    pub fn of_budget(step: MemoryStep, budget: &MemoryBudget) -> Self {
+        Self {
+            step,
+            limit: "memory_budget",
+            held: budget.held(),
+            capacity: budget.capacity(),
         }
     }
 }

@@ -19,6 +19,9 @@ const BLOCK: usize = 16 << 10;
 /// A reader that keeps up gets each piece as it arrived.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
+    /// The oldest piece, or none: most bodies have one, and need no queue.
+    first: Bytes,
+    /// Those behind it.
     whole: VecDeque<Bytes>,
     /// The last piece, while more can be joined to it.
     joined: BytesMut,
@@ -43,7 +46,7 @@ impl Pieces {
         let first = self.is_empty();
         self.len = self.len.saturating_add(piece.len());
         if first {
-            self.whole.push_back(piece);
+            self.first = piece;
         } else if piece.len() < JOIN_BELOW {
             if self.joined.len().saturating_add(piece.len()) > BLOCK {
                 self.close_joined();
@@ -57,10 +60,13 @@ impl Pieces {
 
     /// Takes the next piece.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        if self.whole.is_empty() {
-            self.close_joined();
+        let mut piece = std::mem::take(&mut self.first);
+        if piece.is_empty() {
+            if self.whole.is_empty() {
+                self.close_joined();
+            }
+            piece = self.whole.pop_front()?;
         }
-        let piece = self.whole.pop_front()?;
         self.len = self.len.saturating_sub(piece.len());
         Some(piece)
     }

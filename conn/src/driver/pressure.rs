@@ -3,8 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory_budget::{MemoryAccount, MemoryBudget, MemoryOrder, MemoryStep};
+use super::memory_budget::{MemoryAccount, MemoryBudget, MemoryOrder, MemoryReport, MemoryStep};
 use crate::proto::{self, Engine};
+
+/// A limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// That of the process.
+    Budget,
+    /// That of the connection, which counts so many bytes against it.
+    Connection { held: usize },
+}
 
 /// The time between two reads of a connection that holds too much. Its reads must not
 /// stop: a frame of the peer, a WINDOW_UPDATE or RST_STREAM behind the content, may free
@@ -24,8 +33,8 @@ pub(super) struct Pressure {
     next_read: Option<Instant>,
     pause_reported: Option<Instant>,
     refusal_reported: Option<Instant>,
-    /// The step to report to the application.
-    report: Option<MemoryStep>,
+    /// The steps to report to the application: each kind at most once for each limit.
+    reports: Vec<MemoryReport>,
 }
 
 impl Pressure {
@@ -36,7 +45,7 @@ impl Pressure {
             next_read: None,
             pause_reported: None,
             refusal_reported: None,
-            report: None,
+            reports: Vec::new(),
         }
     }
 
@@ -44,10 +53,52 @@ impl Pressure {
         &mut self.account
     }
 
-    /// Takes the step that is to be reported.
+    /// Takes the steps that are to be reported, in this order.
     #[inline]
-    pub(super) fn take_report(&mut self) -> Option<MemoryStep> {
-        self.report.take()
+    pub(super) fn take_reports(&mut self) -> Vec<MemoryReport> {
+        std::mem::take(&mut self.reports)
+    }
+
+    fn report(&mut self, step: MemoryStep, limit: Limit, engine: &Engine) {
+        self.reports.push(match limit {
+            Limit::Budget => MemoryReport::of_budget(step, self.account.budget()),
+            Limit::Connection { held } => MemoryReport {
+                step,
+                limit: "max_connection_bytes",
+                held,
+                capacity: engine.max_held_bytes(),
+            },
+        });
+    }
+
+    /// Counts and reports the steps that the engine took.
+    #[inline]
+    pub(super) fn note_steps(&mut self, engine: &mut Engine, now: Instant) {
+        if let Some(steps) = engine.take_memory_steps() {
+            self.note_each(engine, now, steps);
+        }
+    }
+
+    #[cold]
+    fn note_each(&mut self, engine: &Engine, now: Instant, steps: proto::MemorySteps) {
+        let connection = Limit::Connection { held: steps.held };
+        for (limit, refused) in [
+            (Limit::Budget, steps.refused_under_pressure),
+            (connection, steps.refused),
+        ] {
+            (0..refused).for_each(|_| self.account.note(MemoryStep::Refuse));
+            if refused > 0 && is_reported(&mut self.refusal_reported, now) {
+                self.report(MemoryStep::Refuse, limit, engine);
+            }
+        }
+        (0..steps.shed).for_each(|_| self.account.note(MemoryStep::Shed));
+        if steps.shed > 0 {
+            self.report(MemoryStep::Shed, connection, engine);
+        }
+        if steps.closed {
+            self.account.note(MemoryStep::Close);
+            self.report(MemoryStep::Close, connection, engine);
+        }
     }
 
     /// Takes the step that the budget orders, at the start of a turn.
@@ -72,16 +123,16 @@ impl Pressure {
         match self.account.order() {
             Some(MemoryOrder::Close) if step >= MemoryStep::Shed && !engine.is_closed() => {
                 let text = self.close_text();
+                self.report(MemoryStep::Close, Limit::Budget, engine);
                 engine.end_over_budget(now, text);
                 self.account.note(MemoryStep::Close);
-                self.report = Some(MemoryStep::Close);
             }
             Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
                 let freed = engine.shed(now, "memory_budget").unwrap_or(0);
                 self.account.finish_order(freed);
                 if freed > 0 {
                     self.account.note(MemoryStep::Shed);
-                    self.report = Some(MemoryStep::Shed);
+                    self.report(MemoryStep::Shed, Limit::Budget, engine);
                 }
             }
             // Others have freed enough meanwhile.
@@ -129,7 +180,13 @@ impl Pressure {
         if begins {
             self.account.note(MemoryStep::Pause);
             if is_reported(&mut self.pause_reported, now) {
-                self.report = Some(MemoryStep::Pause);
+                let limit = match above {
+                    true => Limit::Budget,
+                    false => Limit::Connection {
+                        held: engine.held_bytes(),
+                    },
+                };
+                self.report(MemoryStep::Pause, limit, engine);
             }
         }
         !begins
@@ -139,14 +196,6 @@ impl Pressure {
     #[inline]
     pub(super) fn next_read(&self) -> Option<Instant> {
         self.next_read
-    }
-
-    /// Counts a stream that was refused.
-    pub(super) fn note_refusal(&mut self, now: Instant) {
-        self.account.note(MemoryStep::Refuse);
-        if is_reported(&mut self.refusal_reported, now) {
-            self.report = Some(MemoryStep::Refuse);
-        }
     }
 }
 

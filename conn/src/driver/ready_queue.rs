@@ -56,6 +56,8 @@ pub(super) struct ReadyQueue<S> {
     sweep: AtomicBool,
     /// Bytes that readers consumed and did not yet report to the engine.
     unreported: AtomicUsize,
+    /// Bytes that wait for readers of streams which are gone.
+    detached: AtomicUsize,
     /// The most of them that one reader keeps unreported, and all together.
     report_stream: usize,
     report_connection: usize,
@@ -78,6 +80,7 @@ impl<S> ReadyQueue<S> {
             pending: AtomicBool::new(false),
             sweep: AtomicBool::new(false),
             unreported: AtomicUsize::new(0),
+            detached: AtomicUsize::new(0),
             report_stream: (window(limits.stream_window) / 4).min(connection),
             report_connection: connection,
             inner: Cell::new(Inner {
@@ -176,6 +179,21 @@ impl<S> ReadyQueue<S> {
     /// Counts bytes that a reader reported.
     pub(super) fn reported(&self, len: usize) {
         self.unreported.fetch_sub(len, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that wait for a reader whose stream is gone.
+    pub(super) fn detach(&self, len: usize) {
+        self.detached.fetch_add(len, Ordering::Relaxed);
+    }
+
+    /// Counts those of them that the reader took or dropped.
+    pub(super) fn free_detached(&self, len: usize) {
+        self.detached.fetch_sub(len, Ordering::Relaxed);
+    }
+
+    /// Returns the bytes that wait for readers of streams which are gone.
+    pub(super) fn detached(&self) -> usize {
+        self.detached.load(Ordering::Relaxed)
     }
 
     fn wake(&self) {

@@ -1,9 +1,14 @@
 //! Values by stream, found without hashing.
 
+use super::spares;
 use crate::proto::StreamKey;
 
 /// Slots that an empty table keeps.
 const IDLE_SLOTS: usize = 8;
+
+/// The most slots that an empty table leaves with its thread, for a table of another
+/// connection.
+const SPARE_SLOTS: usize = 1024;
 
 /// A table of values by stream, for applications. A look-up costs an index: the
 /// slots of an engine's streams are small numbers, and reused. A value belongs to
@@ -49,7 +54,7 @@ impl<T> Default for StreamTable<T> {
     }
 }
 
-impl<T> StreamTable<T> {
+impl<T: 'static> StreamTable<T> {
     /// Creates an empty table. Allocates nothing.
     pub fn new() -> Self {
         Self::default()
@@ -88,6 +93,9 @@ impl<T> StreamTable<T> {
     pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
+            if slot >= IDLE_SLOTS && self.slots.is_empty() {
+                self.slots = spares::take().unwrap_or_default();
+            }
             self.slots.resize_with(slot.saturating_add(1), || None);
         }
         let old = self.slots.get_mut(slot)?.replace((stream, value));
@@ -97,7 +105,7 @@ impl<T> StreamTable<T> {
         old.map(|(_, value)| value)
     }
 
-    /// Removes the value of this stream. A table that becomes empty frees its
+    /// Removes the value of this stream. A large table that becomes empty frees its
     /// memory.
     pub fn remove(&mut self, stream: StreamKey) -> Option<T> {
         let slot = self.slots.get_mut(stream.slot())?;
@@ -124,7 +132,11 @@ impl<T> StreamTable<T> {
     /// Frees a large table, so that an idle connection holds little memory.
     fn release_memory(&mut self) {
         if self.slots.capacity() > IDLE_SLOTS {
-            self.slots = Vec::new();
+            let mut slots = std::mem::take(&mut self.slots);
+            if slots.capacity() <= SPARE_SLOTS {
+                slots.clear();
+                spares::give_back(slots);
+            }
         }
     }
 }

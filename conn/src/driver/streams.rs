@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Initiator, Reason,
-    proto::{Engine, Event, StreamKey},
+    proto::{Engine, Event, Rule, StreamKey},
 };
 
 /// The cells of all streams, with the alarm of the application.
@@ -153,7 +153,10 @@ impl Streams {
                 Some(Event::Reply { stream, head, fin })
             }
             Event::Reset { stream, error } => {
-                self.end(stream, &error);
+                match error.rule() {
+                    Some(Rule::OverBudget) => self.discard(stream, &error),
+                    _ => self.end(stream, &error),
+                }
                 Some(Event::Reset { stream, error })
             }
             other => Some(other),
@@ -168,6 +171,13 @@ impl Streams {
     pub(super) fn end(&mut self, stream: StreamKey, error: &Error) {
         if let Some(cells) = self.table.remove(stream) {
             cells.end(error);
+        }
+    }
+
+    /// Ends a stream that was shed: its memory must be free now.
+    fn discard(&mut self, stream: StreamKey, error: &Error) {
+        if let Some(body) = self.table.remove(stream).and_then(|cells| cells.body) {
+            body.discard(error);
         }
     }
 
@@ -197,7 +207,9 @@ impl Streams {
 
     /// Drops all cells. Called while no stream is open.
     pub(super) fn clear(&mut self) {
-        self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+        if !self.table.is_empty() {
+            self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+        }
     }
 
     /// Ends all bodies with this error.

@@ -27,12 +27,13 @@ use super::{
     memory_budget::MemoryBudget,
     notifier::Notifier,
     pressure::Pressure,
+    spares,
     streams::Streams,
     timer::{Timer, now},
 };
 use crate::{
     Error, Initiator, Reason, Side,
-    proto::{Config, ConnectionStats, Engine, Event, Head, Rule, StreamKey, Transmit, WindowPool},
+    proto::{Config, ConnectionStats, Engine, Event, Head, StreamKey, Transmit, WindowPool},
 };
 
 /// The turns in one poll, after which the task yields to others.
@@ -262,19 +263,15 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let event = match event {
-                // The hot path of small requests: it never concerns a body.
-                Event::Opened { .. } => event,
-                Event::Refused { ref error, .. } => {
-                    if error.rule() == Some(Rule::StreamOverBudget) {
-                        self.pressure.note_refusal(now);
-                    }
-                    event
-                }
-                event => match self.streams.deliver(&mut self.engine, now, event) {
-                    Some(event) => event,
-                    None => continue,
-                },
+            // The hot path of small requests: it never concerns a body.
+            if matches!(event, Event::Opened { .. }) {
+                let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+                self.application.handle_event(&mut conn, event);
+                continue;
+            }
+            let event = match self.streams.deliver(&mut self.engine, now, event) {
+                Some(event) => event,
+                None => continue,
             };
             if let Event::Closed { error } = &event {
                 self.error = Some(error.clone());
@@ -324,6 +321,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 }
                 let deadline = self.handle_due(heard, now);
                 if self.engine.is_closed() {
+                    self.report_steps(now);
                     self.close();
                     let until = now.checked_add(self.engine.limits().write_stall_timeout);
                     self.phase = Phase::Flushing {
@@ -382,6 +380,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.transport.lend(self.engine.output());
         self.pressure.follow_budget(&mut self.engine, now);
         let mut again = self.handle_signals(now);
+        self.count_detached();
         let read = std::mem::take(&mut self.read_ahead) || self.read(cx, now);
         let heard = self.handle_events(now) || read;
         // Earlier input is handled before the end, and may have to wait.
@@ -395,7 +394,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_sources(&mut conn, cx);
-        if read || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
+        if heard || self.may_pull_all() {
             self.offer_declined(now);
         }
         let open = self.engine.open_streams();
@@ -412,9 +411,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         again |= self.engine.open_streams() < open;
         // Input may have waited until now, and windows may have opened by it.
         let waiting = self.transport.input.len();
-        again |= self.handle_events(now) || self.transport.input.len() < waiting;
-        again |= !self.declined.is_empty() && heard;
-        self.report_step(now);
+        let late = self.handle_events(now) || self.transport.input.len() < waiting;
+        again |= late || self.offer_declined_after(late, now);
+        self.report_steps(now);
         Work { heard, again }
     }
 
@@ -528,6 +527,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             if self.signals.capacity() > SIGNALS {
                 self.signals = Vec::new();
             }
+            if let Some(spares) = self.engine.take_spares() {
+                spares::give_back(spares);
+            }
         }
     }
 }
@@ -548,6 +550,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
         }
+        this.engine.lend_spares(spares::take);
         let began = now();
         let mut at = began;
         for _ in 0..TURNS {

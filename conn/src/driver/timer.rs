@@ -27,6 +27,11 @@ impl Timer {
         until: Option<Instant>,
     ) -> Poll<()> {
         let Some(until) = until else {
+            // A connection that had a deadline often has the next one soon, so the sleep stays
+            // until it is over. It wakes the task then, which is idle and needs none.
+            if self.armed.is_none_or(|armed| armed <= now) {
+                (self.sleep, self.armed) = (None, None);
+            }
             return Poll::Pending;
         };
         if self

@@ -20,6 +20,7 @@ mod receive;
 mod refusals;
 mod send;
 mod settings;
+mod spares;
 mod stats;
 mod stream_mut;
 mod timeouts;
@@ -35,8 +36,10 @@ use self::{
     receive::Outcome, stats::Counters,
 };
 pub use self::{
+    capacity::MemorySteps,
     open::OpenOptions,
     progress::Pressure,
+    spares::Spares,
     stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
     unsolicited::AlternativeFor,
@@ -115,11 +118,10 @@ pub struct Engine {
     events: VecDeque<Event>,
     charges: Charges,
     shutdown: Shutdown,
-    /// Boxed, as it is large and most of it is empty.
-    timers: Box<Timers>,
+    timers: Timers,
     life: Life,
     progress: Progress,
-    counters: Box<Counters>,
+    counters: Counters,
 }
 
 /// The next step of a driver.
@@ -164,10 +166,10 @@ impl Engine {
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
-            timers: Box::default(),
+            timers: Timers::default(),
             life: Life::new(seed, now),
             progress: Progress::default(),
-            counters: Box::default(),
+            counters: Counters::default(),
             config,
         };
         engine.start_timers(now, seed);

@@ -24,6 +24,10 @@ pub(crate) use self::stream::{
 pub(crate) struct Streams {
     slots: Vec<Option<Stream>>,
     free: Vec<u32>,
+    /// The stream that was opened last, while it is open. Most often it ends before the next
+    /// one opens, and the table by id is not needed.
+    newest: Option<StreamKey>,
+    /// All others.
     by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
     counts: Counts,
     scheduler: Scheduler,
@@ -35,6 +39,16 @@ pub(crate) struct Streams {
     /// Bytes of memory of what all streams have yet to send.
     unsent: usize,
 }
+
+/// Slots without streams, all of them free.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Option<Stream>>,
+    free: Vec<u32>,
+}
+
+/// The slots that a connection without streams keeps.
+const IDLE_SLOTS: usize = 4;
 
 /// An entry of the table by id, as large as one with its share of the room that a hash
 /// table leaves free.
@@ -53,11 +67,12 @@ struct Counts {
 
 impl Streams {
     pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
+        let newest = usize::from(self.newest.is_some());
+        self.by_id.len().saturating_add(newest)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.newest.is_none() && self.by_id.is_empty()
     }
 
     /// Streams of ours that are not closed on the wire: they count against the
@@ -120,8 +135,12 @@ impl Streams {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(stream);
         }
-        self.by_id.insert(id, slot);
-        StreamKey::new(slot, id)
+        let key = StreamKey::new(slot, id);
+        if let Some(before) = self.newest.replace(key) {
+            let slot = u32::try_from(before.slot()).unwrap_or(u32::MAX);
+            self.by_id.insert(before.id(), slot);
+        }
+        key
     }
 
     pub(crate) fn get(&self, key: StreamKey) -> Option<&Stream> {
@@ -139,6 +158,9 @@ impl Streams {
     }
 
     pub(crate) fn find(&self, id: StreamId) -> Option<StreamKey> {
+        if let Some(newest) = self.newest.filter(|newest| newest.id() == id) {
+            return Some(newest);
+        }
         let slot = *self.by_id.get(&id)?;
         Some(StreamKey::new(slot, id))
     }
@@ -235,27 +257,53 @@ impl Streams {
         self.unsent = self.unsent.saturating_sub(stream.unsent);
         let parent = stream.parent().filter(|_| stream.is_held());
         *slot = None;
-        self.by_id.remove(&key.id());
+        if self.newest == Some(key) {
+            self.newest = None;
+        } else {
+            self.by_id.remove(&key.id());
+        }
         if let Some(parent) = parent {
             self.forget_held_push(key, parent);
         }
-        if self.by_id.is_empty() {
+        self.free
+            .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
+        if self.slots.len() > IDLE_SLOTS && self.is_empty() {
             self.shrink();
-        } else {
-            self.free
-                .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
         }
         true
     }
 
-    /// An idle connection holds little.
+    /// Takes the slots, which an idle connection does not need; `None` while a stream is open.
+    #[inline]
+    pub(crate) fn take_slots(&mut self) -> Option<Slots> {
+        if !self.is_empty() || !self.has_slots() {
+            return None;
+        }
+        Some(Slots {
+            slots: std::mem::take(&mut self.slots),
+            free: std::mem::take(&mut self.free),
+        })
+    }
+
+    pub(crate) fn has_slots(&self) -> bool {
+        self.slots.capacity() > 0
+    }
+
+    /// Puts slots in place of none.
+    #[inline]
+    pub(crate) fn put_slots(&mut self, slots: Slots) {
+        (self.slots, self.free) = (slots.slots, slots.free);
+    }
+
+    /// An idle connection keeps few slots.
     fn shrink(&mut self) {
-        self.slots.truncate(4);
+        self.slots.truncate(IDLE_SLOTS);
         self.free.clear();
         self.free
             .extend(0..u32::try_from(self.slots.len()).unwrap_or(0));
-        self.free.shrink_to(4);
-        self.slots.shrink_to(4);
+        self.free.shrink_to(IDLE_SLOTS);
+        self.slots.shrink_to(IDLE_SLOTS);
+        self.by_id.shrink_to(IDLE_SLOTS);
         self.scheduler.shrink();
     }
 
@@ -264,6 +312,7 @@ impl Streams {
             .by_id
             .iter()
             .map(|(&id, &slot)| StreamKey::new(slot, id))
+            .chain(self.newest)
             .collect();
         keys.sort_unstable_by_key(|key| key.id());
         keys

@@ -67,15 +67,29 @@ impl Timer {
         Self::SecondLook,
         Self::Drain,
     ];
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
 }
 
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    deadlines: [Option<Instant>; Timer::ALL.len()],
+    /// Those that are set, in no order: a connection seldom has more than four, and an
+    /// idle one should not pay for a table of all.
+    deadlines: Vec<(Timer, Instant)>,
+    /// Bit n is set if the timer n is among them: most often a timer that is stopped is not.
+    set: u32,
     /// Bytes that the transport has to have taken for [`Timer::Write`] to be set
     /// anew.
     writing: u64,
+    /// Made for the first of them.
+    streams: Option<Box<StreamTimers>>,
+}
+
+#[derive(Debug, Default)]
+struct StreamTimers {
     /// Uploads that are asked to stop.
     uploads: StreamDeadlines,
     /// Streams without a user.
@@ -95,18 +109,40 @@ impl Timers {
     /// [`Instant`] holds) stops it.
     #[inline]
     pub(crate) fn set(&mut self, timer: Timer, deadline: Option<Instant>) {
-        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
-            *slot = deadline;
+        let Some(deadline) = deadline else {
+            return self.stop(timer);
+        };
+        match self.deadlines.iter_mut().find(|(set, _)| *set == timer) {
+            Some((_, slot)) => *slot = deadline,
+            None => {
+                self.deadlines.push((timer, deadline));
+                self.set |= timer.bit();
+            }
         }
     }
 
     #[inline]
     pub(crate) fn stop(&mut self, timer: Timer) {
-        self.set(timer, None);
+        if self.set & timer.bit() != 0 {
+            self.remove(timer);
+        }
     }
 
+    fn remove(&mut self, timer: Timer) {
+        self.set &= !timer.bit();
+        if let Some(index) = self.deadlines.iter().position(|(set, _)| *set == timer) {
+            self.deadlines.swap_remove(index);
+        }
+    }
+
+    #[inline]
     pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
-        self.deadlines.get(timer as usize).copied().flatten()
+        if self.set & timer.bit() == 0 {
+            return None;
+        }
+        let mut set = self.deadlines.iter();
+        set.find(|(set, _)| *set == timer)
+            .map(|(_, deadline)| *deadline)
     }
 
     /// Sets a deadline unless it is set.
@@ -122,7 +158,7 @@ impl Timers {
 
     /// The first deadline of all.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.deadlines.iter().flatten().min().copied()
+        self.deadlines.iter().map(|(_, deadline)| *deadline).min()
     }
 
     /// The deadlines that are due. Each is stopped, and may be set again.
@@ -142,9 +178,13 @@ impl Timers {
 
     /// The memory of the table and its queues.
     pub(crate) fn memory(&self) -> usize {
-        let queues = [&self.uploads, &self.departures].map(|queue| queue.0.capacity());
-        let queues = memory::of_table::<(Instant, StreamKey)>(queues.into_iter().sum());
-        queues.saturating_add(size_of::<Self>())
+        let set = memory::of_table::<(Timer, Instant)>(self.deadlines.capacity());
+        let queues = self.streams.as_ref().map_or(0, |streams| {
+            let queues = [&streams.uploads, &streams.departures].map(|queue| queue.0.capacity());
+            memory::of_table::<(Instant, StreamKey)>(queues.into_iter().sum())
+                .saturating_add(size_of::<StreamTimers>())
+        });
+        set.saturating_add(queues)
     }
 
     /// The output has bytes, of which the transport had taken `written` by now:
@@ -164,36 +204,42 @@ impl Timers {
         stream: StreamKey,
         streams: &Streams,
     ) {
-        self.queue(timer).push(deadline, stream, streams);
+        let queues = self.streams.get_or_insert_default();
+        queues.of(timer).push(deadline, stream, streams);
         self.follow(timer);
     }
 
     /// The first stream of this kind whose deadline is due, once.
     pub(crate) fn pop_stream(&mut self, timer: StreamTimer, now: Instant) -> Option<StreamKey> {
-        let stream = self.queue(timer).pop_due(now);
+        let stream = self.streams.as_mut()?.of(timer).pop_due(now);
         self.follow(timer);
         stream
     }
 
     /// Streams that are gone need no deadline.
     pub(crate) fn forget_gone(&mut self, timer: StreamTimer, streams: &Streams) {
-        self.queue(timer).forget_gone(streams);
-        self.follow(timer);
-    }
-
-    fn queue(&mut self, timer: StreamTimer) -> &mut StreamDeadlines {
-        match timer {
-            StreamTimer::Upload => &mut self.uploads,
-            StreamTimer::Departure => &mut self.departures,
+        if let Some(queues) = &mut self.streams {
+            queues.of(timer).forget_gone(streams);
+            self.follow(timer);
         }
     }
 
     /// The connection's deadline of this kind is that of the first stream.
     fn follow(&mut self, timer: StreamTimer) {
-        let first = self.queue(timer).next();
+        let queues = self.streams.as_mut();
+        let first = queues.and_then(|queues| queues.of(timer).next());
         match timer {
             StreamTimer::Upload => self.set(Timer::Upload, first),
             StreamTimer::Departure => self.set(Timer::Departure, first),
+        }
+    }
+}
+
+impl StreamTimers {
+    fn of(&mut self, timer: StreamTimer) -> &mut StreamDeadlines {
+        match timer {
+            StreamTimer::Upload => &mut self.uploads,
+            StreamTimer::Departure => &mut self.departures,
         }
     }
 }
@@ -253,13 +299,6 @@ mod tests {
         let (send, recv) = (SendWindow::new(None), RecvWindow::new(None));
         let state = State::opened(false);
         streams.insert(Stream::new(StreamId::new(id), state, send, recv))
-    }
-
-    #[test]
-    fn every_timer_has_its_own_place() {
-        for (place, timer) in Timer::ALL.into_iter().enumerate() {
-            assert_eq!(timer as usize, place);
-        }
     }
 
     #[test]
@@ -323,6 +362,7 @@ mod tests {
             timers.add(StreamTimer::Departure, now, gone, &streams);
             assert!(streams.remove(gone));
         }
-        assert!(timers.departures.0.len() <= UNSWEPT);
+        let departures = &timers.streams.unwrap().departures;
+        assert!(departures.0.len() <= UNSWEPT);
     }
 }

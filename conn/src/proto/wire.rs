@@ -239,6 +239,22 @@ impl Wire {
         codec.saturating_add(self.output.memory())
     }
 
+    /// Takes back the box of a list whose head was taken, for the next list.
+    #[inline]
+    pub(crate) fn recycle(&mut self, fields: Box<Fields>) {
+        if let Codec::Http2(wire) = &mut self.codec {
+            wire.recycle(fields);
+        }
+    }
+
+    /// Returns the box for the next list, if there is one.
+    pub(crate) fn take_spare(&mut self) -> Option<Box<Fields>> {
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.take_spare(),
+            Codec::Spdy(_) => None,
+        }
+    }
+
     /// The first bytes of a connection, SETTINGS included.
     pub(crate) fn preface(&mut self, config: &Config) {
         let out = self.output.buffer();

@@ -15,7 +15,7 @@ use lacewing_conn::{
     Error, Initiator, Limits, Reason, Side, Version,
     driver::{
         Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions, RawStream,
-        facade::{Application, Context, Driver},
+        facade::{Application, Context, Driver, MemoryReport},
     },
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
@@ -32,7 +32,7 @@ const CAPACITY: usize = 1 << 20;
 /// Replies to each stream, and passes its body to the test.
 struct Holder {
     bodies: mpsc::UnboundedSender<Incoming>,
-    steps: mpsc::UnboundedSender<MemoryStep>,
+    steps: mpsc::UnboundedSender<MemoryReport>,
     turns: Arc<AtomicUsize>,
 }
 
@@ -54,8 +54,8 @@ impl Application for Holder {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn handle_memory_step(&mut self, _: &mut Context<'_>, step: MemoryStep) {
-        let _ = self.steps.send(step);
+    fn handle_memory_step(&mut self, _: &mut Context<'_>, report: &MemoryReport) {
+        let _ = self.steps.send(*report);
     }
 }
 
@@ -63,7 +63,7 @@ impl Application for Holder {
 struct Pair {
     mux: Mux,
     bodies: mpsc::UnboundedReceiver<Incoming>,
-    steps: mpsc::UnboundedReceiver<MemoryStep>,
+    steps: mpsc::UnboundedReceiver<MemoryReport>,
     /// The turns of the server's task.
     turns: Arc<AtomicUsize>,
     task: JoinHandle<Result<(), Error>>,
@@ -100,6 +100,11 @@ impl Pair {
             turns,
             task,
         }
+    }
+
+    /// The next step that was reported.
+    async fn step(&mut self) -> MemoryStep {
+        soon(self.steps.recv()).await.unwrap().step
     }
 
     async fn open(&mut self) -> (RawStream, Incoming) {
@@ -146,11 +151,7 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
         for _ in 0..2 {
             bodies.push(pair.upload(250_000).await);
         }
-        assert_eq!(
-            soon(pair.steps.recv()).await,
-            Some(MemoryStep::Pause),
-            "{version}"
-        );
+        assert_eq!(pair.step().await, MemoryStep::Pause, "{version}");
         let stats = budget.stats();
         assert_eq!((stats.paused, stats.closed), (1, 0), "{version}");
         assert!(
@@ -230,8 +231,7 @@ async fn a_connection_near_its_cap_is_read_slowly_and_finishes() {
                 (body, tokio::spawn(writing))
             })
             .unzip();
-        let step = soon(pair.steps.recv()).await;
-        assert_eq!(step, Some(MemoryStep::Pause), "{version}");
+        assert_eq!(pair.step().await, MemoryStep::Pause, "{version}");
         // It stands still for now, and no stream was refused or ended.
         let held = budget.held();
         assert!((CAP * 3 / 4..CAP).contains(&held), "{version}: {held}");
@@ -255,6 +255,95 @@ async fn a_connection_near_its_cap_is_read_slowly_and_finishes() {
     }
 }
 
+/// A peer that resets its streams does not escape the limits: their data is still there.
+#[tokio::test(start_paused = true)]
+async fn data_of_streams_that_are_gone_counts_until_it_is_read() {
+    const EACH: usize = 200_000;
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(64 << 20);
+        let mut pair = Pair::new(version, &budget);
+        let mut bodies = Vec::new();
+        for _ in 0..4 {
+            let (mut stream, body) = pair.open().await;
+            soon(stream.write_all(&vec![7; EACH])).await.unwrap();
+            settle().await;
+            stream.reset(Reason::Cancel);
+            settle().await;
+            bodies.push(body);
+        }
+        let held = budget.held();
+        assert!(held >= 4 * EACH, "{version}: {held}");
+        let mut first = bodies.pop().unwrap();
+        let mut read = 0;
+        while let Some(Ok(frame)) = soon(first.frame()).await {
+            read += frame.into_data().unwrap().len();
+        }
+        assert_eq!(read, EACH, "{version}");
+        drop(bodies);
+        pair.ask().await.unwrap();
+        settle().await;
+        assert!(budget.held() < EACH, "{version}: {}", budget.held());
+    }
+}
+
+/// Each step of the connection's own cap is reported, with the limit and its value.
+#[tokio::test(start_paused = true)]
+async fn the_steps_of_the_connections_cap_are_reported() {
+    const CAP: usize = 1 << 20;
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(64 << 20);
+        let mut pair = Pair::with(version, &budget, |limits| limits.max_connection_bytes = CAP);
+        let windows = version != Version::Spdy2;
+        let stalled = match windows {
+            true => Some(pair.upload(300_000).await),
+            false => None,
+        };
+        let mut fields = HeaderMap::new();
+        for n in 0..75 {
+            let name = http::HeaderName::from_bytes(format!("x-{n:03}").as_bytes()).unwrap();
+            fields.insert(name, http::HeaderValue::from_static("v"));
+        }
+        let mut open = Vec::new();
+        let refused = loop {
+            let stream = pair.mux.open(fields.clone(), OpenOptions::default());
+            open.push(soon(stream).await.unwrap());
+            settle().await;
+            match pair.steps.try_recv() {
+                Ok(report) => break report,
+                Err(_) => assert!(open.len() < 98, "{version}"),
+            }
+        };
+        let is_near = |report: MemoryReport, step| {
+            assert_eq!(report.step, step, "{version}");
+            assert_eq!(report.limit, "max_connection_bytes", "{version}");
+            assert_eq!(report.capacity, CAP, "{version}");
+            let held = report.held;
+            assert!((CAP * 3 / 4..=CAP).contains(&held), "{version}: {held}");
+        };
+        is_near(refused, MemoryStep::Refuse);
+        // Content that does not stall. Its readers are slow.
+        for mut stream in open.drain(..) {
+            tokio::spawn(async move {
+                let _ = stream.write_all(&[7; 30_000]).await;
+                std::future::pending::<()>().await;
+            });
+        }
+        let mut taken = Vec::new();
+        while taken.last() != Some(&MemoryStep::Close) {
+            let report = soon(pair.steps.recv()).await.unwrap();
+            is_near(report, report.step);
+            taken.push(report.step);
+        }
+        assert_eq!(taken.contains(&MemoryStep::Shed), windows, "{version}");
+        let error = soon(pair.task).await.unwrap().unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::ConnectionOverBudget), "{version}");
+        let stats = budget.stats();
+        assert!(stats.refused > 0, "{version}");
+        assert_eq!((stats.shed > 0, stats.closed), (windows, 1), "{version}");
+        drop(stalled);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn new_streams_are_refused_above_the_share_and_not_below() {
     for version in Version::ALL {
@@ -267,9 +356,18 @@ async fn new_streams_are_refused_above_the_share_and_not_below() {
         let error = costly.ask().await.unwrap_err();
         assert_eq!(error.reason(), Reason::RefusedStream, "{version}");
         assert!(error.is_retryable(), "{version}");
-        while soon(costly.steps.recv()).await.unwrap() != MemoryStep::Refuse {}
+        while costly.step().await != MemoryStep::Refuse {}
         assert_eq!(budget.stats().refused, 1, "{version}");
         small.ask().await.unwrap();
+        // More refusals are reported again after ten seconds.
+        for again in [false, true] {
+            costly.ask().await.unwrap_err();
+            settle().await;
+            let reported = std::iter::from_fn(|| costly.steps.try_recv().ok())
+                .any(|report| report.step == MemoryStep::Refuse);
+            assert_eq!(reported, again, "{version}");
+            tokio::time::sleep(Duration::from_secs(11)).await;
+        }
         drop(other);
         costly.ask().await.unwrap();
         drop(held);
@@ -296,14 +394,10 @@ async fn the_costliest_stalled_stream_is_shed() {
             continue;
         }
         assert_eq!((stats.shed, stats.closed), (1, 0), "{version}");
-        assert_eq!(soon(pair.steps.recv()).await, Some(MemoryStep::Shed));
+        assert_eq!(pair.step().await, MemoryStep::Shed);
+        // Its memory is free: the reader gets no data first.
         let mut body = stalled.0;
-        let error = loop {
-            match soon(body.frame()).await.unwrap() {
-                Ok(_) => {}
-                Err(error) => break error,
-            }
-        };
+        let error = soon(body.frame()).await.unwrap().unwrap_err();
         assert_eq!(error.rule(), Some(Rule::OverBudget), "{version}");
         assert!(error.to_string().contains("memory_budget"), "{error}");
         drop(others);
@@ -327,7 +421,8 @@ async fn the_costliest_connection_ends_and_others_are_served() {
         assert_eq!(error.initiator(), Initiator::Library, "{version}");
         let text = error.to_string();
         assert!(text.contains(&CAPACITY.to_string()), "{text}");
-        assert_eq!(soon(costly.steps.recv()).await, Some(MemoryStep::Close));
+        let report = soon(costly.steps.recv()).await.unwrap();
+        assert_eq!(report.step, MemoryStep::Close);
         small.ask().await.unwrap();
         let stats = budget.stats();
         assert_eq!(stats.closed, 1, "{version}");
@@ -437,5 +532,67 @@ impl Application for Asking {
             let head = Head::request(http::Method::GET, uri);
             conn.open(head, OpenOptions::without_content()).unwrap();
         }
+    }
+}
+
+/// Sends one long response in a single piece, and others when they are asked.
+struct LongFirst {
+    length: usize,
+}
+
+impl Application for LongFirst {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        if let Event::Opened { stream, .. } = event {
+            let head = Head::response(StatusCode::OK);
+            conn.stream(stream).reply(head, false).unwrap();
+            if stream.id().value() == 1 {
+                let piece = Bytes::from(vec![b'a'; self.length]);
+                // Its end would cause another turn.
+                conn.stream(stream).send_data(piece, false).unwrap();
+            } else {
+                conn.stream(stream).offer();
+            }
+        }
+    }
+
+    fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
+        let piece = Bytes::from_static(b"last");
+        conn.stream(stream).send_data(piece, true).unwrap();
+    }
+}
+
+/// A stream that was not asked, since much waited, is asked once that is sent: the peer need not
+/// send anything for it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_not_asked_is_asked_when_there_is_room() {
+    // HTTP/2: windows of 10,000 bytes, two requests, and a large window for the first.
+    let mut requests = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    requests.extend(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\x27\x10");
+    for id in [1, 3] {
+        requests.extend([0, 0, 6, 1, 5, 0, 0, 0, id, 0x82, 0x84, 0x86, 0x41, 1, b'a']);
+    }
+    for id in [0, 1] {
+        requests.extend([0, 0, 4, 8, 0, 0, 0, 0, id, 0, 0x10, 0, 0]);
+    }
+    for length in (100_000..400_000).step_by(17_000) {
+        let (mut here, there) = duplex(128 << 10);
+        let config = Config::new(Version::Http2, Side::Server).with(|config| {
+            config.limits.max_unsent_bytes = 1;
+            config.limits.cut_ahead = 64 << 10;
+        });
+        let application = LongFirst { length };
+        let driver = Driver::in_budget(there, config, application, &MemoryBudget::new(64 << 20));
+        tokio::spawn(driver);
+        here.write_all(&requests).await.unwrap();
+        settle().await;
+        let began = tokio::time::Instant::now();
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 256 << 10]);
+        while !seen.ends_with(b"last") {
+            let len = soon(here.read(&mut buffer)).await.unwrap();
+            assert!(len > 0, "{length}");
+            seen.extend_from_slice(&buffer[..len]);
+        }
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(1), "{length}: {waited:?}");
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use lacewing_conn::{
     Limits, Side, Version,
-    proto::{Config, Event, Head, Rule, StreamKey},
+    proto::{Config, Event, Head, Pressure, Rule, StreamKey},
 };
 
 use crate::{
@@ -140,6 +140,43 @@ fn a_connection_that_is_nearly_full_takes_no_new_stream() {
         assert!(refused[0].contains("max_connection_bytes"), "{version}");
         assert_eq!(opened(&victim), [], "{version}");
         assert!(!victim.engine.is_closed(), "{version}");
+    });
+}
+
+/// Content of streams that are gone counts while the user holds it.
+#[test]
+fn content_of_streams_that_are_gone_counts() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version, |limits| {
+            limits.max_connection_bytes = 3 * MIB;
+        });
+        victim.engine.set_detached_bytes(3 * MIB / 64 * 51);
+        assert!(victim.engine.is_nearly_full(), "{version}");
+        peer.request(1, true, &[]);
+        victim.take_unread(&mut peer);
+        let refused = errors(&victim, Rule::StreamOverBudget);
+        assert_eq!(refused.len(), 1, "{version}: {:?}", victim.events);
+        victim.engine.set_detached_bytes(0);
+        peer.request(3, true, &[]);
+        victim.take_unread(&mut peer);
+        assert_eq!(opened(&victim).len(), 1, "{version}");
+    });
+}
+
+/// A new stream that is refused since the process runs short: the limit is that of the process.
+#[test]
+fn a_refusal_under_pressure_names_the_budget_of_the_process() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version, |_| {});
+        victim.engine.set_pressure(Pressure::Critical);
+        peer.request(1, true, &[]);
+        victim.take_unread(&mut peer);
+        let refused = errors(&victim, Rule::StreamOverBudget);
+        assert_eq!(refused.len(), 1, "{version}: {:?}", victim.events);
+        assert!(refused[0].contains("memory_budget"), "{}", refused[0]);
+        let steps = victim.engine.take_memory_steps().unwrap();
+        assert_eq!((steps.refused_under_pressure, steps.refused), (1, 0));
+        assert_eq!(victim.engine.take_memory_steps(), None);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, OpenOptions, Rule, ServerPush, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, Pressure, Rule, ServerPush, StreamKey},
 };
 
 use crate::{
@@ -267,4 +267,87 @@ fn promised_requests_count() {
         assert_eq!(refused, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
         assert!(victim.engine.held_bytes() < 2 << 20, "{version}");
     });
+}
+
+/// A push that is refused names the limit that it is over.
+#[test]
+fn a_refused_push_names_its_limit() {
+    const CAP: usize = 1 << 20;
+    for (name, rule) in [
+        ("(limit max_pushed_streams)", Rule::TooManyStreams),
+        (
+            "max_header_list_size (2000 bytes)",
+            Rule::HeaderListTooLarge,
+        ),
+        ("max_header_fields (50 fields)", Rule::HeaderListTooLarge),
+        ("memory_budget", Rule::StreamOverBudget),
+        ("max_connection_bytes (", Rule::StreamOverBudget),
+    ] {
+        every_version(|version| {
+            if name.starts_with("max_header_list_size") && version != Version::Http2 {
+                // The connection ends, as the compression context is lost.
+                return;
+            }
+            let mut victim = Victim::with(Config::new(version, Side::Client).with(|config| {
+                config.limits.max_connection_bytes = CAP;
+                config.limits.max_buffered_bytes = CAP / 4;
+                config.limits.connection_window = 64 << 10;
+                config.limits.stream_window = 64 << 10;
+                config.limits.max_header_list_size = 2000;
+                config.limits.max_header_fields = 50;
+                if rule == Rule::TooManyStreams {
+                    config.limits.max_pushed_streams = 0;
+                }
+                config.push = ServerPush::Accept;
+            }));
+            let mut peer = Peer::new(version, Side::Server);
+            let head = Head::request(http::Method::GET, "https://a/".parse().unwrap());
+            let options = OpenOptions::without_content();
+            victim.engine.open(victim.now, head, options).unwrap();
+            victim.take(&mut peer);
+            let value = match name.starts_with("max_header_list_size") {
+                true => "v".repeat(2100),
+                false => "v".to_owned(),
+            };
+            let fields = match name.starts_with("max_header_fields") {
+                true => 60,
+                false => 1,
+            };
+            match rule {
+                Rule::StreamOverBudget if name == "memory_budget" => {
+                    victim.engine.set_pressure(Pressure::Critical);
+                }
+                Rule::StreamOverBudget => victim.engine.set_detached_bytes(CAP / 64 * 51),
+                _ => {}
+            }
+            let own: &[(&str, &str)] = match version {
+                Version::Http2 => &[
+                    (":method", "GET"),
+                    (":scheme", "https"),
+                    (":authority", "a"),
+                    (":path", "/x"),
+                ],
+                Version::Spdy2 => &[("url", "https://a/x")],
+                _ => &[(":scheme", "https"), (":host", "a"), (":path", "/x")],
+            };
+            let own = own
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()));
+            let more = (0..fields).map(|n| (format!("x-{n}").into(), value.clone().into()));
+            let list: Vec<_> = own.chain(more).collect();
+            peer.list(ListFrame::Promise { parent: 1 }, 2, false, &list);
+            victim.take(&mut peer);
+            let refused = victim.events.iter().find_map(|event| match event {
+                Event::Refused { error, .. } => Some(error),
+                _ => None,
+            });
+            let Some(error) = refused else {
+                panic!("{version}, {name}: {:?}", victim.events);
+            };
+            assert_eq!(error.rule(), Some(rule), "{version}, {name}");
+            let text = error.to_string();
+            assert!(text.contains(name), "{version}, {name}: {text}");
+            assert!(!victim.engine.is_closed(), "{version}, {name}");
+        });
+    }
 }

@@ -166,6 +166,63 @@ fn the_costliest_stream_that_stands_still_is_shed() {
     });
 }
 
+/// A stream that is closed in both halves holds content that the user has not read. The peer is
+/// done with it, and gets no RST_STREAM.
+#[test]
+fn a_closed_stream_is_shed_without_a_reset() {
+    every_version(|version| {
+        // The protocol's own.
+        let window: u16 = u16::MAX;
+        let extra = usize::from(version != lacewing_conn::Version::Http2);
+        let window = usize::from(window) + extra;
+        let mut victim = Victim::with(Config::new(version, Side::Server).with(|config| {
+            config.limits.idle_timeout = None;
+            config.limits.max_silence = None;
+            config.limits.stream_window = window as u32;
+            config.limits.max_stream_window = window as u32;
+            // Where there are no windows, the stream waits for its user here.
+            config.limits.max_buffered_bytes = window - 1;
+        }));
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request_of("POST", 1, false, &[]);
+        let content = vec![7; window];
+        for (n, piece) in content.chunks(16 << 10).enumerate() {
+            peer.data(1, piece, n == 3);
+        }
+        victim.take_unread(&mut peer);
+        let stream = opened(&mut victim)[0];
+        let mut handle = victim.engine.stream(victim.now, stream);
+        handle.reply(Head::response(StatusCode::OK), true).unwrap();
+        victim.flush();
+        assert_eq!(victim.engine.open_streams(), 1, "{version}");
+        let before = victim.engine.held_bytes();
+        let freed = victim.engine.shed(victim.now, "max_memory");
+        assert!(
+            freed.is_some_and(|freed| freed > window / 2),
+            "{version}: {freed:?}"
+        );
+        assert!(
+            victim.engine.held_bytes() <= before - window / 2,
+            "{version}"
+        );
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 0, "{version}");
+        victim.poll();
+        let [
+            Event::Reset {
+                stream: ended,
+                error,
+            },
+        ] = &victim.events[..]
+        else {
+            panic!("{version}: {:?}", victim.events);
+        };
+        assert_eq!(*ended, stream, "{version}");
+        assert!(error.to_string().contains("max_memory"), "{error}");
+        assert_eq!(victim.engine.open_streams(), 0, "{version}");
+    });
+}
+
 #[test]
 fn streams_that_move_are_not_shed() {
     every_version(|version| {

@@ -1,10 +1,12 @@
 //! Decodes bytes to messages: joins and decompresses header blocks, and enforces the limits.
 
+mod known_rest;
 mod limits;
 
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
+use self::known_rest::{KnownRest, MIN_FIELDS, Mark};
 use super::{
     AltSvc, BadList, Data, DecodeError, GoAway, Head, HeaderList, Headers, Kind, Message, Origin,
     Ping, Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
@@ -59,25 +61,59 @@ pub struct Decoder<L: HeaderList> {
     copy_below: usize,
     /// The number of fields of the last block.
     last_fields: usize,
+    /// A list for the next block.
+    spare: Option<L>,
+    known: KnownRest<L>,
 }
 
 /// Passes the fields of the HPACK decoder to a list.
-struct ListSink<'a, L>(&'a mut L);
+struct ListSink<'a, L> {
+    list: &'a mut L,
+    known: &'a KnownRest<L>,
+    /// Where the rest began.
+    mark: Option<Mark>,
+    /// The rest has a field that no table keeps. It may be a secret, and is not remembered.
+    spelled: bool,
+}
 
 impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
     #[inline]
     fn field(&mut self, field: L::Field, sensitivity: hpack::Sensitivity) {
-        self.0.push(field, sensitivity);
+        self.list.push(field, sensitivity);
+        self.spelled |= self.list.has_rest();
     }
 
     #[inline]
     fn entry(&mut self, field: &L::Field) {
-        self.0.push_entry(field);
+        self.list.push_entry(field);
     }
 
     #[inline]
     fn static_entry(&mut self, index: hpack::StaticIndex) {
-        self.0.push_static(index);
+        self.list.push_static(index);
+    }
+
+    #[inline]
+    fn known_rest(
+        &mut self,
+        rest: &[u8],
+        table: u64,
+        before: hpack::Summary,
+    ) -> Option<hpack::Summary> {
+        let len = rest.len();
+        // A field has at least one byte.
+        if len < MIN_FIELDS || self.list.has_rest() {
+            return None;
+        }
+        self.mark = Some(Mark { len, table, before });
+        self.known.summary_of(rest, table)
+    }
+
+    #[inline]
+    fn add_rest(&mut self) {
+        if let Some(rest) = &self.known.list {
+            self.list.add_rest(rest);
+        }
     }
 }
 
@@ -127,6 +163,8 @@ impl<L: HeaderList> Decoder<L> {
             block_bytes: BlockBytes::default(),
             copy_below: COPY_BELOW,
             last_fields: 0,
+            spare: None,
+            known: KnownRest::default(),
         }
     }
 
@@ -169,6 +207,30 @@ impl<L: HeaderList> Decoder<L> {
     /// The current size of the HPACK table, in bytes (RFC 7541 §4.1).
     pub fn header_table_len(&self) -> usize {
         self.hpack.table_size()
+    }
+
+    /// Keeps a list for the next header block, which fills it: a list in a box then costs no
+    /// allocation. It must be as empty as a new one.
+    #[inline]
+    pub fn recycle(&mut self, list: L) {
+        self.spare = Some(list);
+    }
+
+    /// Returns the fields of the header block before, as far as they are remembered: the decoder
+    /// copies them for a block that ends with the same bytes.
+    pub fn remembered(&self) -> Option<&L> {
+        self.known.list.as_ref()
+    }
+
+    /// Forgets them, and frees their memory.
+    pub fn forget(&mut self) {
+        self.known.forget();
+    }
+
+    /// Returns the list that the next header block would fill, if one was
+    /// [recycled](Self::recycle).
+    pub fn take_spare(&mut self) -> Option<L> {
+        self.spare.take()
     }
 
     /// The size of the header blocks so far, before and after compression.
@@ -417,12 +479,22 @@ impl<L: HeaderList> Decoder<L> {
         let mut limits = hpack::ListLimits::default();
         limits.max_size = self.limits.max_header_list_size;
         limits.max_fields = self.limits.max_header_fields;
-        let mut fields = L::default();
+        let mut fields = self.spare.take().unwrap_or_default();
         // A field has at least one byte.
         fields.expect(self.last_fields.min(block.len()));
-        let result = self
-            .hpack
-            .decode_into(block, limits, &mut ListSink(&mut fields));
+        let mut sink = ListSink {
+            list: &mut fields,
+            known: &self.known,
+            mark: None,
+            spelled: false,
+        };
+        let result = self.hpack.decode_into(block, limits, &mut sink);
+        let (mark, spelled) = (sink.mark, sink.spelled);
+        if let (Ok(summary), Some(mark), false) = (&result, mark, spelled) {
+            if mark.table == self.hpack.table_changes() {
+                self.known.note(block, mark, *summary, &fields);
+            }
+        }
         let (list, summary) = match result {
             Ok(summary) => (Ok(fields), summary),
             Err(hpack::DecodeError::ListTooLarge {

@@ -61,6 +61,24 @@ pub trait HeaderList: Default {
     fn expect(&mut self, fields: usize) {
         let _ = fields;
     }
+
+    /// Returns `true` once the list has a field with which a rest can begin: in HTTP, one that is
+    /// no pseudo-header field. The default is `true`: no rest is ever remembered.
+    #[inline]
+    fn has_rest(&self) -> bool {
+        true
+    }
+
+    /// Returns a list of the fields from the first of the rest on; `None` if there is a reason not
+    /// to remember them. The decoder calls this when the same bytes have occurred twice.
+    fn copy_rest(&self) -> Option<Self> {
+        None
+    }
+
+    /// Adds the fields of a rest that was remembered. The list has none of a rest so far.
+    fn add_rest(&mut self, rest: &Self) {
+        let _ = rest;
+    }
 }
 
 impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
 use crate::disk::MIN_OPEN_FILES;
@@ -19,6 +19,8 @@ Examples:
       with dotfiles, and wherever links lead
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
+  lacewingd --threads 8 --runtime per-thread
+      for thousands of connections, on eight cores
   RUST_LOG=warn lacewingd --idle-timeout 60 --max-age 3600
       quiet, and without connections that are idle or old";
 
@@ -123,6 +125,22 @@ pub(crate) struct Args {
     /// Threads that serve. Default: one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+
+    /// `shared`: the threads share their work. `per-thread`: each thread has its own
+    /// listeners and connections, which costs less with many connections; a few busy
+    /// ones may leave threads idle.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    pub(crate) runtime: Runtime,
+}
+
+/// The distribution of the connections over the threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// One runtime whose threads share their work.
+    #[default]
+    Shared,
+    /// A runtime and listeners for each thread.
+    PerThread,
 }
 
 fn open_files(text: &str) -> Result<NonZeroU16, String> {
@@ -225,6 +243,7 @@ mod tests {
             &["--http", "8080"],
             &["--cert", "only.pem"],
             &["--threads", "0"],
+            &["--runtime", "single"],
             &["--keep-alive", "0"],
             &["--max-age", "soon"],
             &["--max-connections", "0"],

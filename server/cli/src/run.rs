@@ -4,21 +4,22 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
-    process,
+    process, thread,
     time::Duration,
 };
 
 use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Server, Side};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use tracing::info;
 
 use crate::{
-    args::{Args, Listen},
+    args::{Args, Listen, Runtime},
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output, Style},
@@ -45,7 +46,7 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
     let root = directory(&args.directory)?;
     let failed = |error| format!("cannot start threads: {error}");
     let (log, style) = log::start().map_err(failed)?;
-    let runtime = runtime(args.threads).map_err(failed)?;
+    let runtime = runtime(&args).map_err(failed)?;
     let result = runtime.block_on(serve(&args, &root, &log, style));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
@@ -64,15 +65,25 @@ fn directory(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
-    match threads {
-        Some(1) => Builder::new_current_thread().enable_all().build(),
-        Some(threads) => Builder::new_multi_thread()
+/// Builds the runtime that serves, or that waits for threads which do.
+fn runtime(args: &Args) -> io::Result<tokio::runtime::Runtime> {
+    match (args.runtime, args.threads) {
+        (Runtime::PerThread, _) | (Runtime::Shared, Some(1)) => {
+            Builder::new_current_thread().enable_all().build()
+        }
+        (Runtime::Shared, Some(threads)) => Builder::new_multi_thread()
             .worker_threads(threads.into())
             .enable_all()
             .build(),
-        None => Builder::new_multi_thread().enable_all().build(),
+        (Runtime::Shared, None) => Builder::new_multi_thread().enable_all().build(),
     }
+}
+
+/// The number of threads that serve by themselves.
+fn threads(args: &Args) -> NonZeroUsize {
+    let named = args.threads.map(usize::from).and_then(NonZeroUsize::new);
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    named.unwrap_or_else(cores)
 }
 
 async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(), String> {
@@ -109,6 +120,9 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
             }
         })
         .shutdown(until_signalled(log.clone())?);
+    if args.runtime == Runtime::PerThread {
+        builder = builder.threads(threads(args));
+    }
     let mut fingerprint = None;
     let mut names = Names::default();
     if let Some(address) = args.https.address() {

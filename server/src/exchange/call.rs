@@ -116,7 +116,7 @@ impl<S: HttpService> Exchanges<S> {
         ticket: Ticket,
         request: Request<RequestBody>,
     ) {
-        let mut handler = self.spare_handlers.pop().unwrap_or_default();
+        let mut handler = self.boxes().handlers.pop().unwrap_or_default();
         let service = &mut self.service;
         let first = catch_unwind(AssertUnwindSafe(|| {
             handler.put(service.call(request));

@@ -56,9 +56,6 @@ impl<S: HttpService> Exchanges<S> {
                 Ok(mut data) => {
                     let data = data.copy_to_bytes(data.remaining());
                     let fin = body.is_end_stream();
-                    if data.is_empty() && !fin {
-                        continue;
-                    }
                     let sent = conn.stream(stream).send_data(data, fin);
                     if fin || sent.is_err() {
                         return self.sent_last(conn, stream, body, sent);
@@ -86,8 +83,8 @@ impl<S: HttpService> Exchanges<S> {
     ) -> Option<PinnedBody<S>> {
         // A body that panics in its drop has given all its frames.
         let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
-        if cleared.is_ok() && self.spare_bodies.len() < SPARES {
-            self.spare_bodies.push(body);
+        if cleared.is_ok() && self.boxes.bodies.len() < SPARES {
+            self.boxes.bodies.push(body);
         }
         if let Err(error) = sent {
             self.not_sent(conn, stream, error);

@@ -7,8 +7,13 @@ use http::{
     uri::{Authority, Scheme},
 };
 use http_body::Body;
-use lacewing_conn::proto::{Control, Head, fields::CONNECTION_SPECIFIC};
+use lacewing_conn::{
+    Error,
+    proto::{Control, Head, fields::CONNECTION_SPECIFIC},
+};
 use std::{future::poll_fn, pin::Pin};
+
+use crate::body::Upload;
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
@@ -115,11 +120,11 @@ pub(crate) enum Drained {
     },
     /// It is larger than it may be; this much was read.
     TooLarge(Bytes),
-    Failed(hyper::Error),
+    Failed(Error),
 }
 
 /// Reads a body of at most `max` bytes.
-pub(crate) async fn drain(body: &mut hyper::body::Incoming, max: usize) -> Drained {
+pub(crate) async fn drain(body: &mut Upload, max: usize) -> Drained {
     if body.size_hint().lower() > max as u64 {
         return Drained::TooLarge(Bytes::new());
     }

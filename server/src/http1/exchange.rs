@@ -25,8 +25,8 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    BoxError, ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
-    StreamId,
+    BoxError, ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent,
+    StreamError, StreamId,
     content::{Content, Kind},
     http1_transport::Watch,
     outgoing::{self, Outgoing},
@@ -45,7 +45,7 @@ const END_WAIT: Duration = Duration::from_millis(250);
 /// The state that the requests of a connection share.
 pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
-    pub(super) options: ServerOptions,
+    pub(super) options: ConnectionOptions,
     pub(super) watch: Arc<Watch>,
     pub(super) telemetry: Telemetry,
     /// Requests so far.
@@ -53,7 +53,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(info: ConnectionInfo, options: ServerOptions, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(info: ConnectionInfo, options: ConnectionOptions, watch: Arc<Watch>) -> Self {
         Self {
             telemetry: Telemetry::new(&info),
             info,
@@ -123,6 +123,23 @@ impl Ledger {
             stream,
             error,
         });
+    }
+}
+
+/// A request whose content is read before its exchange begins. It is open meanwhile: its wait is
+/// for content, and not for the head of the next request.
+pub(super) struct Reading(Arc<Watch>);
+
+impl Reading {
+    pub(super) fn begin(watch: &Arc<Watch>) -> Self {
+        watch.open();
+        Self(Arc::clone(watch))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

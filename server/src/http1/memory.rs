@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 use lacewing_conn::driver::{
     MemoryStep,
-    facade::{MemoryAccount, MemoryOrder},
+    facade::{MemoryAccount, MemoryOrder, MemoryReport},
 };
 
 use super::{
@@ -102,13 +102,14 @@ impl Ledger {
 
     fn tell_memory_step(&self, step: MemoryStep) {
         let budget = &self.options.connection.memory_budget;
-        self.telemetry.memory_step(step);
+        let report = MemoryReport::of_budget(step, budget);
+        self.telemetry.memory_step(&report);
         self.options.observer.tell(&ServerEvent::MemoryPressure {
             connection: &self.info,
             step,
-            limit: "memory_budget",
-            held: budget.held(),
-            capacity: budget.capacity(),
+            limit: report.limit,
+            held: report.held,
+            capacity: report.capacity,
             streams: usize::from(!self.is_idle()),
         });
     }

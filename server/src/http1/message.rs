@@ -1,7 +1,10 @@
 //! The rules of requests that hyper leaves to us: the form of the target, and
 //! the host that it is for.
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::HOST};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{CONNECTION, HOST},
+};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use lacewing_conn::proto::fields::is_authority;
@@ -64,6 +67,17 @@ fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
         request.headers_mut().insert(HOST, host);
     }
     Ok(())
+}
+
+/// The response to a request that breaks a rule. If the client still sends content, the connection
+/// ends with the response, which must say so (RFC 9112 §9.6).
+pub(super) fn bad_request<B: Body>(request: &Request<impl Body>) -> Response<ReplyBody<B>> {
+    let mut response = refusal(StatusCode::BAD_REQUEST);
+    if !request.body().is_end_stream() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }
 
 /// The response to a request that no handler sees.

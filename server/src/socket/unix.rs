@@ -4,9 +4,10 @@ use std::{
     fs, io,
     os::unix::{
         fs::{FileTypeExt, MetadataExt},
-        net::UnixStream as StdUnixStream,
+        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::net::{UnixListener, UnixStream};
@@ -18,7 +19,23 @@ use crate::{Endpoints, UnixAddress};
 #[derive(Debug)]
 pub(crate) struct Listening {
     listener: UnixListener,
-    _name: Option<Name>,
+    name: Option<Arc<Name>>,
+}
+
+/// A [`Listening`] outside of any runtime.
+#[derive(Debug)]
+pub(crate) struct Detached {
+    listener: StdUnixListener,
+    name: Option<Arc<Name>>,
+}
+
+impl Detached {
+    pub(super) fn attach(self) -> io::Result<Listening> {
+        Ok(Listening {
+            listener: UnixListener::from_std(self.listener)?,
+            name: self.name,
+        })
+    }
 }
 
 impl Listening {
@@ -33,8 +50,22 @@ impl Listening {
         };
         Ok(Self {
             listener,
-            _name: Some(Name::of(path)?),
+            name: Some(Arc::new(Name::of(path)?)),
         })
+    }
+
+    /// Takes the socket out of its runtime, as `count` descriptors with one queue. The
+    /// last one removes the file.
+    pub(super) fn detach(self, count: usize) -> io::Result<Vec<Detached>> {
+        let listener = self.listener.into_std()?;
+        let detached = |listener| Detached {
+            listener,
+            name: self.name.clone(),
+        };
+        let clones = (1..count).map(|_| listener.try_clone().map(detached));
+        let mut all = clones.collect::<io::Result<Vec<_>>>()?;
+        all.push(detached(listener));
+        Ok(all)
     }
 
     pub(super) fn address(&self) -> UnixAddress {
@@ -47,7 +78,7 @@ impl From<UnixListener> for Listening {
     fn from(listener: UnixListener) -> Self {
         Self {
             listener,
-            _name: None,
+            name: None,
         }
     }
 }

@@ -134,3 +134,21 @@ async fn an_identity_is_chosen_by_name_and_replaced_while_the_server_runs() {
     }
     running.stop().await;
 }
+
+/// A certificate that OpenSSL does not accept is found before the first client asks for its name.
+#[tokio::test]
+async fn each_of_several_identities_is_checked() {
+    let [one, other] = ["one.example", "other.example"].map(tls::make);
+    // rustls does not parse the certificates behind the first.
+    let chain = format!(
+        "{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        other.certificate
+    );
+    let good = Identity::from_pem(one.certificate.as_bytes(), one.key.as_bytes()).unwrap();
+    let bad = Identity::from_pem(chain.as_bytes(), other.key.as_bytes()).unwrap();
+    assert!(npn::acceptor_with(&good).is_ok());
+    for identity in [bad.clone(), bad.clone().and(good.clone()), good.and(bad)] {
+        let error = npn::acceptor_with(&identity).err().expect("refused");
+        assert!(error.to_string().contains("of no use"), "{error}");
+    }
+}

@@ -4,6 +4,10 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -178,4 +182,78 @@ async fn request_trailers_reach_the_handler() {
             "{version}"
         );
     }
+}
+
+/// A body of very many empty frames.
+struct EmptyFrames {
+    left: u32,
+    ended: Arc<AtomicBool>,
+}
+
+impl Body for EmptyFrames {
+    type Data = Bytes;
+    type Error = Infallible;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            self.ended.store(true, Ordering::Relaxed);
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+    }
+}
+
+/// Answers `/empty` with a body of empty frames, and other requests with a text.
+fn empty_frames(
+    ended: &Arc<AtomicBool>,
+) -> impl tower_service::Service<
+    Request<RequestBody>,
+    Response = Response<http_body_util::Either<EmptyFrames, http_body_util::Full<Bytes>>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let ended = Arc::clone(ended);
+    service_fn(move |request: Request<RequestBody>| {
+        let empty = EmptyFrames {
+            left: 3_000_000,
+            ended: Arc::clone(&ended),
+        };
+        let body = match request.uri().path() {
+            "/empty" => http_body_util::Either::Left(empty),
+            _ => http_body_util::Either::Right("other".into()),
+        };
+        async { Ok::<_, Infallible>(Response::new(body)) }
+    })
+}
+
+#[tokio::test]
+async fn a_body_of_empty_frames_does_not_hold_other_streams() {
+    for version in Version::ALL {
+        let ended = Arc::new(AtomicBool::new(false));
+        let service = empty_frames(&ended);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
+        let key = peer.open(Method::GET, "/empty", None);
+        peer.head(key).await;
+        assert_eq!(peer.get("/other").await.text(), "other", "{version}");
+        assert!(!ended.load(Ordering::Relaxed), "{version}: after the body");
+    }
+}
+
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_body_of_empty_frames_does_not_hold_the_thread_of_http1() {
+    use crate::http1::Http1;
+    let ended = Arc::new(AtomicBool::new(false));
+    let service = empty_frames(&ended);
+    let mut empty = Http1::connect(ServerOptions::default(), service.clone());
+    empty.send("GET", "/empty").await;
+    // The first request is served before the second, on the same thread.
+    let mut other = Http1::connect(ServerOptions::default(), service);
+    assert_eq!(other.get("/other").await.body, "other");
+    assert!(!ended.load(Ordering::Relaxed), "after the body");
 }

@@ -258,6 +258,78 @@ async fn a_panic_anywhere_costs_its_own_request() {
     }
 }
 
+/// A body that panics in its drop.
+struct Fragile {
+    first: Option<Bytes>,
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("the body panics as it goes, as it should");
+    }
+}
+
+impl Body for Fragile {
+    type Data = Bytes;
+    type Error = Infallible;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            // It never ends.
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Bodies that panic in their drop: of a response that is not sent, of a stream that is
+/// reset, and of several streams when the connection is dropped.
+#[tokio::test]
+async fn bodies_that_panic_in_their_drop_leave_the_connection() {
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        if request.uri().path() == "/fine" {
+            let fine = http_body_util::Full::from("fine");
+            return Ok::<_, Infallible>(Response::new(http_body_util::Either::Right(fine)));
+        }
+        let first = Some(Bytes::from_static(b"first"));
+        let mut response = Response::new(http_body_util::Either::Left(Fragile { first }));
+        match request.uri().path() {
+            "/informational" => *response.status_mut() = StatusCode::EARLY_HINTS,
+            "/length" => {
+                let value = http::HeaderValue::from_static("ten");
+                response.headers_mut().insert("content-length", value);
+            }
+            _ => {}
+        }
+        Ok(response)
+    });
+    for version in Version::ALL {
+        for spawn in [Spawn::WhenPending, Spawn::Always] {
+            let options = ServerOptions::default().spawn(spawn);
+            let mut peer = Peer::connect(version, options, service);
+            for path in ["/informational", "/length"] {
+                let refused = peer.get(path).await;
+                let internal = Some(StatusCode::INTERNAL_SERVER_ERROR);
+                assert_eq!(refused.status, internal, "{version}: {refused:?}");
+            }
+            let reset = peer.open(http::Method::GET, "/reset", None);
+            peer.head(reset).await;
+            peer.reset(reset);
+            assert_eq!(peer.get("/fine").await.text(), "fine", "{version}");
+            for _ in 0..3 {
+                let held = peer.open(http::Method::GET, "/held", None);
+                peer.head(held).await;
+            }
+            // The task is dropped with all three.
+            peer.serving.abort();
+            let ended = (&mut peer.serving).await.unwrap_err();
+            assert!(ended.is_cancelled(), "{version}: {ended}");
+        }
+    }
+}
+
 /// A service that is not always ready, and whose `poll_ready` fails at times.
 #[derive(Clone)]
 struct Flaky(Arc<AtomicU32>);

@@ -322,6 +322,39 @@ async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
     }
 }
 
+const UPGRADE: &str = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n\
+                       http2-settings: AAMAAABk\r\ncontent-length: 500";
+
+fn accepts_h2c() -> Http1 {
+    let options = ServerOptions::default()
+        .h2c_upgrade(lacewing_server::H2cUpgrade::Accept { max_body: 1000 });
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        let _ = request.into_body().collect().await;
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done")))
+    });
+    Http1::connect(options, service)
+}
+
+/// The content of a request for h2c has the limit of content, and not that of a head.
+#[tokio::test(start_paused = true)]
+async fn the_content_of_a_request_for_h2c_has_the_time_of_content() {
+    let mut connection = accepts_h2c();
+    post(&mut connection, UPGRADE).await;
+    for _ in 0..5 {
+        sleep(Duration::from_secs(8)).await;
+        connection.io.write_all(&[b'x'; 100]).await.unwrap();
+    }
+    let mut head = [0; 12];
+    connection.io.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 101");
+
+    let mut connection = accepts_h2c();
+    post(&mut connection, UPGRADE).await;
+    connection.io.write_all(b"12345").await.unwrap();
+    let error = end(connection, Duration::from_secs(120)).await;
+    assert!(error.contains("body_timeout"), "{error}");
+}
+
 /// The client holds back its content for 100 (Continue), and the response that refuses it echoes
 /// it: neither may wait for the other for ever.
 #[tokio::test(start_paused = true)]

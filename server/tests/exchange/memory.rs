@@ -108,16 +108,46 @@ async fn a_response_that_is_not_read_is_shed_and_others_are_served() {
     }
 }
 
+/// Accounts that hold so much that new requests are refused. The budget closes the first, which
+/// takes some time.
+fn fill(budget: &MemoryBudget) -> Vec<MemoryAccount> {
+    let mut costliest = budget.open_account();
+    costliest.report(CAPACITY * 60 / 100);
+    let mut accounts = others(budget, CAPACITY * 30 / 100);
+    accounts.push(costliest);
+    accounts
+}
+
+/// The client has not read the response while it sends: its content is discarded, so that the
+/// transport is not reset.
+#[tokio::test]
+async fn the_upload_of_a_request_that_is_answered_with_503_is_discarded() {
+    let budget = MemoryBudget::new(CAPACITY);
+    let (mut io, serving, _) = serve(&budget);
+    let _held = fill(&budget);
+    let request = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n";
+    io.write_all(request.as_bytes()).await.unwrap();
+    for _ in 0..3 {
+        io.write_all(&[b'x'; 100_000]).await.unwrap();
+    }
+    let mut answer = String::new();
+    let read = io.read_to_string(&mut answer);
+    timeout(Duration::from_secs(60), read)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    let _ = timeout(Duration::from_secs(60), serving).await.unwrap();
+}
+
 #[tokio::test]
 async fn new_requests_of_a_connection_above_its_share_are_answered_with_503() {
     // The connection alone exceeds its share only at the last step.
     let budget = MemoryBudget::new(CAPACITY);
     let (mut io, serving, steps) = serve(&budget);
     let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-    // The budget closes this connection, which takes some time.
-    let mut costliest = budget.open_account();
-    costliest.report(CAPACITY * 60 / 100);
-    let _others = others(&budget, CAPACITY * 30 / 100);
+    let _held = fill(&budget);
     io.write_all(request).await.unwrap();
     let mut answer = String::new();
     let read = io.read_to_string(&mut answer);

@@ -96,6 +96,42 @@ async fn an_idle_http1_connection_makes_room() {
     server.stop().await;
 }
 
+/// Connections that wait at a shutdown while all places are taken are served once there is room.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn connections_that_wait_at_a_shutdown_are_served() {
+    let server = start(1).await;
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    // POST /never, over HTTP/2.
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    request.extend(b"\0\0\x0d\x01\x05\0\0\0\x01\x83\x86\x04\x06/never\x41\x01a");
+    busy.write_all(&request).await.unwrap();
+    server.told("Connected").await;
+    let mut waiting = Vec::new();
+    // One is accepted and waits for a place; the kernel has the others.
+    for _ in 0..3 {
+        let mut io = TcpStream::connect(server.address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        io.write_all(request).await.unwrap();
+        waiting.push(io);
+    }
+    server.told("AcceptPaused").await;
+    let stopping = tokio::spawn(server.stop());
+    // The shutdown has started when the busy connection gets GOAWAY.
+    let mut bytes = Vec::new();
+    let go_away = |bytes: &[u8]| bytes.windows(5).any(|frame| frame == [0, 0, 8, 7, 0]);
+    while !go_away(&bytes) {
+        assert!(busy.read_buf(&mut bytes).await.unwrap() > 0, "{bytes:?}");
+    }
+    busy.set_zero_linger().unwrap();
+    drop(busy);
+    for io in waiting {
+        let answer = String::from_utf8(rest(io).await).unwrap();
+        assert!(answer.ends_with("http http/1.1"), "{answer}");
+    }
+    stopping.await.unwrap();
+}
+
 /// A tunnel over HTTP/1.1 is no longer a connection of requests: an idle connection makes room, and
 /// not the tunnel, which nothing could end.
 #[cfg(feature = "http1")]

@@ -196,6 +196,24 @@ async fn the_response_to_an_unread_upload_says_that_the_connection_closes() {
         let head = format!("POST /413 HTTP/1.1\r\nhost: a\r\ncontent-length: {len}\r\n{more}\r\n");
         [head.as_bytes(), &vec![b'x'; len]].concat()
     };
+    // No handler sees a request with two hosts.
+    let expects = "expect: 100-continue\r\nhost: b\r\n";
+    for fields in ["host: b\r\n", expects] {
+        for len in [1, 10_000, 20_000_000] {
+            let answer = ask(&[&upload(fields, len)]).await.remove(0);
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{len}: {answer}");
+            assert!(closes(&answer), "{fields}{len}: {answer}");
+        }
+    }
+    let chunked = "POST / HTTP/1.1\r\nhost: a\r\nhost: b\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks = format!("100000\r\n{}\r\n", "x".repeat(1 << 20)).repeat(4);
+    for chunks in ["", "1\r\nx\r\n0\r\n\r\n", &chunks] {
+        let answer = ask(&[format!("{chunked}{chunks}").as_bytes()])
+            .await
+            .remove(0);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(closes(&answer), "{} B of chunks: {answer}", chunks.len());
+    }
     let answer = ask(&[&upload("", 20_000_000)]).await.remove(0);
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(closes(&answer), "{answer}");

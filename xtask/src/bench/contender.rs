@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 pub(super) enum Contender {
     /// Our library, with the routes of the benchmarks.
     Lacewing,
+    /// The same on two threads, with a runtime each.
+    LacewingThreads,
     /// Our program, at its defaults, with its log.
     Lacewingd,
     Hyper,
@@ -26,6 +28,7 @@ impl Contender {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Lacewing => "lacewing",
+            Self::LacewingThreads => "two threads",
             Self::Lacewingd => "lacewingd",
             Self::Hyper => "hyper",
             Self::H2 => "h2",
@@ -37,7 +40,10 @@ impl Contender {
     }
 
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Self::Lacewing | Self::Lacewingd)
+        matches!(
+            self,
+            Self::Lacewing | Self::LacewingThreads | Self::Lacewingd
+        )
     }
 
     /// A peer counts as the best one; the floor does not.
@@ -49,7 +55,15 @@ impl Contender {
     pub(super) fn is_installed(self) -> bool {
         match self {
             Self::Nghttpd | Self::H2o | Self::Nginx => shell::exists(self.name()),
-            Self::Lacewing | Self::Lacewingd | Self::Hyper | Self::H2 | Self::Canned => true,
+            _ => true,
+        }
+    }
+
+    /// The list of cores for `taskset`.
+    fn cores(self) -> &'static str {
+        match self {
+            Self::LacewingThreads => "0,1",
+            _ => "0",
         }
     }
 
@@ -63,16 +77,20 @@ impl Contender {
     ) -> Result<Command, String> {
         let (cert, key) = (site.certificate(), site.key());
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]);
+        command.args(["-c", self.cores()]);
         match self {
-            Self::Lacewing | Self::Hyper | Self::H2 | Self::Canned => {
+            Self::Lacewing | Self::LacewingThreads | Self::Hyper | Self::H2 | Self::Canned => {
                 command.arg(programs.path(match self {
                     Self::Hyper => "bench-server-hyper",
                     Self::H2 => "bench-server-h2",
                     Self::Canned => "bench-server-canned",
                     _ => "bench-server",
                 }));
-                command.args(["--port", &port.to_string(), "--threads", "1"]);
+                command.args(["--port", &port.to_string(), "--threads"]);
+                match self {
+                    Self::LacewingThreads => command.args(["2", "--per-thread"]),
+                    _ => command.arg("1"),
+                };
                 command.args(["--max-streams", "1000"]);
                 if self == Self::Canned {
                     command.args(["--reply", &options.reply.to_string()]);

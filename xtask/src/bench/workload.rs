@@ -1,7 +1,7 @@
 //! The workloads of the servers, each with its contenders and its bound.
 
 use super::contender::Contender::{
-    self, Canned, H2, H2o, Hyper, Lacewing, Lacewingd, Nghttpd, Nginx,
+    self, Canned, H2, H2o, Hyper, Lacewing, LacewingThreads, Lacewingd, Nghttpd, Nginx,
 };
 use super::table::Bar;
 
@@ -73,6 +73,9 @@ const ALL: &[Contender] = &[Lacewing, Hyper, H2, Nghttpd, H2o, Nginx, Canned];
 /// The servers that answer a POST.
 const UPLOADS: &[Contender] = &[Lacewing, Hyper, H2, Canned];
 
+/// Two threads beside one.
+const THREADS: &[Contender] = &[LacewingThreads, Lacewing];
+
 /// The programs that serve files.
 const FILES: &[Contender] = &[Lacewingd, Nghttpd, H2o, Nginx];
 
@@ -118,6 +121,12 @@ pub(super) const WORKLOADS: &[Workload] = &[
         streams: 1,
         requests: 40_000,
         bar: None,
+        ..SMALL
+    },
+    Workload {
+        name: "small GET, two threads",
+        contenders: THREADS,
+        bar: Some(Bar::ratio(Lacewing, 1.05)),
         ..SMALL
     },
     Workload {

@@ -30,6 +30,18 @@ pub(super) const CASES: &[Case] = &[
         flood(&mut peers, &wire.take(), play.flood_time());
         Ok(peers)
     }),
+    flooded("client/informational-one-stream", "6 1xx", H2, |play| {
+        let mut peers = servers(play)?;
+        let mut wire = Wire::new(Dialect::Http2);
+        wire.http2_frame(Kind::HEADERS, 0x4, 1, b"\x08\x03103");
+        flood(&mut peers, &wire.take(), play.flood_time());
+        Ok(peers)
+    }),
+    // Of the client's own origin: each is accepted.
+    Case::closed("client/pushes-reset", "30 reset", MULTIPLEXED, pushes_reset)
+        .client(&["--connections", "2", "--push", "--bodies", "late"])
+        .beside(HONEST)
+        .busy(),
     flooded("client/pushes", "30", MULTIPLEXED, pushes),
     Case::closed("client/foreign-pushes", "30 foreign", H2, |play| {
         // The authority is not that of the client's requests.
@@ -252,6 +264,27 @@ fn pushes(play: &mut Play<'_>) -> Played {
         for peer in &mut peers {
             for _ in 0..300 {
                 peer.wire.push(1, promised, &[]);
+                promised += 2;
+            }
+            peer.flush_within(Duration::from_millis(100));
+        }
+    }
+    Ok(peers)
+}
+
+/// Pushes that the client accepts and that the server resets at once.
+fn pushes_reset(play: &mut Play<'_>) -> Played {
+    let mut peers = servers(play)?;
+    for peer in &mut peers {
+        peer.wire.authority = play.authority();
+    }
+    let end = Instant::now() + play.flood_time();
+    let mut promised = 2_u32;
+    while Instant::now() < end && peers.iter().any(|peer| peer.seen().closed.is_none()) {
+        for peer in &mut peers {
+            for _ in 0..300 {
+                peer.wire.push(1, promised, &[]);
+                peer.wire.reset(promised);
                 promised += 2;
             }
             peer.flush_within(Duration::from_millis(100));

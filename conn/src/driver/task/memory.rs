@@ -19,6 +19,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// which belong to the thread do not count.
     #[inline]
     pub(super) fn report_memory(&mut self) {
+        self.count_detached();
         let stream = STREAM.saturating_add(self.application.stream_memory());
         let held = size_of::<Self>()
             .saturating_add(CONNECTION)
@@ -29,12 +30,20 @@ impl<IO, A: Application> Driver<IO, A> {
         self.pressure.account().report(held);
     }
 
-    /// Reports a step of the budget to the application.
+    /// Counts content of streams that are gone, which their readers still hold.
     #[inline]
-    pub(super) fn report_step(&mut self, now: Instant) {
-        if let Some(step) = self.pressure.take_report() {
+    pub(super) fn count_detached(&mut self) {
+        let detached = self.streams.notifier.queue().detached();
+        self.engine.set_detached_bytes(detached);
+    }
+
+    /// Reports the steps that were taken to save memory to the application.
+    #[inline]
+    pub(super) fn report_steps(&mut self, now: Instant) {
+        self.pressure.note_steps(&mut self.engine, now);
+        for report in self.pressure.take_reports() {
             let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-            self.application.handle_memory_step(&mut conn, step);
+            self.application.handle_memory_step(&mut conn, &report);
         }
     }
 }

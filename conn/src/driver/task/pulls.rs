@@ -15,13 +15,29 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Asks the source of a stream for data. While much waits for windows, a stream
     /// with a small one is not asked: most of its piece would wait too.
     pub(super) fn pull(&mut self, now: Instant, stream: StreamKey, max: usize) {
-        let most = self.engine.limits().max_unsent_bytes;
-        if max < LARGE_WINDOW && self.engine.unsent_bytes() > most {
+        if max < LARGE_WINDOW && !self.may_pull_all() {
             self.declined.push(stream);
             return;
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.pull(&mut conn, stream, max);
+    }
+
+    /// So little waits for windows that no source is declined.
+    #[inline]
+    pub(super) fn may_pull_all(&self) -> bool {
+        self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
+    }
+
+    /// Offers the sources again that were declined in this turn, if `heard` from the peer, or
+    /// if less waits by now. Returns `true` if another turn must follow.
+    #[inline]
+    pub(super) fn offer_declined_after(&mut self, heard: bool, now: Instant) -> bool {
+        if self.declined.is_empty() || !(heard || self.may_pull_all()) {
+            return false;
+        }
+        self.offer_declined(now);
+        true
     }
 
     /// Offers the sources again that were not asked: windows may have changed.

@@ -24,12 +24,34 @@ const PARTS: usize = 64;
 /// `main_parts` leaves out takes less than the difference to [`SLOW_AT`].
 const EXACT_FROM: usize = 36;
 
+/// The steps that a connection took since memory is short: its own, near
+/// [`max_connection_bytes`](crate::Limits::max_connection_bytes), and those under
+/// [`Pressure::Critical`](super::Pressure::Critical).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemorySteps {
+    /// The number of streams that were refused under `Pressure::Critical`.
+    pub refused_under_pressure: u32,
+    /// The number of streams that were refused near the cap of the connection.
+    pub refused: u32,
+    /// The number of streams that were ended near the cap of the connection.
+    pub shed: u32,
+    /// The connection was ended at its cap.
+    pub closed: bool,
+    /// The bytes that counted against the cap at the last of these steps.
+    pub held: usize,
+}
+
 /// The cap of a connection, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Capacity {
     bytes: usize,
     /// The main parts above which the exact figure is computed.
     exact_from: usize,
+    /// Bytes of streams that are gone, which the user still holds.
+    detached: usize,
+    /// The steps that were taken and not reported.
+    steps: Option<Box<MemorySteps>>,
 }
 
 impl Capacity {
@@ -38,7 +60,13 @@ impl Capacity {
         Self {
             bytes,
             exact_from: part(bytes, EXACT_FROM),
+            detached: 0,
+            steps: None,
         }
+    }
+
+    pub(super) fn detached(&self) -> usize {
+        self.detached
     }
 }
 
@@ -56,8 +84,36 @@ impl Engine {
         self.is_filled_to(SLOW_AT)
     }
 
+    /// Returns the bytes that the connection may hold: `max_connection_bytes`, or more where
+    /// other limits permit more.
+    pub fn max_held_bytes(&self) -> usize {
+        self.capacity.bytes
+    }
+
+    /// Sets the bytes of content that the user holds of streams that are gone. They count in
+    /// [`held_bytes`](Self::held_bytes) as content of open streams does.
     #[inline]
-    pub(super) fn is_filled_to(&self, parts: usize) -> bool {
+    pub fn set_detached_bytes(&mut self, bytes: usize) {
+        self.capacity.detached = bytes;
+    }
+
+    /// Takes the steps since the last call that saved memory; `None` if there were none. Those
+    /// of [`shed`](Self::shed) and [`end_over_budget`](Self::end_over_budget), which the caller
+    /// takes, are not among them.
+    #[inline]
+    pub fn take_memory_steps(&mut self) -> Option<MemorySteps> {
+        self.capacity.steps.take().map(|steps| *steps)
+    }
+
+    fn note_step(&mut self, note: impl FnOnce(&mut MemorySteps)) {
+        let held = self.charged_bytes();
+        let steps = self.capacity.steps.get_or_insert_default();
+        steps.held = held;
+        note(steps);
+    }
+
+    #[inline]
+    fn is_filled_to(&self, parts: usize) -> bool {
         self.main_parts() > self.capacity.exact_from
             && self.charged_bytes() >= part(self.capacity.bytes, parts)
     }
@@ -71,6 +127,7 @@ impl Engine {
             self.streams.held_headers(),
             self.streams.unsent(),
             self.wire.output.len(),
+            self.capacity.detached,
         ];
         parts.into_iter().fold(0, usize::saturating_add)
     }
@@ -84,12 +141,22 @@ impl Engine {
         self.held_bytes().saturating_sub(beyond)
     }
 
-    /// Refuses a new stream if the connection is nearly full; otherwise returns `None`.
+    /// Refuses a new stream while the process runs short of memory, or if the connection is
+    /// nearly full; otherwise returns `None`.
     #[inline]
     pub(super) fn refuse_over_capacity(&mut self, now: Instant, id: StreamId) -> Option<Outcome> {
+        if self.refuses_streams() {
+            self.note_step(|steps| {
+                steps.refused_under_pressure = steps.refused_under_pressure.saturating_add(1);
+            });
+            let text = "memory_budget: the process holds nearly all of it, and this connection more \
+                        than its share";
+            return Some(self.refuse_for(now, id, Rule::StreamOverBudget, Some(text.into())));
+        }
         if !self.is_filled_to(REFUSE_AT) {
             return None;
         }
+        self.note_step(|steps| steps.refused = steps.refused.saturating_add(1));
         let text = self.capacity_text();
         Some(self.refuse_for(now, id, Rule::StreamOverBudget, Some(text)))
     }
@@ -108,10 +175,16 @@ impl Engine {
     fn relieve(&mut self, now: Instant) {
         while self.is_filled_to(SHED_AT) {
             let text = self.capacity_text();
+            let held = self.charged_bytes();
             if self.shed(now, &text).is_some() {
+                self.note_step(|steps| {
+                    steps.shed = steps.shed.saturating_add(1);
+                    steps.held = held;
+                });
                 continue;
             }
             if self.is_filled_to(CLOSE_AT) {
+                self.note_step(|steps| steps.closed = true);
                 self.end_over_budget(now, text);
             }
             break;

@@ -277,7 +277,7 @@ impl Engine {
 
     /// Sends RST_STREAM, and remembers it: frames of the stream on their way are ignored.
     pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
-        self.counters.resets_sent.count(reason);
+        self.counters.count_reset_sent(reason);
         self.wire.reset(id, reason);
         self.ids.remember_reset(id, &self.config.limits);
     }

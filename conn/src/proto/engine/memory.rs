@@ -3,8 +3,11 @@
 
 use std::{cmp::Reverse, time::Instant};
 
-use super::{Engine, stats::Counters};
-use crate::proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction};
+use super::Engine;
+use crate::{
+    Error,
+    proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
+};
 
 /// The memory of the short lists of a connection, each of which [`Limits`] bounds to a
 /// few dozen entries: ids that were reset or passed over, early priorities, settings,
@@ -17,7 +20,8 @@ impl Engine {
     /// Returns the bytes of memory that the connection takes now: its own state, its
     /// streams, header lists as they are built, data that the user holds, data and
     /// trailers that wait to be sent, the output with its room, and the compression
-    /// contexts. Includes the overhead of each.
+    /// contexts. Includes the overhead of each, and the
+    /// [bytes of streams that are gone](Self::set_detached_bytes).
     ///
     /// Costs a few additions. Does not include the input, which the caller owns, nor
     /// values that events handed over and that no longer count against a limit.
@@ -36,11 +40,12 @@ impl Engine {
     /// ```
     pub fn held_bytes(&self) -> usize {
         let parts = [
-            size_of::<Self>().saturating_add(size_of::<Counters>()),
+            size_of::<Self>(),
             SHORT_LISTS,
             self.wire.memory(),
             self.streams.memory(),
             self.flow.buffered(),
+            self.capacity.detached(),
             self.timers.memory(),
             self.admission.memory(),
             memory::of_table::<Event>(self.events.capacity()),
@@ -64,8 +69,8 @@ impl Engine {
 
     /// Ends the costliest stream that stands still, since memory is short: those
     /// first that have stood still for longer than a sweep. Its peer gets RST_STREAM,
-    /// and an [`Event::Reset`] follows, whose error names `limit`. The peer is not
-    /// charged for it.
+    /// unless both halves are closed. An [`Event::Reset`] follows, whose error names `limit`:
+    /// the user must drop what it holds of the stream. The peer is not charged for it.
     ///
     /// Returns the bytes that this freed; `None` if no stream stands still. Looks at
     /// every stream.
@@ -94,7 +99,14 @@ impl Engine {
         let text = format!("{limit} was reached; the stream stood still and held {cost} bytes");
         let violation = Violation::stream(key.id(), rule, reason).detailed(text);
         let before = self.held_bytes();
-        self.reset_by(now, key.id(), &violation);
+        if self.streams.get(key).is_some_and(Stream::is_closed) {
+            // The peer is done with it, and only our user is not.
+            self.remove(now, key);
+            let error = Error::violation(&violation);
+            self.push_event(Event::Reset { stream: key, error });
+        } else {
+            self.reset_by(now, key.id(), &violation);
+        }
         Some(before.saturating_sub(self.held_bytes()))
     }
 

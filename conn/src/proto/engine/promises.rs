@@ -122,17 +122,33 @@ impl Engine {
         }
     }
 
-    /// The limit that a push exceeds whose list takes `memory` bytes; `None`: it is
-    /// accepted.
-    fn refuses_push(&self, fields: &Fields, memory: usize) -> Option<Rule> {
+    /// Refuses a push that exceeds a limit, and whose list takes `memory` bytes; otherwise
+    /// returns `None`.
+    fn refuse_push(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        fields: &Fields,
+        memory: usize,
+    ) -> Option<Outcome> {
         let max = self.config.limits.max_pushed_streams;
-        if self.streams.accepted() >= max || fields.exceeded.is_some() {
-            Some(Rule::TooManyStreams)
+        let (rule, detail) = if self.streams.accepted() >= max {
+            let text = format!("more than {max} pushed streams (limit max_pushed_streams)");
+            (Rule::TooManyStreams, Some(text))
+        } else if let Some(limit) = fields.exceeded {
+            (Rule::HeaderListTooLarge, Some(self.limit_in_words(limit)))
+        } else if let Some(refused) = self.refuse_over_capacity(now, id) {
+            return Some(refused);
         } else if self.headers_exceeded(memory) {
-            Some(Rule::TooManyHeaderBytes)
+            (Rule::TooManyHeaderBytes, None)
         } else {
-            None
-        }
+            return None;
+        };
+        let violation = Violation::stream(id, rule, Reason::RefusedStream);
+        Some(Err(match detail {
+            Some(text) => violation.detailed(text).into(),
+            None => violation.into(),
+        }))
     }
 
     /// A pushed stream. `in_one` is the `fin` of a frame that carries the push and its
@@ -145,8 +161,8 @@ impl Engine {
         mut fields: Box<Fields>,
     ) -> Outcome {
         let memory = fields.memory();
-        if let Some(rule) = self.refuses_push(&fields, memory) {
-            return Err(Violation::stream(id, rule, Reason::RefusedStream).into());
+        if let Some(refused) = self.refuse_push(now, id, &fields, memory) {
+            return refused;
         }
         let mut status = None;
         if in_one.is_some() {
@@ -163,7 +179,7 @@ impl Engine {
             fields: fields.map.clone(),
             ..Head::response(status)
         });
-        let head = match fields.into_request(self.config.semantics) {
+        let head = match fields.take_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => {
                 return Err(Violation::stream(id, rule, Reason::ProtocolError).into());

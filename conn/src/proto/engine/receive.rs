@@ -153,9 +153,6 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
-        if self.refuses_streams() {
-            return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
-        }
         if let Some(refused) = self.refuse_over_capacity(now, id) {
             return refused;
         }
@@ -168,10 +165,12 @@ impl Engine {
             fin,
             length: headers.fields.has_length,
         };
-        let mut head = match headers.fields.into_request(self.config.semantics) {
+        let mut fields = headers.fields;
+        let mut head = match fields.take_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
+        self.wire.recycle(fields);
         let content = match self.check_request(&mut head, said) {
             Ok(content) => content,
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
@@ -247,8 +246,10 @@ impl Engine {
             fin: headers.fin,
             length: headers.fields.has_length,
         };
-        let head = headers.fields.into_response(self.config.semantics);
+        let mut fields = headers.fields;
+        let head = fields.take_response(self.config.semantics);
         let mut head = head.map_err(|rule| rule.on(id))?;
+        self.wire.recycle(fields);
         let content = part.check_status(head.status()).and_then(|()| {
             let (rules, asked) = (self.rules, stream.asked);
             content::of_response(rules, &mut head, asked, said)
@@ -424,7 +425,7 @@ impl Engine {
     }
 
     fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
-        self.counters.resets_received.count(reason);
+        self.counters.count_reset_received(reason);
         if reason == Reason::Cancel {
             self.cancel_pushes_of(now, id);
         }

@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// The limit with its value, and what to do.
-    fn limit_in_words(&self, limit: ListLimit) -> String {
+    pub(super) fn limit_in_words(&self, limit: ListLimit) -> String {
         let limits = &self.config.limits;
         match limit {
             ListLimit::Size => format!(

@@ -94,7 +94,7 @@ impl Resets {
         self.0.iter().map(|count| u64::from(*count)).sum()
     }
 
-    pub(super) fn count(&mut self, reason: Reason) {
+    fn count(&mut self, reason: Reason) {
         if let Some(count) = self.0.get_mut(index(reason)) {
             *count = count.saturating_add(1);
         }
@@ -111,15 +111,37 @@ fn index(reason: Reason) -> usize {
 pub(super) struct Counters {
     pub(super) pings_sent: u64,
     pub(super) stalls: Stalls,
-    pub(super) resets_sent: Resets,
-    pub(super) resets_received: Resets,
+    /// Boxed at the first reset, as most connections have none.
+    resets: Option<Box<BothResets>>,
     pub(super) data_sent: u64,
     pub(super) data_received: u64,
+}
+
+#[derive(Debug, Default)]
+struct BothResets {
+    sent: Resets,
+    received: Resets,
+}
+
+impl Counters {
+    pub(super) fn count_reset_sent(&mut self, reason: Reason) {
+        self.resets.get_or_insert_default().sent.count(reason);
+    }
+
+    pub(super) fn count_reset_received(&mut self, reason: Reason) {
+        self.resets.get_or_insert_default().received.count(reason);
+    }
+
+    fn resets(&self) -> (Resets, Resets) {
+        let resets = self.resets.as_ref();
+        resets.map_or_else(Default::default, |resets| (resets.sent, resets.received))
+    }
 }
 
 impl Engine {
     /// Returns the connection's statistics at this moment.
     pub fn stats(&self) -> ConnectionStats {
+        let (resets_sent, resets_received) = self.counters.resets();
         let (headers_sent, headers_received) = self.wire.header_bytes();
         ConnectionStats {
             open_streams: self.streams.len(),
@@ -134,8 +156,8 @@ impl Engine {
             round_trip: self.round_trip(),
             pings_sent: self.counters.pings_sent,
             stalls: self.counters.stalls,
-            resets_sent: self.counters.resets_sent,
-            resets_received: self.counters.resets_received,
+            resets_sent,
+            resets_received,
             data_sent: self.counters.data_sent,
             data_received: self.counters.data_received,
             headers_sent,

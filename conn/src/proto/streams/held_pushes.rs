@@ -7,11 +7,9 @@ use crate::proto::{StreamId, StreamKey, memory};
 impl Streams {
     /// Inserts a push for `parent`, which waits behind it.
     pub(crate) fn hold_push(&mut self, push: Stream, parent: StreamKey) -> StreamKey {
-        let request = push
-            .held()
-            .map(|held| memory::of_list(&held.request.fields));
+        let request = push.held().map_or(0, memory_of_request);
         let key = self.insert(push);
-        self.hold_unsent(key, request.unwrap_or_default());
+        self.hold_unsent(key, request);
         self.pushes.push_back(key);
         self.dequeue(parent);
         if let Some(parent) = self.get_mut(parent) {
@@ -27,12 +25,13 @@ impl Streams {
         Some((key, self.get(key)?.held()?))
     }
 
-    /// Takes a push that is sent now, with the stream that it belongs to.
+    /// Takes a push that is sent now, with the stream that it belongs to. Its data may still
+    /// wait for a window.
     pub(crate) fn take_held_push(&mut self, key: StreamKey) -> Option<(HeldPush, StreamId)> {
         let stream = self.get_mut(key)?;
         let parent = stream.parent()?;
         let held = stream.take_held()?;
-        self.release_unsent(key, usize::MAX);
+        self.release_unsent(key, memory_of_request(&held));
         self.forget_held_push(key, parent);
         Some((held, parent))
     }
@@ -61,6 +60,10 @@ impl Streams {
             parent.send.behind = parent.send.behind.saturating_sub(1);
         }
     }
+}
+
+fn memory_of_request(held: &HeldPush) -> usize {
+    memory::of_list(&held.request.fields)
 }
 
 #[cfg(test)]
@@ -102,5 +105,33 @@ mod tests {
         assert!(streams.remove(second));
         assert_eq!(streams.get(parent).map(Stream::is_waiting), Some(false));
         assert!(streams.first_held_push().is_none());
+    }
+
+    #[test]
+    fn data_of_a_push_that_is_taken_still_counts() {
+        let mut streams = Streams::default();
+        let parent = streams.insert(stream(1));
+        let push = held(&mut streams, 2, parent);
+        let with_request = streams.unsent();
+        streams.hold_unsent(push, 1000);
+        assert!(streams.take_held_push(push).is_some());
+        assert_eq!(streams.unsent(), 1000);
+        // A request with fields is charged while it is held, and no longer.
+        let mut request = Head::request(Method::GET, "https://a/".parse().unwrap());
+        let value = http::HeaderValue::from_static("x");
+        request.fields.insert("x-long", value);
+        let long = HeldPush {
+            request,
+            reply: None,
+            until: None,
+        };
+        let long = Stream {
+            push: Some(Push::held(parent.id(), long)),
+            ..stream(4)
+        };
+        let long = streams.hold_push(long, parent);
+        assert!(streams.unsent() > 1000 + with_request);
+        assert!(streams.take_held_push(long).is_some());
+        assert_eq!(streams.unsent(), 1000);
     }
 }

@@ -111,6 +111,26 @@ impl Fields {
         }
     }
 
+    /// Returns a list of the regular fields alone; `None` if the list breaks a rule, or its
+    /// cookie is not in one piece.
+    pub(super) fn copy_regular(&self) -> Option<Self> {
+        if self.malformed.is_some() || self.exceeded.is_some() || self.cookie.is_some() {
+            return None;
+        }
+        let mut copy = Self::default();
+        copy.add_regular(self);
+        Some(copy)
+    }
+
+    /// Adds the regular fields of another list to one that has none.
+    pub(super) fn add_regular(&mut self, other: &Self) {
+        self.map = other.map.clone();
+        self.has_priority = other.has_priority;
+        self.has_length = other.has_length;
+        self.bytes = other.bytes;
+        self.target.host = other.target.host;
+    }
+
     /// The memory that the list takes as it is built, which is up to a hundred
     /// times its bytes on the wire.
     pub(crate) fn memory(&self) -> usize {
@@ -138,21 +158,16 @@ impl Fields {
         Some(Priority::from_field(value.as_bytes()))
     }
 
-    /// A request's head, or the first rule that the list breaks.
-    pub(crate) fn into_request(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    /// Takes a request's head out, or returns the first rule that the list breaks. After `Ok`
+    /// the list is as empty as a new one.
+    pub(crate) fn take_request(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let Self {
-            method,
-            target,
-            protocol,
-            status,
-            map,
-            cookie,
-            ..
-        } = *self;
-        let mut fields = with_cookie(map, cookie);
+        let (method, protocol) = (self.method.take(), self.protocol.take());
+        let target = std::mem::take(&mut self.target);
+        let status = self.status.take();
+        let mut fields = self.take_map();
         if semantics == Semantics::Raw {
             return Ok(Head::fields(fields));
         }
@@ -180,20 +195,26 @@ impl Fields {
         })
     }
 
-    /// A response's head, or the first rule that the list breaks.
-    pub(crate) fn into_response(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    /// Takes the map out, with all crumbs of the cookie in one field, and forgets what was noted
+    /// about it.
+    fn take_map(&mut self) -> HeaderMap {
+        (self.has_priority, self.has_length) = (false, false);
+        (self.bytes, self.expected) = (0, 0);
+        self.target.host = HostField::Absent;
+        with_cookie(std::mem::take(&mut self.map), self.cookie.take())
+    }
+
+    /// Takes a response's head out, or returns the first rule that the list breaks. After `Ok`
+    /// the list is as empty as a new one.
+    pub(crate) fn take_response(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
         let request = self.has_request_fields();
-        let Self {
-            status,
-            map,
-            cookie,
-            ..
-        } = *self;
-        let fields = with_cookie(map, cookie);
+        let status = self.status.take();
+        let fields = self.take_map();
         if semantics == Semantics::Raw {
+            *self = Self::default();
             return Ok(Head::fields(fields));
         }
         let status = status.ok_or(Rule::MissingPseudoField)?;
@@ -316,6 +337,51 @@ pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_as_new_after_its_head_was_taken() {
+        let new = format!("{:?}", Fields::default());
+        let regular = |fields: &mut Fields| {
+            fields.expect(9);
+            for (name, value) in [
+                ("host", "a"),
+                ("cookie", "b=c"),
+                ("cookie", "d=e"),
+                ("priority", "u=1"),
+                ("content-length", "0"),
+            ] {
+                fields.append(name.parse().unwrap(), value.parse().unwrap());
+            }
+        };
+        let mut fields = Fields::default();
+        for semantics in [Semantics::Http, Semantics::Raw] {
+            regular(&mut fields);
+            fields.method = Some(Method::GET);
+            fields.target.scheme = Some(http::uri::Scheme::HTTP);
+            fields.target.path = Some(http::uri::PathAndQuery::from_static("/"));
+            fields.take_request(semantics).unwrap();
+            assert_eq!(format!("{fields:?}"), new);
+            regular(&mut fields);
+            fields.status = Some(StatusCode::OK);
+            if semantics == Semantics::Raw {
+                fields.method = Some(Method::GET);
+            }
+            fields.take_response(semantics).unwrap();
+            assert_eq!(format!("{fields:?}"), new);
+        }
+    }
+
+    #[test]
+    fn the_regular_fields_are_copied_with_what_was_noted_about_them() {
+        let mut fields = Fields::default();
+        for name in ["host", "cookie", "priority", "content-length"] {
+            fields.append(name.parse().unwrap(), HeaderValue::from_static("1"));
+        }
+        let copied = fields.copy_regular().unwrap();
+        assert_eq!(format!("{copied:?}"), format!("{fields:?}"));
+        fields.append(header::COOKIE, HeaderValue::from_static("2"));
+        assert!(fields.copy_regular().is_none());
+    }
 
     #[test]
     fn names_are_lower_case_tokens() {

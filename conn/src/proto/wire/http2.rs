@@ -87,9 +87,21 @@ impl Wire {
     pub(super) fn memory(&self) -> usize {
         let tables = self.decoder.header_table_len();
         let tables = tables.saturating_add(self.encoder.header_table_len());
+        let remembered = self.decoder.remembered();
         size_of::<Self>()
+            .saturating_add(remembered.map_or(0, |list| list.memory()))
             .saturating_add(tables.saturating_mul(TABLE))
             .saturating_add(self.decoder.open_block_len())
+    }
+
+    #[inline]
+    pub(super) fn recycle(&mut self, fields: Box<Fields>) {
+        self.decoder.recycle(fields);
+    }
+
+    pub(super) fn take_spare(&mut self) -> Option<Box<Fields>> {
+        self.decoder.forget();
+        self.decoder.take_spare()
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {

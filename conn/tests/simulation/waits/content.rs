@@ -316,3 +316,62 @@ fn a_tunnel_may_be_idle_for_an_hour() {
     );
     assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
 }
+
+/// The response of a push may pause: a client waits for it as for any other.
+#[test]
+fn a_client_waits_for_the_content_of_a_push() {
+    // An upload that waits for its window starts the sweeps; SPDY/2 has no windows.
+    for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
+        let mut victim = Victim::with(Config::new(version, Side::Client).with(|config| {
+            config.push = lacewing_conn::proto::ServerPush::Accept;
+        }));
+        let mut peer = Peer::new(version, Side::Server);
+        let head = Head::request(Method::POST, "https://a/".parse().unwrap());
+        let opened = victim.engine.open(victim.now, head, OpenOptions::default());
+        let upload = bytes::Bytes::from(vec![7; 100_000]);
+        let mut stream = victim.engine.stream(victim.now, opened.unwrap());
+        stream.send_data(upload, false).unwrap();
+        victim.flush();
+        let fields: &[(&str, &str)] = match version {
+            Version::Http2 => &[
+                (":method", "GET"),
+                (":scheme", "https"),
+                (":authority", "a"),
+                (":path", "/x"),
+            ],
+            _ => &[(":scheme", "https"), (":host", "a"), (":path", "/x")],
+        };
+        let list: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
+        peer.settings();
+        peer.settings_ack();
+        peer.list(ListFrame::Promise { parent: 1 }, 2, false, &list);
+        let mut response = peer.ok().to_vec();
+        response.push(("content-length", "1000"));
+        if version == Version::Http2 {
+            peer.reply(2, false, &response);
+        } else {
+            peer.headers(2, false, &response);
+        }
+        peer.data(2, &[1; 10], false);
+        victim.take(&mut peer);
+        let data = |event: &Event| matches!(event, Event::Data { .. });
+        assert!(
+            victim.events.iter().any(data),
+            "{version}: {:?}",
+            victim.events
+        );
+        pass(&mut victim, SECOND * 150);
+        assert_eq!(resets(&victim), [], "{version}");
+        assert_eq!(closed(&victim), None, "{version}");
+        peer.data(2, &[1; 990], true);
+        victim.take(&mut peer);
+        let last = victim.events.last();
+        assert!(
+            matches!(last, Some(Event::Data { fin: true, .. })),
+            "{version}: {last:?}"
+        );
+    }
+}

@@ -28,8 +28,18 @@ use program::{Directory, PROGRAM, Running};
 
 #[test]
 fn a_directory_is_served_until_sigterm() {
+    for threads in [
+        &["--threads", "1"][..],
+        &["--threads", "2"],
+        &["--threads", "2", "--runtime", "per-thread"],
+    ] {
+        serves_until_sigterm(threads);
+    }
+}
+
+fn serves_until_sigterm(threads: &[&str]) {
     let directory = Directory::new("lacewingd-serves");
-    let running = Running::start(&directory, &["--https", "127.0.0.1:0", "--threads", "1"]);
+    let running = Running::start(&directory, &[&["--https", "127.0.0.1:0"], threads].concat());
     let said = running.said.join("\n");
     for expected in [
         "https://127.0.0.1:",

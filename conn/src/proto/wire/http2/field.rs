@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode,
+    HeaderName, HeaderValue, Method, StatusCode, header,
     uri::{PathAndQuery, Scheme},
 };
 use lacewing_frames::http2 as frames;
@@ -22,6 +22,19 @@ impl frames::HeaderList for Box<Fields> {
     #[inline]
     fn expect(&mut self, fields: usize) {
         Fields::expect(self, fields);
+    }
+
+    #[inline]
+    fn has_rest(&self) -> bool {
+        !self.map.is_empty()
+    }
+
+    fn copy_rest(&self) -> Option<Self> {
+        Fields::copy_regular(self).map(Box::new)
+    }
+
+    fn add_rest(&mut self, rest: &Self) {
+        Fields::add_regular(self, rest);
     }
 
     #[inline]
@@ -116,6 +129,58 @@ impl Fields {
         }
     }
 }
+
+/// The names of the static table from its 15th entry on, where pseudo-header fields end (RFC
+/// 7541, appendix A). They need no parser.
+static NAMES: [HeaderName; 47] = [
+    header::ACCEPT_CHARSET,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::ACCEPT_RANGES,
+    header::ACCEPT,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::AGE,
+    header::ALLOW,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::DATE,
+    header::ETAG,
+    header::EXPECT,
+    header::EXPIRES,
+    header::FROM,
+    header::HOST,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::LAST_MODIFIED,
+    header::LINK,
+    header::LOCATION,
+    header::MAX_FORWARDS,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    header::REFERER,
+    header::REFRESH,
+    header::RETRY_AFTER,
+    header::SERVER,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::TRANSFER_ENCODING,
+    header::USER_AGENT,
+    header::VARY,
+    header::VIA,
+    header::WWW_AUTHENTICATE,
+];
 
 /// A header field as the dynamic table keeps it: validated once, cloned by
 /// reference count afterwards.
@@ -217,6 +282,16 @@ impl lacewing_hpack::Field for Field {
         Name::parse(name).field(value, || Bytes::copy_from_slice(value))
     }
 
+    fn from_static_name(index: StaticIndex, value: &[u8]) -> Self {
+        let place = usize::from(index.number()).checked_sub(15);
+        match place.and_then(|place| NAMES.get(place)) {
+            Some(name) if *name != header::TRANSFER_ENCODING => {
+                Name::Regular(name.clone()).field(value, || Bytes::copy_from_slice(value))
+            }
+            _ => Self::new(index.name(), value),
+        }
+    }
+
     fn with_value(&self, value: &[u8]) -> Self {
         self.name().field(value, || Bytes::copy_from_slice(value))
     }
@@ -264,6 +339,11 @@ mod tests {
             let parsed = Field::new(index.name(), index.value());
             let expected = format!("{parsed:?}");
             assert_eq!(format!("{:?}", Field::from_static(index)), expected);
+            for value in ["1", " ", "trailers"].map(str::as_bytes) {
+                let expected = format!("{:?}", Field::new(index.name(), value));
+                let named = Field::from_static_name(index, value);
+                assert_eq!(format!("{named:?}"), expected);
+            }
         }
     }
 }
