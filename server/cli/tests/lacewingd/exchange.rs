@@ -153,6 +153,7 @@ pub(crate) struct Session<T> {
     answers: Vec<(u32, Answer)>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a test has one or two")]
 enum Codec {
     Http2(
         http2::Encoder,
