@@ -22,7 +22,7 @@ use lacewing_client::{
 use lacewing_server::{Identity, Protocol, RequestBody, Server, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::support::text;
+use crate::support::{any_port, listen, text};
 
 /// An authority, and files that it signed; removed after the test.
 struct Authority {
@@ -80,19 +80,14 @@ impl Authority {
         };
         let config = builder.with_single_cert(vec![certificate], key).unwrap();
         let server = Server::builder()
-            .bind_tls(([127, 0, 0, 1], 0).into(), Arc::new(config))
-            .options(|options| options.protocols(Version::ALL.map(Protocol::from)))
-            .build()
-            .await
-            .unwrap();
-        let address = server.local_addrs().next().unwrap();
-        tokio::spawn(
-            server.serve(service_fn(|request: Request<RequestBody>| async move {
-                Ok::<_, Infallible>(Response::new(request.uri().to_string()))
-            })),
-        );
-        address
+            .bind_tls(any_port(), Arc::new(config))
+            .options(|options| options.protocols(Version::ALL.map(Protocol::from)));
+        listen(server, service_fn(echo_uri)).await
     }
+}
+
+async fn echo_uri(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
+    Ok(Response::new(request.uri().to_string()))
 }
 
 impl Drop for Authority {
@@ -158,17 +153,8 @@ async fn an_authority_as_the_server_is_named_in_the_error() {
         fs::write(authority.file("self.pem"), &certificate).unwrap();
         let identity =
             Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-        let server = Server::builder()
-            .bind_tls(([127, 0, 0, 1], 0).into(), identity)
-            .build()
-            .await
-            .unwrap();
-        let address = server.local_addrs().next().unwrap();
-        tokio::spawn(
-            server.serve(service_fn(|request: Request<RequestBody>| async move {
-                Ok::<_, Infallible>(Response::new(request.uri().to_string()))
-            })),
-        );
+        let server = Server::builder().bind_tls(any_port(), identity);
+        let address = listen(server, service_fn(echo_uri)).await;
         let client = Client::builder()
             .dial(at(address))
             .add_ca_file(authority.file("self.pem"))
@@ -295,23 +281,16 @@ fn errors_name_the_file_and_its_fault() {
 async fn tls_goes_through_a_proxy() {
     let authority = Authority::new("proxy");
     let origin = authority.serve(Clients::Anonymous).await;
-    let proxy = Server::builder()
-        .bind(([127, 0, 0, 1], 0).into())
-        .build()
-        .await
-        .unwrap();
-    let address = proxy.local_addrs().next().unwrap();
-    tokio::spawn(proxy.serve(service_fn(
-        move |request: Request<RequestBody>| async move {
-            assert_eq!(request.uri().to_string(), "app.example:443");
-            let (response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
-            let mut upstream = tokio::net::TcpStream::connect(origin).await.unwrap();
-            tokio::spawn(async move {
-                let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut upstream).await;
-            });
-            Ok::<_, Infallible>(response)
-        },
-    )));
+    let service = service_fn(move |request: Request<RequestBody>| async move {
+        assert_eq!(request.uri().to_string(), "app.example:443");
+        let (response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
+        let mut upstream = tokio::net::TcpStream::connect(origin).await.unwrap();
+        tokio::spawn(async move {
+            let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut upstream).await;
+        });
+        Ok::<_, Infallible>(response)
+    });
+    let address = listen(Server::builder().bind(any_port()), service).await;
     for version in Version::ALL {
         let io = tokio::net::TcpStream::connect(address).await.unwrap();
         let config = lacewing_client::ClientOptions::default();

@@ -19,26 +19,18 @@ use lacewing_client::{
 use lacewing_server::{ConnectionInfo, RequestBody, Server, ServerOptions, service_fn};
 use tokio::net::TcpListener;
 
-use crate::support::{Witness, serve, text};
+use crate::support::{Witness, any_port, listen, serve, text};
 
 /// A server that responds with the client's address and the request's URI.
 async fn server() -> SocketAddr {
-    let server = Server::builder()
-        .bind(([127, 0, 0, 1], 0).into())
-        .build()
-        .await
-        .unwrap();
-    let address = server.local_addrs().next().unwrap();
-    tokio::spawn(
-        server.serve(service_fn(|request: Request<RequestBody>| async move {
-            let info = request.body().connection();
-            let peer = info
-                .and_then(ConnectionInfo::peer_addr)
-                .map(|peer| peer.ip());
-            Ok::<_, Infallible>(Response::new(format!("{} for {peer:?}", request.uri())))
-        })),
-    );
-    address
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        let info = request.body().connection();
+        let peer = info
+            .and_then(ConnectionInfo::peer_addr)
+            .map(|peer| peer.ip());
+        Ok::<_, Infallible>(Response::new(format!("{} for {peer:?}", request.uri())))
+    });
+    listen(Server::builder().bind(any_port()), service).await
 }
 
 /// An address of this machine without a listener.

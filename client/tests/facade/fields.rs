@@ -12,7 +12,7 @@ use lacewing_client::{
 };
 use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 
-use crate::support::{every_version, pair, text};
+use crate::support::{any_port, every_version, listen, pair, text};
 
 /// Returns the requested URI and the received fields.
 async fn describe(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
@@ -260,13 +260,8 @@ fn what_connect_has_no_place_for_is_refused() {
 /// The pool uses the URI: both requests share its connection.
 #[tokio::test]
 async fn a_client_connects_to_the_uri_and_asks_for_the_host() {
-    let server = Server::builder()
-        .bind(([127, 0, 0, 1], 0).into())
-        .build()
-        .await
-        .unwrap();
-    let address = server.local_addrs().next().unwrap();
-    tokio::spawn(server.serve(service_fn(describe)));
+    let server = Server::builder().bind(any_port());
+    let address = listen(server, service_fn(describe)).await;
     for version in Version::ALL {
         let client = Client::builder().cleartext_protocol(version).build();
         for host in ["one.example", "two.example:8080"] {

@@ -22,7 +22,7 @@ use lacewing_client::{
 use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use tokio::sync::mpsc;
 
-use crate::support::{every_version, get, text};
+use crate::support::{any_port, every_version, get, listen, text};
 
 /// The part of a body that the server received: its bytes, and its end.
 type Received = (usize, Result<(), lacewing_server::Error>);
@@ -384,13 +384,9 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
         }
     });
     let server = Server::builder()
-        .bind(([127, 0, 0, 1], 0).into())
-        .options(|options| options.h2c_upgrade(H2cUpgrade::Accept { max_body: 1 << 16 }))
-        .build()
-        .await
-        .unwrap();
-    let address = server.local_addrs().next().unwrap();
-    tokio::spawn(server.serve(service));
+        .bind(any_port())
+        .options(|options| options.h2c_upgrade(H2cUpgrade::Accept { max_body: 1 << 16 }));
+    let address = listen(server, service).await;
 
     let request =
         |length: u64| Request::post(format!("http://{address}/")).header("content-length", length);

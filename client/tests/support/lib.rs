@@ -11,6 +11,7 @@ pub mod peer;
 use std::{
     convert::Infallible,
     future::Future,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -19,14 +20,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, combinators::UnsyncBoxBody};
 use lacewing_client::{ClientOptions, Connection, Incoming, Version};
-use lacewing_server::{ServerOptions, serve_connection, service_fn};
+use lacewing_server::{RequestBody, ServerBuilder, ServerOptions, serve_connection, service_fn};
 use sha2::{Digest as _, Sha256};
 use tokio::{io::DuplexStream, task::JoinHandle};
+use tower_service::Service;
 
 pub type BoxBody = UnsyncBoxBody<Bytes, lacewing_server::BoxError>;
 
@@ -92,9 +94,28 @@ pub fn serve(
     tokio::spawn(serve_connection(io, version, options, service))
 }
 
+/// Starts a server on a port that it chooses, until the test ends. Returns its address.
+pub async fn listen<S, B>(server: ServerBuilder, service: S) -> SocketAddr
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<lacewing_server::BoxError>,
+    S::Future: Send,
+    B: Body<Data: Buf + Send, Error: Into<lacewing_server::BoxError>> + Send + 'static,
+{
+    let server = server.build().await.unwrap();
+    let address = server.local_addrs().next().unwrap();
+    tokio::spawn(server.serve(service));
+    address
+}
+
+/// The bind address of a server that chooses its port.
+pub fn any_port() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
 /// The routes of the test server.
 pub async fn routes(
-    request: Request<lacewing_server::RequestBody>,
+    request: Request<RequestBody>,
     witness: Witness,
 ) -> Result<Response<BoxBody>, Infallible> {
     witness.requests.fetch_add(1, Ordering::SeqCst);

@@ -3,6 +3,8 @@
 mod handles;
 mod identity;
 mod root;
+#[cfg(test)]
+mod test_folder;
 
 use std::{
     sync::{
@@ -18,6 +20,8 @@ use tokio::{
     time::timeout,
 };
 
+#[cfg(test)]
+pub(crate) use self::test_folder::TestFolder;
 pub(crate) use self::{
     handles::{Handles, IDLE_HANDLE},
     identity::Identity,

@@ -263,25 +263,23 @@ pub(crate) fn index_of(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use super::*;
-    use crate::disk::{Links, MIN_OPEN_FILES};
+    use crate::disk::{Links, MIN_OPEN_FILES, TestFolder};
 
     struct Tree {
-        path: PathBuf,
+        folder: TestFolder,
         files: Arc<Files>,
     }
 
     impl Tree {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            let path = fs::canonicalize(path).unwrap();
-            let root = Arc::new(Root::new(&path, Links::Within));
+            let folder = TestFolder::new(name);
+            let root = Arc::new(Root::new(folder.path(), Links::Within));
             let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
             let files = Arc::new(Files::new(root, disk));
-            Self { path, files }
+            Self { folder, files }
         }
 
         async fn find(&self, path: &str) -> Arc<Entry> {
@@ -292,16 +290,10 @@ mod tests {
         }
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-
     #[tokio::test]
     async fn a_closed_file_is_opened_again_unless_it_has_changed() {
-        let tree = Tree::new("lacewingd-reopen");
-        let large = tree.path.join("large");
+        let tree = Tree::new("reopen");
+        let large = tree.folder.join("large");
         fs::write(&large, vec![b'x'; 100_000]).unwrap();
         let entry = tree.find("large").await;
         assert!(entry.body.is_none());
@@ -324,8 +316,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_memory_for_pieces_they_are_small() {
-        let tree = Tree::new("lacewingd-pieces");
-        fs::write(tree.path.join("large"), vec![b'x'; 100_000]).unwrap();
+        let tree = Tree::new("pieces");
+        fs::write(tree.folder.join("large"), vec![b'x'; 100_000]).unwrap();
         let source = Arc::new(Source {
             path: "large".into(),
             identity: tree.find("large").await.facts.identity,
@@ -341,8 +333,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_disk_is_not_asked_on_the_connections_thread() {
-        let tree = Tree::new("lacewingd-slow");
-        fs::write(tree.path.join("small"), "small").unwrap();
+        let tree = Tree::new("slow");
+        fs::write(tree.folder.join("small"), "small").unwrap();
         // A file is remembered once its next change would show.
         while tree.files.remembered("small").is_none() {
             assert!(tree.find("small").await.body.is_some());

@@ -193,29 +193,27 @@ fn make_room(pages: &mut HashMap<(u64, u64), Page>) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use super::*;
-    use crate::disk::{Links, MIN_OPEN_FILES};
+    use crate::disk::{Links, MIN_OPEN_FILES, TestFolder};
 
     struct Tree {
-        path: PathBuf,
+        folder: TestFolder,
         listings: Arc<Listings>,
     }
 
     impl Tree {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            let path = fs::canonicalize(path).unwrap();
-            let root = Arc::new(Root::new(&path, Links::Within));
+            let folder = TestFolder::new(name);
+            let root = Arc::new(Root::new(folder.path(), Links::Within));
             let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
             let listings = Arc::new(Listings::new(root, disk, Hidden::Omit));
-            Self { path, listings }
+            Self { folder, listings }
         }
 
         fn identity(&self) -> Identity {
-            Identity::from(&fs::metadata(&self.path).unwrap())
+            Identity::from(&fs::metadata(self.folder.path()).unwrap())
         }
 
         async fn page(&self) -> Bytes {
@@ -223,21 +221,15 @@ mod tests {
         }
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-
     #[tokio::test]
     async fn one_page_is_shared_and_a_changed_directory_has_a_new_one() {
-        let tree = Tree::new("lacewingd-shared");
-        fs::write(tree.path.join("a"), "").unwrap();
+        let tree = Tree::new("shared");
+        fs::write(tree.folder.join("a"), "").unwrap();
         let (first, second) = tokio::join!(tree.page(), tree.page());
         assert_eq!(first.as_ptr(), second.as_ptr());
         // Read again or not, what did not change is held once.
         assert_eq!(first.as_ptr(), tree.page().await.as_ptr());
-        fs::write(tree.path.join("b"), "").unwrap();
+        fs::write(tree.folder.join("b"), "").unwrap();
         // A page that took long is good for a while.
         loop {
             let page = String::from_utf8(tree.page().await.to_vec()).unwrap();
@@ -249,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_share_one_reading() {
-        let tree = Tree::new("lacewingd-once");
+        let tree = Tree::new("once");
         let identity = tree.identity();
         let first = tree.listings.make_once("", identity);
         let second = tree.listings.make_once("", identity);
@@ -261,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_that_are_held_are_bounded() {
-        let tree = Tree::new("lacewingd-held");
+        let tree = Tree::new("held");
         let all = tree.listings.budget.charge(MAX_BYTES).unwrap();
         let page = tree.listings.page("", tree.identity()).await;
         let Err(Failure::Busy(said)) = page else {

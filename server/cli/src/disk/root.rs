@@ -166,26 +166,21 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::disk::TestFolder;
 
-    struct Tree(PathBuf);
+    struct Tree(TestFolder);
 
     impl Tree {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-            fs::create_dir_all(path.join("root/a/b")).unwrap();
-            fs::write(path.join("outside"), "outside").unwrap();
-            fs::write(path.join("root/a/b/file"), "inside").unwrap();
-            Self(fs::canonicalize(path).unwrap())
+            let folder = TestFolder::new(name);
+            fs::create_dir_all(folder.join("root/a/b")).unwrap();
+            fs::write(folder.join("outside"), "outside").unwrap();
+            fs::write(folder.join("root/a/b/file"), "inside").unwrap();
+            Self(folder)
         }
 
         fn root(&self, links: Links) -> Root {
             Root::new(&self.0.join("root"), links)
-        }
-    }
-
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -195,7 +190,7 @@ mod tests {
 
     #[test]
     fn links_are_followed_as_far_as_the_root() {
-        let tree = Tree::new("lacewingd-root");
+        let tree = Tree::new("root");
         let root = tree.0.join("root");
         symlink("a/b", root.join("down")).unwrap();
         symlink(root.join("a/b/file"), root.join("absolute")).unwrap();
@@ -224,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_becomes_a_link_leads_nowhere() {
-        let tree = Tree::new("lacewingd-race");
+        let tree = Tree::new("race");
         let root = tree.0.join("root");
         fs::write(tree.0.join("file"), "outside").unwrap();
         let within = tree.root(Links::Within);
@@ -248,7 +243,7 @@ mod tests {
 
     #[test]
     fn only_files_and_directories_are_opened() {
-        let tree = Tree::new("lacewingd-special");
+        let tree = Tree::new("special");
         let root = tree.0.join("root");
         let fifo = std::process::Command::new("mkfifo")
             .arg(root.join("fifo"))

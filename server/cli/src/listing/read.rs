@@ -93,7 +93,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink, path::Path};
 
     use super::*;
-    use crate::disk::Links;
+    use crate::disk::{Links, TestFolder};
 
     fn names(root: &Path, links: Links, hidden: Hidden) -> Vec<String> {
         let (entries, left_out) = read(&Root::new(root, links), "", hidden).unwrap();
@@ -105,13 +105,12 @@ mod tests {
 
     #[test]
     fn a_page_has_what_can_be_asked_for() {
-        let path = std::env::temp_dir().join(format!("lacewingd-read-{}", std::process::id()));
-        fs::create_dir_all(path.join("root/sub")).unwrap();
-        let path = fs::canonicalize(path).unwrap();
-        let root = path.join("root");
+        let folder = TestFolder::new("read");
+        let root = folder.join("root");
+        fs::create_dir_all(root.join("sub")).unwrap();
         fs::write(root.join("file"), "").unwrap();
         fs::write(root.join(".env"), "").unwrap();
-        fs::write(path.join("outside"), "").unwrap();
+        fs::write(folder.join("outside"), "").unwrap();
         symlink("file", root.join("within")).unwrap();
         symlink("../outside", root.join("without")).unwrap();
         symlink("nothing", root.join("dangling")).unwrap();
@@ -120,22 +119,19 @@ mod tests {
         assert_eq!(safe, ["file", "sub", "within"]);
         let all = names(&root, Links::Follow, Hidden::Serve);
         assert_eq!(all, [".env", "file", "sub", "within", "without"]);
-        fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn more_names_than_a_page_has_are_counted() {
-        let path = std::env::temp_dir().join(format!("lacewingd-many-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        let folder = TestFolder::new("many");
         for number in 0..MAX_ENTRIES + 3 {
-            fs::write(path.join(number.to_string()), "").unwrap();
+            fs::write(folder.join(&number.to_string()), "").unwrap();
         }
-        let root = Root::new(&fs::canonicalize(&path).unwrap(), Links::Within);
+        let root = Root::new(folder.path(), Links::Within);
         let (entries, left_out) = read(&root, "", Hidden::Omit).unwrap();
         assert_eq!(
             (entries.len(), left_out),
             (MAX_ENTRIES, LeftOut::Exactly(3))
         );
-        fs::remove_dir_all(path).unwrap();
     }
 }
