@@ -1,6 +1,6 @@
 //! The engine without I/O: a client's and a server's, joined by two buffers in memory, on every
 //! protocol. Measures small GETs (100 streams at once) per request, and one download of 1 MiB per
-//! byte: the cost of a connection without sockets and tasks.
+//! byte. This is the cost of a connection without sockets and tasks.
 
 #![allow(
     clippy::unwrap_used,

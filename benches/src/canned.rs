@@ -1,7 +1,6 @@
-//! A server that does no more than it must to satisfy a client of HTTP/2: it
-//! reads frame heads and sends replies that were formed beforehand. It decodes
-//! no header list, so every request gets the same reply. Its cost is that of the
-//! system calls and of moving the bytes.
+//! A server that does no more than an HTTP/2 client needs. It reads frame heads and sends replies
+//! that were formed beforehand. It decodes no header list, so every request gets the same reply.
+//! Its cost is that of the system calls and of moving the bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

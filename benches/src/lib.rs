@@ -1,6 +1,5 @@
-//! The parts that the benches and the bench programs share: one application
-//! ([`routes`]) that every server serves, one [`load`] that every client makes,
-//! the corpora, and the means to count.
+//! The parts that the benches and the bench programs share. Every server serves one application
+//! ([`routes`]), and every client makes one [`load`]. Here are also the corpora and the counters.
 //!
 //! The programs are `bench-server` (Lacewing), `bench-server-hyper`,
 //! `bench-server-h2` and `bench-server-canned` (the floor of the machine),

@@ -1,8 +1,7 @@
 //! `cargo xtask interop`: real clients and servers against ours.
 //!
-//! Every case prints one line. A peer that is missing, a program of ours that
-//! does not start, a body that differs by a byte: each is a failure, and the
-//! end of the logs is printed. Nothing is skipped.
+//! Every case prints one line. A missing peer, a program of ours that does not start, and a body
+//! that differs by a byte are failures. The end of the logs is printed. Nothing is skipped.
 
 mod bad_input;
 mod capture;

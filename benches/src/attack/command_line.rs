@@ -124,9 +124,8 @@ fn show(row: &Row) {
     crate::note!("{verdict:<4}  {} {}", row.case, row.dialect);
 }
 
-/// Plays what failed once more, one case at a time: a small run plays many at
-/// once, and on a machine with few cores they disturb each other. The row says
-/// so.
+/// Plays the failed cases once more, one at a time. A small run plays many at once, and on few
+/// cores they disturb each other. The row says so.
 fn play_again(jobs: &[Job], rows: &mut [Row], settings: &Settings) {
     for (job, row) in jobs.iter().zip(rows) {
         if row.has_failed() {

@@ -66,8 +66,8 @@ pub(crate) fn all(jobs: &[Job], settings: &Settings, each: impl Fn(&Row) + Sync)
     rows.into_values().collect()
 }
 
-/// In a full run, cases that do more than wait count as busy: the time of honest
-/// requests beside an attack says little while fifteen others play.
+/// In a full run, cases that do more than wait count as busy. The time of honest requests says
+/// little while fifteen other attacks play.
 fn load_of(case: &Case, size: Size) -> Load {
     let waits = !case.limits.is_empty() || case.is_honest();
     match size {

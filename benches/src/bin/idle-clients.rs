@@ -1,6 +1,5 @@
-//! Opens connections, does some HTTP/2 requests on each, and keeps them open and
-//! idle until its standard input ends: for measuring a server's memory per idle
-//! connection.
+//! Opens connections, makes some HTTP/2 requests on each, and keeps them open and idle until its
+//! standard input ends. This measures a server's memory per idle connection.
 //!
 //! The client is a few bytes of hand-made HTTP/2 on a plain socket, so that ten
 //! thousand of them weigh nothing. It prints `ready N` once all are idle.

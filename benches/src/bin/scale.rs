@@ -1,6 +1,6 @@
-//! Engines in memory, without sockets: the memory of up to a million idle servers'
-//! connections, and the cost of a request beside up to 10,000 open streams and on up
-//! to 10,000 connections. Memory must grow in proportion, and the cost must not grow.
+//! Engines in memory, without sockets. Measures the memory of up to a million idle connections of a
+//! server. Measures the cost of a request beside up to 10,000 open streams, and on up to 10,000
+//! connections. Memory must grow in proportion, and the cost must not grow.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

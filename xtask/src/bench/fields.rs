@@ -1,7 +1,7 @@
 //! Request header fields for load: as many and as long as those of a browser behind a proxy.
 
-/// The options of h2load for 30 header fields, about 2.6 KB of a dynamic table's 4 KiB: each is
-/// compressed to one byte from the second request on.
+/// Returns the options of h2load for 30 header fields. They take about 2.6 KB of a dynamic table's
+/// 4 KiB, so each has one byte from the second request on.
 pub(super) fn thirty() -> Vec<String> {
     (0..THIRTY)
         .flat_map(|number| ["-H".to_owned(), field(number, 20)])

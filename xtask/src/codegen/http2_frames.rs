@@ -1,7 +1,7 @@
-//! HTTP/2 frames with their meaning: `frames/tests/vectors/http2/frames.json`.
-//! They have every frame type, each flag that a type defines, numbers that expose byte-order
-//! mistakes, the smallest and the largest padding, and each rule that a single frame can break. The
-//! writer shares no code with the crate under test. The format is that of the http2-frame-test-case
+//! HTTP/2 frames with their meaning: `frames/tests/vectors/http2/frames.json`. They have every
+//! frame type with each of its flags, and the smallest and the largest padding. Their numbers
+//! expose byte-order mistakes. A frame breaks each rule that a single frame can break. The writer
+//! shares no code with the crate under test. The format is that of the http2-frame-test-case
 //! collection, so that one check reads both.
 
 use std::fmt::Write as _;

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Generated, read_rows, wrap};
 
 /// The number of input bits for one look-up of the decoder. The table has `2^WIDTH` entries of four
-/// bytes. 12 bits hold two of the common symbols (5 or 6 bits each), and the table still leaves
-/// most of a first-level cache to other data.
+/// bytes. 12 bits hold two of the common symbols (5 or 6 bits each). The table leaves most of a
+/// first-level cache to other data.
 const WIDTH: u32 = 12;
 
 /// A row of appendix B.
@@ -38,9 +38,9 @@ pub(super) static ENCODE: [u64; 256] = [
 pub(super) static DECODE: [u32; 1 << WIDTH] = [
 {decode}];
 
-/// The codes longer than [`WIDTH`], one row for each length: the first bit pattern (of 32,
-/// left-aligned) beyond it, the length, and the number to add to a right-aligned code to get its
-/// place in [`LONG_SYMBOLS`].
+/// The codes longer than [`WIDTH`], one row for each length. A row has the first bit pattern (of
+/// 32, left-aligned) beyond that length, and the length. It also has the number to add to a
+/// right-aligned code for its place in [`LONG_SYMBOLS`].
 #[rustfmt::skip]
 pub(super) static LONG_CODES: [(u64, u32, u32); {long_rows}] = [
 {long}];

@@ -1,5 +1,5 @@
-//! Rules on `use` lines and on paths that begin with `crate::`: no cycles between the files of a
-//! crate, and no import from a lower floor to a higher one.
+//! Rules on `use` lines and on paths that begin with `crate::`. The files of a crate have no
+//! cycles, and a lower floor imports nothing from a higher one.
 //!
 //! A module and its submodules count as one: imports between them are permitted.
 

@@ -265,8 +265,8 @@ fn events(fixture: &Fixture, security: Security) -> Outcome {
     }
 }
 
-/// Lists within the limits are taken; of one over them (more than 1,000
-/// fields: curl has a limit on the bytes itself), the server says so.
+/// The server accepts lists within the limits. It reports a list over them (more than 1,000 fields:
+/// curl itself limits the bytes).
 fn large_headers(fixture: &Fixture, security: Security) -> Outcome {
     let port = fixture.port(Shared::Lacewingd, security)?;
     let long = format!("x-large: {}", "abcdefgh".repeat(50_000 / 8));

@@ -1,5 +1,5 @@
-//! Raw streams of SPDY/3.1 that belong to others, with a peer that opens such
-//! too: a parent, a child of it opened by the client, and one by the server.
+//! Raw streams of SPDY/3.1 that belong to others. The peer opens such streams too: there is a
+//! parent, and one child of it from each side.
 //!
 //! ```text
 //! raw_family serve ADDR   the server's part, connection after connection
