@@ -1,5 +1,5 @@
-//! Empty tables and boxes of connections that sleep. As the [buffers](super::buffers), they
-//! belong to the thread: an idle connection holds none, and one that wakes allocates none.
+//! Empty tables and boxes of connections that sleep. They belong to the thread, as the read
+//! buffers do: an idle connection holds none, and one that wakes allocates none.
 
 use std::{any::Any, cell::RefCell};
 
