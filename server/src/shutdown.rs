@@ -109,10 +109,17 @@ impl ShutdownSignal {
             return Poll::Ready(());
         }
         let place = self.place.and_then(|place| usize::try_from(place).ok());
-        match place.and_then(|place| waiting.get_mut(place)) {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.place = u32::try_from(waiting.insert(cx.waker().clone())).ok(),
-        }
+        let waker = cx.waker().clone();
+        let replaced = match place.and_then(|place| waiting.get_mut(place)) {
+            Some(old) => Some(std::mem::replace(old, waker)),
+            None => {
+                self.place = u32::try_from(waiting.insert(waker)).ok();
+                None
+            }
+        };
+        // As in the drop: not under the lock.
+        drop(waiting);
+        drop(replaced);
         Poll::Pending
     }
 
