@@ -76,21 +76,34 @@ struct ListSink<'a, L> {
     spelled: bool,
 }
 
+impl<L: HeaderList> ListSink<'_, L> {
+    /// A mark in front of a pseudo-header field is none: a copy of the rest would lack the field.
+    #[inline]
+    fn keep_mark(&mut self) {
+        if !self.list.has_rest() {
+            self.mark = None;
+        }
+    }
+}
+
 impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
     #[inline]
     fn field(&mut self, field: L::Field, sensitivity: hpack::Sensitivity) {
         self.list.push(field, sensitivity);
         self.spelled |= self.list.has_rest();
+        self.keep_mark();
     }
 
     #[inline]
     fn entry(&mut self, field: &L::Field) {
         self.list.push_entry(field);
+        self.keep_mark();
     }
 
     #[inline]
     fn static_entry(&mut self, index: hpack::StaticIndex) {
         self.list.push_static(index);
+        self.keep_mark();
     }
 
     #[inline]

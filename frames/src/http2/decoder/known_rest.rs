@@ -231,6 +231,27 @@ mod tests {
         assert_eq!(uses, [0, 0, 0, 1, 1]);
     }
 
+    /// Pseudo-header fields are in no rest, however short the rest behind them is.
+    #[test]
+    fn lists_of_every_shape_stay_whole() {
+        let names = [":status", ":path", ":method", ":scheme"];
+        for pseudo in 0..=names.len() {
+            for regular in 0..=12 {
+                let mut fields = Vec::new();
+                for name in &names[..pseudo] {
+                    fields.push((*name, "200", NORMAL));
+                }
+                for name in ["a", "b", "c", "d", "e", "f"].iter().cycle().take(regular) {
+                    fields.push((*name, "gzip", NORMAL));
+                }
+                let mut pair = Pair::new(DecoderLimits::default());
+                let uses: usize = (0..6).map(|_| pair.send(&fields)).sum();
+                let expected = if regular < MIN_FIELDS { 0 } else { 3 };
+                assert_eq!(uses, expected, "{pseudo} and {regular}");
+            }
+        }
+    }
+
     #[test]
     fn a_list_over_a_limit_is_cut_as_ever() {
         let limits = DecoderLimits::default().with(|limits| limits.max_header_fields = 8);
