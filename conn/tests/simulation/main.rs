@@ -35,6 +35,7 @@ mod outgoing;
 mod pair;
 mod pushes;
 mod random;
+mod repetition;
 mod seeds;
 mod settings;
 mod unidirectional;
