@@ -21,12 +21,11 @@
 //!
 //! # Why there is unsafe code here
 //!
-//! The `openssl` crate wraps ALPN but not NPN; the three functions of the C
-//! library that NPN needs are declared in `openssl-sys` only. What they are
-//! given: two callbacks that borrow nothing from their caller, and no pointer of
-//! ours. The lists that the callbacks read are owned by the context (its
-//! `ex_data`, by the `openssl` crate's safe functions), so that they live
-//! exactly as long as anything that could call back.
+//! The `openssl` crate wraps ALPN but not NPN; the three functions of the C library that NPN needs
+//! are declared in `openssl-sys` only. What they are given: two callbacks that borrow nothing from
+//! their caller, and no pointer of ours. The context owns the lists that the callbacks read (as
+//! `ex_data`, by the `openssl` crate's safe functions). They live exactly as long as anything that
+//! could call back.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
@@ -364,9 +363,9 @@ extern "C" fn on_select(
     let Ok(chosen_length) = c_uchar::try_from(chosen.len()) else {
         return ffi::SSL_TLSEXT_ERR_NOACK;
     };
-    // SAFETY: both places are OpenSSL's, valid for this call. It copies the
-    // name at once, without writing to it in spite of the pointer's type; the
-    // name is the context's, which the connection holds, or static.
+    // SAFETY: both places are OpenSSL's, valid for this call. It copies the name at once, and does
+    // not write to it in spite of the pointer's type. The name is static, or belongs to the
+    // context, which the connection holds.
     unsafe {
         *out = chosen.as_ptr().cast_mut();
         *length = chosen_length;

@@ -121,8 +121,8 @@ impl<IO> Transport<IO> {
         }
     }
 
-    /// Makes room for a read: in the rest of the buffer, in all of it if no
-    /// body uses it any more, or in another one.
+    /// Makes room for a read. The room is the rest of the buffer, all of it if no body uses it any
+    /// more, or another buffer.
     fn reserve(&mut self) {
         let (size, room) = (self.read_size, self.room());
         if room >= size.bytes()

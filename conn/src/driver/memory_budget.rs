@@ -26,9 +26,9 @@ const FALLBACK: usize = 1 << 30;
 /// The least default capacity: with less, one connection at its limits would end.
 const LEAST: usize = 32 << 20;
 
-/// The parts of the capacity at which the steps begin, in hundredths. The last one is
-/// well below the whole: the figures of connections are exact to some percent, and
-/// connections take more memory before an order reaches one of them.
+/// The parts of the capacity at which the steps begin, in hundredths. The last one is well below
+/// the whole. The figures of connections are exact to some percent, and connections take more
+/// memory before an order reaches one of them.
 const PAUSE_AT: u64 = 65;
 const REFUSE_AT: u64 = 72;
 const SHED_AT: u64 = 78;
@@ -262,9 +262,9 @@ impl MemoryBudget {
         MemoryAccount::open(self.clone())
     }
 
-    /// Returns `true` if a connection that holds this much is to free memory, or to
-    /// take no more: it holds more than its share, which is half of the capacity in
-    /// equal parts. Before [`MemoryStep::Close`], 64 KiB are never more than that.
+    /// Returns `true` if a connection that holds this much must free memory, or take no more. It
+    /// then holds more than its share: half of the capacity in equal parts. Before
+    /// [`MemoryStep::Close`], 64 KiB are never more than that.
     pub fn is_above_share(&self, held: usize) -> bool {
         let connections = self.0.connections.load(Ordering::Relaxed).max(1);
         let share = self.0.capacity / 2 / connections;

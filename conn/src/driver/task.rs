@@ -332,8 +332,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let Deadline::At(deadline) = deadline else {
                     return Turn::Again;
                 };
-                // The time of a slow read is of no use while nothing is read at all: it would
-                // stay due, and the task would never sleep.
+                // The time of a slow read has no use while nothing is read at all. It would stay
+                // due, and the task would never sleep.
                 let reads = !self.input_ended && self.engine.wants_input();
                 let next_read = self.pressure.next_read().filter(|_| reads);
                 let due = [deadline, self.streams.alarm, next_read];

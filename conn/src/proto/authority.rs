@@ -47,9 +47,8 @@ impl Authority {
         }
     }
 
-    /// Both identify the same server to requests of this scheme (RFC 9113
-    /// §8.3.1, RFC 3986 §6.2): neither case nor a scheme's own port tells them
-    /// apart.
+    /// Both identify the same server to requests of this scheme (RFC 9113 §8.3.1, RFC 3986 §6.2).
+    /// Neither case nor the scheme's own port makes a difference.
     pub(crate) fn is_same(&self, other: &[u8], scheme: Option<&Scheme>) -> bool {
         let own = self.as_bytes();
         if own.eq_ignore_ascii_case(other) {
@@ -63,8 +62,8 @@ impl Authority {
     }
 }
 
-/// Returns `true` if `value` is an authority as requests carry it: a host, and a
-/// port if it is not the scheme's own (RFC 3986 §3.2), without user information.
+/// Returns `true` if `value` is an authority as requests carry it (RFC 3986 §3.2). This is a host,
+/// and a port if it is not the scheme's own, without user information.
 ///
 /// ```
 /// use lacewing_conn::proto::fields::is_authority;

@@ -23,8 +23,8 @@ const WINDOW_UPDATES_PER_DATA: u64 = 4;
 /// A reader that takes long DATA in small pieces reports each.
 const BYTES_PER_WINDOW_UPDATE: u64 = 256;
 
-/// A DATA frame that arrives too late for its stream is not charged if it has at least
-/// this length, in bytes: it costs its sender enough.
+/// A DATA frame that arrives too late for its stream is not charged if it has at least this length,
+/// in bytes. It costs its sender enough.
 pub(crate) const CHEAP_DATA: usize = 256;
 
 /// The buckets of a connection.

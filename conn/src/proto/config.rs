@@ -19,8 +19,8 @@ pub enum Semantics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ShutdownOrder {
-    /// GOAWAY: the peer learns at once that no new streams are taken, and those
-    /// that are open go on behind it (RFC 9113 §6.8, the SPDY drafts' §2.6.6).
+    /// GOAWAY first: the peer learns at once that no new streams are accepted. Open streams
+    /// continue behind it (RFC 9113 §6.8, the SPDY drafts' §2.6.6).
     #[default]
     GoAwayFirst,
     /// The data of our side of the open streams, up to their ends; GOAWAY
@@ -60,8 +60,8 @@ pub enum VersionSource {
     /// By negotiation, or it was agreed on before.
     #[default]
     Negotiated,
-    /// From first bytes that it shares with a protocol without a connection window:
-    /// that window counts only once the peer shows that it knows of it.
+    /// From first bytes that it shares with a protocol without a connection window. That window
+    /// counts only once the peer shows that it uses it.
     FirstBytes,
 }
 
@@ -82,10 +82,9 @@ pub enum FlowControl {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderCompression {
-    /// Fields that occurred before are matched as a whole and never in part, so
-    /// that lengths tell no more than those of HPACK do: a guess at a secret
-    /// pays only when it is entirely right. [Sensitive](http::HeaderValue)
-    /// values are not matched at all.
+    /// Fields that occurred before are matched as a whole and never in part. Lengths therefore
+    /// reveal no more than those of HPACK do: a guess at a secret pays only if it is entirely
+    /// right. [Sensitive](http::HeaderValue) values are not matched at all.
     #[default]
     WholeField,
     /// No compression: no state, and the least computation.

@@ -166,9 +166,8 @@ fn none_of(length: Option<u64>) -> Result<Content, Rule> {
     }
 }
 
-/// The content that a response of ours may have. Its head says of its length
-/// no more than it may: nothing in 1xx, 204 and where a tunnel follows (RFC
-/// 9110 §8.6), in 205 that there is none.
+/// The content that a response of ours may have. Its head has no forbidden length: none in 1xx, 204
+/// and where a tunnel follows (RFC 9110 §8.6), and in 205 at most zero.
 pub(crate) fn of_our_response(
     head: &mut Head,
     added: &mut AddedFields,

@@ -94,10 +94,9 @@ pub enum Event {
         /// The rule, and what was done.
         error: Error,
     },
-    /// Our send half is of no use any more, while the other half continues: the
-    /// peer needs no more of our body (RFC 9113 §8.1: reset with NO_ERROR
-    /// after a complete response), or, on a raw connection, nothing more after
-    /// the end of its own half.
+    /// Our send half has no use any more, while the other half continues. The peer needs no more of
+    /// our body: it reset the stream with NO_ERROR after a complete response (RFC 9113 §8.1). On a
+    /// raw connection, it needs nothing more after the end of its own half.
     Stopped {
         /// The stream in question.
         stream: StreamKey,
@@ -113,9 +112,9 @@ pub enum Event {
     /// they allow; [`Engine::peer_settings`](super::Engine::peer_settings) has all
     /// of them.
     PeerSettings,
-    /// The server asks us to keep settings and to return them on the next
-    /// connection to the same origin, address and port (the SPDY drafts
-    /// §2.6.4), in [`Config::returned_settings`](super::Config).
+    /// The server asks us to keep settings (the SPDY drafts §2.6.4). Return them on the next
+    /// connection to the same origin, address and port, in
+    /// [`Config::returned_settings`](super::Config).
     KeepSettings {
         /// Delete the settings that were kept before.
         forget: bool,
@@ -148,8 +147,8 @@ pub enum Event {
         last: StreamId,
         /// The code of the GOAWAY.
         reason: Reason,
-        /// The same as an error, with the debug data of the frame: the error of
-        /// the streams and of the connection, if they end by it.
+        /// The same as an error, with the debug data of the frame. Streams and the connection have
+        /// this error if they end by it.
         error: Error,
     },
     /// The connection is over, after an error. The [`Reset`](Event::Reset) of every stream

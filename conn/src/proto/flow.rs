@@ -1,9 +1,9 @@
 //! Flow control of the connection: both windows, the bytes that the user holds,
 //! and the tuning (RFC 9113 §5.2; SPDY/3.1 §2.6.8).
 //!
-//! *Receiving.* A stream's window is released as its reader takes the bytes; the
-//! connection's at once, as long as what the user holds stays within the
-//! budget. So a stream without a reader stops itself and not the others.
+//! *Receiving.* A stream's window is released as its reader takes the bytes. The connection's
+//! window is released at once, as long as the bytes that the user holds stay within the budget. So
+//! a stream without a reader stops itself and not the others.
 
 mod tuning;
 mod window;

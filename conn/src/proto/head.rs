@@ -34,12 +34,11 @@ pub enum Control {
         /// Scheme, authority and path as far as the peer gave them; the
         /// authority alone in a CONNECT request.
         ///
-        /// An authority that a [`Uri`] has no place for, such as the
-        /// percent-encoded path of a Unix socket that gRPC stacks send, is in
-        /// the `host` field, and the URI is a path alone. A received request
-        /// has one `host` field at most, and it never says anything else than
-        /// the URI. Of a request that is sent, the `host` field counts where
-        /// the URI has no authority.
+        /// A [`Uri`] has no place for some authorities, such as the percent-encoded path of a Unix
+        /// socket that gRPC stacks send. Such an authority is in the `host` field, and the URI is a
+        /// path alone. A received request has one `host` field at most, and it never says anything
+        /// else than the URI. Of a request that is sent, the `host` field counts where the URI has
+        /// no authority.
         uri: Uri,
         /// The `:protocol` of an extended CONNECT (RFC 8441 §4).
         protocol: Option<ConnectProtocol>,

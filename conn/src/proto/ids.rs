@@ -1,5 +1,5 @@
-//! Stream ids: the ones in use on either side, and the standing of an id
-//! without an open stream (RFC 9113 §5.1, §5.1.1; the SPDY drafts §2.3.2).
+//! Stream ids (RFC 9113 §5.1, §5.1.1; the SPDY drafts §2.3.2): those in use on either side, and the
+//! standing of an id without an open stream.
 
 use std::collections::VecDeque;
 

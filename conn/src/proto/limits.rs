@@ -36,9 +36,9 @@ use super::Side;
 ///   [`max_early_priorities`](Self::max_early_priorities) and
 ///   [`max_settings_entries`](Self::max_settings_entries).
 ///
-/// Lists of up to 4 KiB after the head of a response are not charged once its stream
-/// is done: our own requests bound their number.
-/// [`Engine::held_bytes`](super::Engine::held_bytes) returns the sum.
+/// Lists of up to 4 KiB after the head of a response are not charged once its stream is done. Our
+/// own requests bound their number. [`Engine::held_bytes`](super::Engine::held_bytes) returns the
+/// sum.
 ///
 /// Made by [`Limits::new`]; every field can be read and set, and
 /// [`with`](Limits::with) does so inside of an expression.
@@ -94,11 +94,11 @@ pub struct Limits {
     /// The rest is for memory that the steps cannot count: read buffers that are partly
     /// used, and the state of drivers and facades.
     ///
-    /// Honest traffic does not reach the first step: all content, unsent data and output
-    /// that the defaults permit fit below it, with 192 KiB of header lists and tables.
-    /// A larger limit of another part raises this one by as much as it exceeds
-    /// its default, so that no setting has to be changed twice. Data of the user beyond
-    /// `max_unsent_bytes`, as of one large body in one piece, does not count.
+    /// Honest traffic does not reach the first step. All content, unsent data and output that the
+    /// defaults permit fit below it, with 192 KiB of header lists and tables. A larger limit of
+    /// another part raises this one by as much as it exceeds its default. So no setting needs to be
+    /// changed twice. Data of the user beyond `max_unsent_bytes`, as of one large body in one
+    /// piece, does not count.
     pub max_connection_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -116,13 +116,12 @@ pub struct Limits {
     /// The most header fields in a list, cookie crumbs counted one by one.
     /// Default 1,000, at most 16,384 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
-    /// Bytes of memory that the header lists of open streams may take together, as
-    /// they are built: about 110 for each field beside its text. Promised requests
-    /// count, and trailers until they are read. A stream beyond is refused
-    /// (REFUSED_STREAM). Counts as 8 KiB for each of
-    /// `max_concurrent_streams` if that is more. Default 2 MiB for a server,
-    /// 6 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
-    /// becomes a hundred in memory, held on many streams).
+    /// Bytes of memory that the header lists of open streams may take together, as they are built:
+    /// about 110 for each field beside its text. Promised requests count, and trailers until they
+    /// are read. A stream beyond is refused (REFUSED_STREAM). Counts as 8 KiB for each of
+    /// `max_concurrent_streams` if that is more. Default 2 MiB for a server, 6 MiB for a client.
+    /// The attack is HTTP/2 Bomb (CVE-2026-49975): a byte on the wire becomes a hundred in memory,
+    /// on many streams.
     pub max_held_headers: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
     /// flood, CVE-2024-27316). More are taken where a list of
@@ -178,49 +177,47 @@ pub struct Limits {
     /// Time that open streams get after a shutdown began, or after the peer
     /// closed its side of the transport. Default 30 s.
     pub drain_timeout: Duration,
-    /// Time that the body of a response waits for the responses to its pushes,
-    /// where these share a frame with their push (the SPDY drafts §3.3.1: the
-    /// push comes before what refers to it). Default 100 ms.
+    /// Time that the body of a response waits for the responses to its pushes, where these share a
+    /// frame with their push. A push must precede the content that refers to it (the SPDY drafts
+    /// §3.3.1). Default 100 ms.
     pub max_push_delay: Duration,
     /// Time for which an upload without a reader is discarded after the complete
     /// response, before RST_STREAM; over HTTP/1.1, before the close. Zero sends it at
     /// once; clients that read and write in one loop (curl before 8) then lose the
     /// response. Default 250 ms.
     pub upload_linger: Duration,
-    /// The least that a peer moves while it is waited for, in bytes a second, as
-    /// the mean over the bound that applies: a frame that has begun over
-    /// `frame_timeout`, the transport over `write_stall_timeout`, a stream over
-    /// `pressed_stall_timeout`. Default 256: a phone on a bad day has 2,000; an
-    /// attacker that spends one a second does not get by. 0: a byte is enough.
+    /// The least that a peer must move while we wait for it, in bytes a second. It is the mean over
+    /// the bound that applies: `frame_timeout` for a frame that has begun, `write_stall_timeout`
+    /// for the transport, `pressed_stall_timeout` for a stream. Default 256: a phone on a bad day
+    /// has 2,000; an attacker that spends one a second does not get by. 0: a byte is enough.
     pub min_rate: u32,
     /// Time for a frame that has begun to end, or to bring `min_rate`. Does not
     /// run while we read nothing. Default 30 s (half a DATA frame; a HEADERS or
     /// SYN_STREAM frame that drips).
     pub frame_timeout: Duration,
-    /// Time without a byte of a request's content, while the windows are open for
-    /// it and the connection has nothing else to carry. For a server: content
-    /// whose length is declared, and other content until the response begins.
-    /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` or the final
-    /// response where a client expects the former, and not while our handler leaves the
-    /// windows full: these may be silent for as long as they like. For a client: content
-    /// of a final response after which it does not send a request's content that waited
-    /// for `100 Continue`. Default 60 s (a body that stops; an echo of withheld content).
+    /// Time without a byte of a request's content, while the windows are open for it and the
+    /// connection has nothing else to carry. For a server: content whose length is declared, and
+    /// other content until the response begins. It does not apply to gRPC, CONNECT and raw streams,
+    /// which may be silent as long as they like. Nor does it apply before `100 Continue` or the
+    /// final response where a client expects the former, nor while our handler leaves the windows
+    /// full. For a client: content of a final response after which it does not send a request's
+    /// content that waited for `100 Continue`. Default 60 s (a body that stops; an echo of withheld
+    /// content).
     pub body_timeout: Duration,
-    /// Time in which a stream moves less than `min_rate` makes of
-    /// `pressed_stall_timeout`, while it waits for the peer: for a window that
-    /// stays empty while we have data, and (a server) for content of declared
-    /// length. The stream ends; the connection does, where it is the connection's
-    /// window. Not for tunnels and raw streams. Default 10 minutes: a player that
+    /// Time in which a stream that waits for the peer moves less than `min_rate` times
+    /// `pressed_stall_timeout`. It waits for a window that stays empty while we have data, or (on a
+    /// server) for content of declared length. The stream ends; the connection does, where it is
+    /// the connection's window. Not for tunnels and raw streams. Default 10 minutes: a player that
     /// is paused keeps its window at zero, and lives.
     pub stall_timeout: Duration,
     /// The same under pressure, for tunnels too: while more than
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
     ///
-    /// Without pressure it bounds a window that *drips*, of a stream other than a
-    /// tunnel or of the connection: three sweeps or more (one each 5 s) find that the
-    /// peer took a piece of less than 4 KiB, and `min_rate` was not reached since the
-    /// first. A paused player takes nothing, then a good part of its window; small
-    /// pieces again and again only keep a response alive.
+    /// Without pressure it bounds a window that *drips*, of the connection or of a stream that is
+    /// no tunnel. A window drips if three sweeps or more (one each 5 s) find that the peer took
+    /// less than 4 KiB, and `min_rate` was not reached since the first. A paused player takes
+    /// nothing, then a good part of its window; small pieces again and again only keep a response
+    /// alive.
     ///
     /// Servers only. Default 60 s (slow reading by windows of 0 or 1, Imperva
     /// 2016; data dribble, CVE-2019-9511).
@@ -238,11 +235,10 @@ pub struct Limits {
     /// Time without a frame of the peer after which a PING asks whether it is
     /// still there. Default none.
     pub keep_alive_interval: Option<Duration>,
-    /// The same where `keep_alive_interval` is not set, and with patience: after
-    /// an answer, and nothing else, the next PING follows six minutes later, since
-    /// gRPC's servers take PINGs in shorter intervals for a flood. Default 30 s
-    /// for a client (a server that is mute, or gone without a word), 2 minutes for
-    /// a server. `None`: no PING is sent.
+    /// The same where `keep_alive_interval` is not set, and with patience. If only an answer
+    /// arrived since, the next PING follows six minutes later: gRPC's servers take PINGs in shorter
+    /// intervals for a flood. Default 30 s for a client (a server that is mute, or gone without a
+    /// word), 2 minutes for a server. `None`: no PING is sent.
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes
@@ -250,9 +246,8 @@ pub struct Limits {
     pub keep_alive_timeout: Duration,
     /// PINGs ask also while no stream is open. Default no.
     pub keep_alive_while_idle: bool,
-    /// Age at which a connection is shut down gracefully, less up to a tenth
-    /// by chance, so that those that began together do not end together.
-    /// Default none.
+    /// Age at which a connection is shut down gracefully, less up to a tenth by chance. So
+    /// connections that began together do not end together. Default none.
     pub max_connection_age: Option<Duration>,
     /// Time without an open stream after which the connection is shut down
     /// gracefully. Default 3 minutes for a server (nginx: 75 s, Apache: 5 s), none

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-/// The memory that a [`HeaderMap`] takes for each name that it has room for: a
-/// bucket of 104 bytes and an index of 4, of which it keeps a third more.
+/// The memory that a [`HeaderMap`] takes for each name that it has room for. This is a bucket of
+/// 104 bytes and an index of 4, of which it keeps a third more.
 const ENTRY: usize = 110;
 
 /// The memory of each further value of a name. The map keeps these in a vector,
@@ -29,10 +29,9 @@ pub(crate) fn of_list(map: &HeaderMap) -> usize {
     of_fields(map, bytes)
 }
 
-/// The most that shared data counts, in bytes. A cached file or a static text is not
-/// memory of each stream that sends it. A piece of received content shares its read
-/// buffer with other pieces, but must count in full if it is echoed: a frame of the
-/// default size is no longer than this.
+/// The most that shared data counts, in bytes. A cached file or a static text is not memory of each
+/// stream that sends it. A piece of received content shares its read buffer with other pieces, but
+/// must count in full if it is echoed. A frame of the default size is no longer than this.
 const SHARED: usize = 16 << 10;
 
 /// Returns the memory of data that waits to be sent.

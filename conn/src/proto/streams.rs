@@ -328,9 +328,9 @@ impl Streams {
     }
 }
 
-/// Stream ids rise by two and are bounded in number, so one multiplication
-/// spreads them well enough; a peer that chooses ids to collide gains a walk
-/// over at most `max_concurrent_streams` entries.
+/// Stream ids rise by two and are bounded in number, so one multiplication spreads them well
+/// enough. A peer that chooses ids that collide gains a walk over at most `max_concurrent_streams`
+/// entries.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 

@@ -76,8 +76,8 @@ impl Timer {
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// Those that are set, in no order: a connection seldom has more than four, and an
-    /// idle one should not pay for a table of all.
+    /// Those that are set, in no order. A connection seldom has more than four, and an idle one
+    /// should not pay for a table of all.
     deadlines: Vec<(Timer, Instant)>,
     /// Bit n is set if the timer n is among them: most often a timer that is stopped is not.
     set: u32,

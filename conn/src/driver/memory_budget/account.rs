@@ -11,8 +11,8 @@ use std::{
 
 use super::{MemoryBudget, MemoryStep};
 
-/// Bytes by which a figure has to move before it is reported: less would cost each
-/// small request an atomic operation on a line that all threads share.
+/// Bytes by which a figure must change before it is reported. With less, each small request would
+/// cost an atomic operation on a line that all threads share.
 const MOVED: usize = 8 << 10;
 
 /// The bytes of a connection, as its budget knows them; made by

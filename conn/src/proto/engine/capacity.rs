@@ -7,12 +7,12 @@ use std::time::Instant;
 use super::{Engine, receive::Outcome};
 use crate::proto::{Config, Rule, StreamId};
 
-/// The parts of the cap at which the steps begin, in 64ths: reading slows down, new
-/// streams are refused, streams that stand still end, the connection ends. The default
-/// of a server leaves room below the first for all content, data and output that its
-/// other limits permit at once: 5.25 MiB, 512 KiB and 320 KiB. Above the last there is
-/// room for what the engine does not see: the rest of read buffers whose content waits,
-/// the driver's and the facade's state of a stream, buffers of the thread.
+/// The parts of the cap at which the steps begin, in 64ths. Reading slows down, new streams are
+/// refused, streams that stand still end, and the connection ends. The default of a server leaves
+/// room below the first for all content, data and output that its other limits permit at once: 5.25
+/// MiB, 512 KiB and 320 KiB. Above the last there is room for memory that the engine does not see.
+/// This is the rest of read buffers whose content waits, the state of a stream in driver and
+/// facade, and buffers of the thread.
 const SLOW_AT: usize = 50;
 const REFUSE_AT: usize = 51;
 const SHED_AT: usize = 52;

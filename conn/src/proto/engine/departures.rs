@@ -11,10 +11,9 @@ use crate::{
 };
 
 impl Engine {
-    /// The response is complete and the rest of the request has no reader (RFC
-    /// 9113 §8.1). RST_STREAM right behind the response costs clients the
-    /// response whose one loop sends and reads, such as curl's before 8: they
-    /// find the stream closed first.
+    /// The response is complete and the rest of the request has no reader (RFC 9113 §8.1). Clients
+    /// whose one loop sends and reads, such as curl before 8, lose the response if RST_STREAM
+    /// directly follows it. They find the stream closed first.
     pub(super) fn linger(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;

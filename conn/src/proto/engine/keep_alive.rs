@@ -101,10 +101,9 @@ impl Engine {
         let written = self.wire.output.end();
         self.life.heard(now, written);
         self.life.pings.forgive();
-        // An answer to a PING that the peer never sent: it is ignored (the
-        // drafts' §2.6.5, RFC 9113 §6.7). Were it a PING, a peer with one
-        // loop for both directions, such as Go's spdystream, would write the
-        // answer and wait for us to read it, while we wait for it to read.
+        // An answer to a PING that the peer never sent: it is ignored (the drafts' §2.6.5, RFC 9113
+        // §6.7). With a PING, a peer with one loop for both directions, such as Go's spdystream,
+        // would write the answer. It would wait for us to read it, while we wait for it to read.
         let odd = u64::from(self.config.side == Side::Server);
         self.wire.pong(PROBE_OPAQUE | odd);
     }

@@ -9,19 +9,18 @@ use crate::{
     proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
 };
 
-/// The memory of the short lists of a connection, each of which [`Limits`] bounds to a
-/// few dozen entries: ids that were reset or passed over, early priorities, settings,
-/// the peer's GOAWAY.
+/// The memory of the short lists of a connection. [`Limits`] bounds each to a few dozen entries:
+/// ids that were reset or passed over, early priorities, settings, the peer's GOAWAY.
 ///
 /// [`Limits`]: crate::Limits
 const SHORT_LISTS: usize = 4 << 10;
 
 impl Engine {
-    /// Returns the bytes of memory that the connection takes now: its own state, its
-    /// streams, header lists as they are built, data that the user holds, data and
-    /// trailers that wait to be sent, the output with its room, and the compression
-    /// contexts. Includes the overhead of each, and the
-    /// [bytes of streams that are gone](Self::set_detached_bytes).
+    /// Returns the bytes of memory that the connection takes now. They are its own state, its
+    /// streams, header lists as they are built, and data that the user holds. Data and trailers
+    /// that wait to be sent count too, as do the output with its room and the compression contexts.
+    /// Includes the overhead of each, and the [bytes of streams that are
+    /// gone](Self::set_detached_bytes).
     ///
     /// Costs a few additions. Does not include the input, which the caller owns, nor
     /// values that events handed over and that no longer count against a limit.

@@ -32,9 +32,8 @@ pub struct OpenOptions {
     pub priority: Option<Priority>,
     /// The sides that send on it. On raw connections of SPDY only.
     pub direction: Direction,
-    /// The stream that this one is associated with, of either side; it has to
-    /// be open (the drafts' §3.3.1), and nothing follows for this one when it
-    /// ends. On raw connections of SPDY only.
+    /// The stream of either side that this one is associated with. It must be open (the drafts'
+    /// §3.3.1). Its end has no effect on this one. On raw connections of SPDY only.
     pub parent: Option<StreamId>,
 }
 

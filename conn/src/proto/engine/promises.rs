@@ -1,6 +1,5 @@
-//! Pushes, on the side that receives them (RFC 9113 §8.4; the SPDY drafts
-//! §3.3): a promise on the parent's stream, or a unidirectional stream that
-//! names its parent.
+//! Pushes, on the side that receives them (RFC 9113 §8.4; the SPDY drafts §3.3). A push is a
+//! promise on the parent's stream, or a unidirectional stream that names its parent.
 
 use std::time::Instant;
 

@@ -25,8 +25,8 @@ use crate::{
 /// A server says that the connection has to end while so many ids are left.
 const ID_RESERVE: u32 = 16 << 10;
 
-/// A list after the head that takes no more memory is not charged once its stream is
-/// done: trailers of an ordinary size need no report of their reader.
+/// A list after the head that takes no more memory is not charged once its stream is done. The user
+/// need not report that it has read trailers of an ordinary size.
 const SMALL_LIST: usize = 4 << 10;
 
 /// The outcome of a message: an event, nothing, or a broken rule.
@@ -36,9 +36,8 @@ impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer.has_spoken() {
             if let Message::Data(Data { stream, .. }) = message {
-                // Bytes of another protocol look like this where the first
-                // frame may be any: "GET " is DATA on stream 1195725856, and
-                // zeros are DATA on none.
+                // Bytes of another protocol look like this where the first frame may be any. "GET "
+                // is DATA on stream 1195725856, and zeros are DATA on none.
                 if stream.value() == 0 || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
                     return Err(Rule::ForeignProtocol.fatal().detailed(text));
@@ -381,9 +380,9 @@ impl Engine {
         Err(rule.on(id))
     }
 
-    /// A peer of uncertain version that grants streams more than the initial
-    /// window, and the connection nothing while that is used up, does not know
-    /// that the connection has a window.
+    /// A peer of uncertain version grants streams more than the initial window, and grants the
+    /// connection nothing while its window is used up. Such a peer does not know that the
+    /// connection has a window.
     pub(super) fn forget_connection_window(&mut self) -> bool {
         let raised = self.peer.stream_window() > self.rules.stream_window;
         raised && self.flow.forget_send_window()
@@ -416,9 +415,8 @@ impl Engine {
         if let Some(Err(_)) = credited {
             return Err(Rule::StreamWindowOverflow.on(id));
         }
-        // A stream's window of the initial size is never credited before the
-        // connection's of the same size: a peer that does so, while we wait for
-        // the other, has no window for the connection.
+        // A peer with a connection window credits it before a stream's window of the same initial
+        // size. A peer that credits the stream first, while we wait for the other, has none.
         self.flow.forget_send_window();
         self.schedule(key);
         Ok(None)

@@ -343,10 +343,9 @@ impl StreamMut<'_> {
         }
     }
 
-    /// Returns `true` if the peer sends content on this stream, or may. `false`
-    /// after the head of a message that is defined to have none, whatever its
-    /// content-length says: a response to HEAD, 204, 205, 304 (RFC 9110
-    /// §6.4.1).
+    /// Returns `true` if the peer sends content on this stream, or may. `false` after the head of a
+    /// message that has none by definition, whatever its content-length says. These are a response
+    /// to HEAD, 204, 205 and 304 (RFC 9110 §6.4.1).
     pub fn has_content(&self) -> bool {
         self.get()
             .is_none_or(|stream| stream.content != Content::None)
@@ -428,10 +427,9 @@ impl StreamMut<'_> {
         engine.remove(*now, *key);
     }
 
-    /// Leaves the stream to the engine: the user is gone and reads no more.
-    /// Data that it handed over, and that its source still has, is sent within
-    /// `drain_timeout`; with its end, or at that time, the stream ends in both
-    /// directions.
+    /// Leaves the stream to the engine: the user is gone and reads no more. Data that it handed
+    /// over, and data that its source still has, is sent within `drain_timeout`. After that data,
+    /// or at that time, the stream ends in both directions.
     pub fn depart(&mut self) {
         self.abandon();
         self.engine.end_later(self.now, self.key);

@@ -1,11 +1,10 @@
 //! Windows that grow to the bandwidth × delay of the path.
 //!
-//! When half a window is released, a PING goes out with it (at most one, none
-//! when idle), and the bytes that arrive until its answer are counted. That is
-//! what the path holds, or, if the window is the limit, the other half of the
-//! window: then it becomes four times as large, and the next probe starts at
-//! once, so that a long path is full after few round trips. A reader that takes
-//! nothing never makes it grow.
+//! When half a window is released, a PING is sent with it (at most one, none when idle). The bytes
+//! that arrive until its answer are counted. They are what the path holds, or, if the window is the
+//! limit, the other half of the window. In the second case the window becomes four times as large.
+//! The next probe starts at once, so that a long path is full after few round trips. A reader that
+//! takes nothing never makes it grow.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The rules that a peer can break: a row each, with what follows on each
-//! protocol, the rule in words, and the section that makes it a rule.
+//! The rules that a peer can break. Each row has the reaction of each protocol, the rule in words,
+//! and its section of the specification.
 
 use std::fmt;
 

@@ -13,8 +13,8 @@ use crate::proto::{
 /// A stream that moved too little for so many sweeps counts as stalled.
 const STALLED: u16 = 3;
 
-/// Between two sweeps, a peer that reads at all takes this much, in bytes: receivers
-/// release a good part of their window at once, and the smallest have 16 KiB.
+/// Between two sweeps, a peer that reads at all takes this much, in bytes. Receivers release a good
+/// part of their window at once, and the smallest windows have 16 KiB.
 const PIECE: u32 = 4 << 10;
 
 /// So many smaller pieces are a drip. One may be the rest of a message.
@@ -212,9 +212,9 @@ pub(crate) enum Link {
 }
 
 impl Stream {
-    /// Nothing of the stream can move now: the peer gives no window for our data, or
-    /// our user takes none of what filled the window of the peer. The connection has
-    /// `room` for this many bytes.
+    /// Nothing of the stream can move now. The peer grants no window for our data, or our user
+    /// takes none of the data that filled the peer's window. The connection has `room` for this
+    /// many bytes.
     pub(crate) fn stands_still(&self, room: usize) -> bool {
         let room = self.send.window.available().min(room);
         let sending = self.wants_to_send() && room == 0;

@@ -72,9 +72,8 @@ pub(crate) enum Misplaced {
 }
 
 impl Part {
-    /// Checks the status of a response's head: an informational response is not
-    /// the last one, and 101 is none of these protocols (RFC 9110 §15.2, RFC
-    /// 9113 §8.6).
+    /// Checks the status of a response's head (RFC 9110 §15.2, RFC 9113 §8.6). An informational
+    /// response does not end a stream, and these protocols have no 101.
     pub(crate) fn check_status(self, status: Option<StatusCode>) -> Result<(), Rule> {
         match status.filter(StatusCode::is_informational) {
             Some(StatusCode::SWITCHING_PROTOCOLS) => Err(Rule::InvalidInformational),

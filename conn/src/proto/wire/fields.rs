@@ -300,8 +300,8 @@ pub(crate) fn is_connection_specific(name: &HeaderName, value: &HeaderValue) -> 
     }
 }
 
-/// A value as it is sent: blanks at its ends are no part of it (RFC 9110 §5.5)
-/// and must not be sent (RFC 9113 §8.2.1). `HeaderValue` permits them.
+/// Returns a value as it is sent. Blanks at its ends are no part of it (RFC 9110 §5.5) and must not
+/// be sent (RFC 9113 §8.2.1). `HeaderValue` permits them.
 #[inline]
 pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {

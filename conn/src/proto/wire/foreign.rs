@@ -22,8 +22,8 @@ pub(crate) enum Beginning {
     Foreign(String),
 }
 
-/// First bytes that neither HTTP/2 nor SPDY begins with: in both they would be
-/// a frame of megabytes, or of a stream of an absurd number.
+/// First bytes with which neither HTTP/2 nor SPDY begins. In both they would be a frame of
+/// megabytes, or of a stream with an absurd number.
 const BEGINNINGS: [(&[u8; ENOUGH], Kind); 20] = [
     (b"HTTP", Kind::Http1Response),
     (b"GET ", Kind::Http1Request),

@@ -27,8 +27,8 @@ const MAX_DATA: usize = 64 << 10;
 /// quarter of what every peer takes.
 const CONTINUATION: usize = 4 << 10;
 
-/// The memory of an HPACK table for each byte of its size: the smallest entry counts
-/// 33 bytes, and takes up to 200 (a parsed field, its value, the reverse look-up).
+/// The memory of an HPACK table for each byte of its size. The smallest entry counts 33 bytes, and
+/// takes up to 200 (a parsed field, its value, the reverse look-up).
 const TABLE: usize = 6;
 
 /// The codec of one HTTP/2 connection.

@@ -75,9 +75,8 @@ impl Target {
     }
 }
 
-/// The authority for the URI. A user who reads the `host` field, of which there
-/// is one at most, reads the same: it says what `:authority` says, and all of it
-/// where a URI has no place for that.
+/// The authority for the URI. The `host` field, of which there is one at most, has the same value
+/// as `:authority`. It has all of it where a URI has no place for that.
 fn settle_authority(
     authority: Option<Authority>,
     scheme: Option<&Scheme>,

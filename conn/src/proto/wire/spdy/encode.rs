@@ -99,8 +99,8 @@ pub(super) fn encode_control(
     }
 }
 
-/// The names of control data in such a head, if they look like those of ordinary fields
-/// (SPDY/2): the user's fields with these names are omitted, since no name may occur twice.
+/// The names of control data in such a head, if they look like those of ordinary fields (SPDY/2).
+/// The user's fields with these names are omitted, since no name may occur twice.
 pub(super) fn control_names(version: Version, control: &Control) -> &'static [&'static str] {
     match control {
         _ if version != Version::Spdy2 => &[],
@@ -137,9 +137,9 @@ pub(super) fn encode_fields(
         if skipped {
             continue;
         }
-        // SPDY/2 knows no empty value, and the others none beside another
-        // (§2.6.10: no two NULs in a row, and none at an end); white space
-        // around a value has no meaning, so that this is one (RFC 9110 §5.5).
+        // SPDY/2 has no empty value, and the others have none beside another (§2.6.10: no two NULs
+        // in a row, and none at an end). White space around a value has no meaning (RFC 9110 §5.5),
+        // so this stands for an empty one.
         let padded = version == Version::Spdy2 || values.iter().nth(1).is_some();
         let values = values
             .iter()
