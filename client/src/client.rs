@@ -29,11 +29,11 @@ use crate::{
 /// carries all requests, in parallel; [`Concurrency`](crate::Concurrency) decides what happens
 /// beyond the server's limit.
 ///
-/// The client sends a request again if the server did not process it: it is above the last stream
-/// of a GOAWAY, was refused with REFUSED_STREAM, or was never sent. It uses a new connection if
-/// necessary, and sends the oldest request first. No request is lost when a server shuts down
-/// gracefully, or ends connections by age or after some requests. A request is sent again only if
-/// its body can be: see [`replay_limit`](ClientBuilder::replay_limit).
+/// The client sends a request again if the server did not process it. Such a request is above the
+/// last stream of a GOAWAY, was refused with REFUSED_STREAM, or was never sent. The client uses a new
+/// connection if necessary, and sends the oldest request first. No request is lost when a server
+/// shuts down gracefully, or ends connections by age or after some requests. A request is sent
+/// again only if its body can be: see [`replay_limit`](ClientBuilder::replay_limit).
 ///
 /// A client needs a tokio runtime: connections run as tasks.
 ///

@@ -95,10 +95,10 @@ impl Acceptor {
     /// Serves one connection of which no address is known. It completes when
     /// the connection is over.
     ///
-    /// After the start of a shutdown, a connection whose first bytes have arrived is
-    /// served: its request is answered, over SPDY perhaps by a GOAWAY after which clients
-    /// retry it elsewhere. One that has sent too little to show its protocol, or is still
-    /// in the TLS handshake, is closed without an answer and without an error.
+    /// After the start of a shutdown, a connection whose first bytes have arrived is served: its
+    /// request is answered. Over SPDY, the answer may be a GOAWAY, after which clients retry it
+    /// elsewhere. Without an answer and without an error, a connection is closed that has not yet
+    /// shown its protocol, or is still in the TLS handshake.
     ///
     /// # Errors
     ///

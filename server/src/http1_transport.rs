@@ -84,9 +84,9 @@ impl<T: AsyncRead + Unpin> Watched<T> {
         read
     }
 
-    /// Discards what the client still sends, until its end and for `linger` at most. A
-    /// transport that closes with unread bytes is reset: a client that still sends an upload
-    /// would fail before it reads the response (RFC 9112 §9.6).
+    /// Discards what the client still sends, until its end and for `linger` at most. A transport
+    /// that closes with unread bytes is reset. A client that still sends an upload would then fail
+    /// before it reads the response (RFC 9112 §9.6).
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let watch = Arc::clone(&self.watch);
         let linger = watch.linger();

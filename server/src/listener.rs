@@ -147,8 +147,8 @@ impl<M: Make> Accepting<M> {
     /// holds. Their requests may have arrived, and the kernel resets those that are in its
     /// queue when a listener closes. `first` is already accepted.
     ///
-    /// If all places are taken, or the machine has run out of something, they wait for
-    /// connections that end, but not longer than those may take: `drain_timeout`.
+    /// If all places are taken, or the machine has run out of something, they wait for other
+    /// connections to end. They wait no longer than those may take: `drain_timeout`.
     async fn empty_backlog<L: Accept>(self, listener: &L, first: Option<L::Io>, mut full: bool) {
         let options = self.acceptor.options();
         let end = sleep(options.connection.limits.drain_timeout);

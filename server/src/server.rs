@@ -421,9 +421,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Shuts the server down gracefully when `signal` completes: it accepts no
-    /// more connections, sends GOAWAY, answers the requests that arrived, and
-    /// ends, at the latest after the limit `drain_timeout`.
+    /// Shuts the server down gracefully when `signal` completes. It then accepts no more
+    /// connections, sends GOAWAY, and answers the requests that arrived. It ends at the latest
+    /// after the limit `drain_timeout`.
     pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signal = Some(Box::pin(signal));
         self

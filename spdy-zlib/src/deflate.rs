@@ -14,8 +14,8 @@ const _: fn(&mut Compress, &[u8]) -> Result<u32, CompressError> = Compress::set_
 /// KiB of spdylay. The rest of the state is four times as large.
 const WINDOW_BITS: u8 = 15;
 
-/// The zlib header of a stream of stored blocks (RFC 1950 section 2.2): deflate, window of 2 KiB,
-/// fastest level, then the dictionary's id. spdylay sends the same at level 0.
+/// The zlib header of a stream of stored blocks (RFC 1950 section 2.2). It has deflate, a window of
+/// 2 KiB, the fastest level, and then the dictionary's id. spdylay sends the same at level 0.
 const STORED_HEADER: [u8; 2] = [0x38, 0x30];
 
 /// The largest stored block: its length has 16 bits (RFC 1951 section 3.2.4).

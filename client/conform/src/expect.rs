@@ -20,8 +20,8 @@ pub(crate) enum Expect<P: Protocol> {
     /// RST_STREAM with one of these codes. In HTTP/2 a connection error with
     /// one of them is right as well (RFC 9113 §5.4).
     StreamError(Id, Vec<P::Code>),
-    /// The tested side refuses the message: a stream error PROTOCOL_ERROR, or a
-    /// response of 4xx, unless the run is strict also of 5xx (RFC 9113 §8.1.1).
+    /// The tested side refuses the message (RFC 9113 §8.1.1): by a stream error PROTOCOL_ERROR, or
+    /// by a response of 4xx. Unless the run is strict, a response of 5xx is right too.
     Malformed(Id, Moment),
     /// The transport ends.
     Closed,

@@ -138,7 +138,7 @@ impl Target {
 }
 
 /// Returns the URI with scheme and authority. The authority is that of the `host` field, if there
-/// is one: the field names the request's target, and the URI the server to connect to. A URI in
+/// is one. The field names the request's target, and the URI the server to connect to. A URI in
 /// origin form gets the scheme of the connection. If only the field can hold the authority, the URI
 /// is in origin form.
 fn complete(

@@ -72,7 +72,7 @@ fn heads_of_every_length_are_whole_each_time() {
                 });
                 assert_eq!(
                     heads.collect::<Vec<_>>(),
-                    [response.fields.clone()],
+                    std::slice::from_ref(&response.fields),
                     "{told}"
                 );
             }

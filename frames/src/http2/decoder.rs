@@ -229,7 +229,7 @@ impl<L: HeaderList> Decoder<L> {
         self.spare = Some(list);
     }
 
-    /// Returns the fields of the header block before, as far as they are remembered: the decoder
+    /// Returns the fields of the header block before, as far as they are remembered. The decoder
     /// copies them for a block that ends with the same bytes.
     pub fn remembered(&self) -> Option<&L> {
         self.known.list.as_ref()

@@ -143,8 +143,8 @@ impl Input {
     /// Makes a few look-ups without a check for enough bits. Before a longer code, and at the end
     /// of the input, a look-up consumes nothing and yields nothing.
     ///
-    /// An entry has the number of its bits in the lowest byte, eight times the number of its
-    /// symbols in the next, and the symbols above. So one sum counts both; shifts use only the
+    /// The lowest byte of an entry has the number of its bits. The next has eight times the number
+    /// of its symbols, and the symbols are above. So one sum counts both; shifts use only the
     /// lowest six bits of their operands.
     #[inline(always)]
     fn symbols(&mut self) -> Symbols {

@@ -593,9 +593,9 @@ pub(super) static DECODE: [u32; 1 << WIDTH] = [
     0x3130100a, 0x3030100a, 0x3030100a, 0x3030100a, 0x3030100a,
 ];
 
-/// The codes longer than [`WIDTH`], one row for each length: the first bit pattern (of 32,
-/// left-aligned) beyond it, the length, and the number to add to a right-aligned code to get its
-/// place in [`LONG_SYMBOLS`].
+/// The codes longer than [`WIDTH`], one row for each length. A row has the first bit pattern (of
+/// 32, left-aligned) beyond that length, and the length. It also has the number to add to a
+/// right-aligned code for its place in [`LONG_SYMBOLS`].
 #[rustfmt::skip]
 pub(super) static LONG_CODES: [(u64, u32, u32); 14] = [
     (0xfff00000, 13, 0xffffe008), (0xfff80000, 14, 0xffffc00a), (0xfffe0000, 15, 0xffff800c),

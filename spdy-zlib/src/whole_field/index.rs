@@ -140,8 +140,8 @@ impl Index {
         self.walk(head, before, wanted)
     }
 
-    /// Walks through a bucket, from new to old. The bucket ends at a link to a newer record: that
-    /// record replaced the older one of the bucket, and so all older ones are gone too.
+    /// Walks through a bucket, from new to old. The bucket ends at a link to a newer record. That
+    /// record replaced the older one of the bucket, so all older ones are gone too.
     #[inline]
     fn walk(
         &self,

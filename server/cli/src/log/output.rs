@@ -14,8 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Bytes of lines that wait. Further lines are left out. As many bytes again may
 /// be in the middle of a write.
 const MAX_WAITING: usize = 512 << 10;
-/// The time in which the lines after a write are collected for the next: to wake a
-/// thread costs more than to serve a small file.
+/// The time in which the lines after a write are collected for the next. To wake a thread costs
+/// more than to serve a small file.
 const COLLECT: Duration = Duration::from_millis(10);
 /// The number of bytes that are written without waiting for more.
 const ENOUGH: usize = MAX_WAITING / 4;
