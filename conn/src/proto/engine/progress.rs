@@ -9,18 +9,20 @@
 //!
 //! The peer is waited for in these cases, and in no other:
 //!
-//! * *A request's content* while the windows are open for it. Content of declared length is known
-//! to the client, which has it to send. Content without a length is a message until the response
-//! begins, and a dialogue afterwards, in which the client may have nothing to send. gRPC is a
-//! dialogue from its start, and CONNECT is a tunnel. With `Expect: 100-continue` the client waits
-//! for us, until we ask for the content or send the final response. * *A response's content* while
-//! a client holds back its own, since the response is final and no success. A server that echoes
-//! would wait for it. * *Our data* while the stream's window, or the connection's, is empty. A
-//! player that is paused does that for minutes, so the bound is long. It is short in three cases:
-//! many streams wait, which only an attacker needs; a resource of the process runs short; the
-//! window drips. A player that is paused takes nothing, and then much; small pieces again and again
-//! only keep a stream alive. Content that drips gets the long bound, since slow paths deliver it in
-//! small pieces.
+//! * *A request's content* while the windows are open for it. Content of declared
+//!   length is known to the client, which has it to send. Content without a
+//!   length is a message until the response begins, and a dialogue afterwards, in which
+//!   the client may have nothing to send. gRPC is a dialogue from its start, and CONNECT is
+//!   a tunnel. With `Expect: 100-continue` the client waits for us, until we ask for the
+//!   content or send the final response.
+//! * *A response's content* while a client holds back its own, since the response is
+//!   final and no success. A server that echoes would wait for it.
+//! * *Our data* while the stream's window, or the connection's, is empty. A player
+//!   that is paused does that for minutes, so the bound is long. It is short in three
+//!   cases: many streams wait, which only an attacker needs; a resource of the process
+//!   runs short; the window drips. A player that is paused takes nothing, and then much;
+//!   small pieces again and again only keep a stream alive. Content that drips gets the
+//!   long bound, since slow paths deliver it in small pieces.
 
 use std::time::{Duration, Instant};
 
