@@ -76,34 +76,25 @@ struct ListSink<'a, L> {
     spelled: bool,
 }
 
-impl<L: HeaderList> ListSink<'_, L> {
-    /// A mark in front of a pseudo-header field is none: a copy of the rest would lack the field.
-    #[inline]
-    fn keep_mark(&mut self) {
-        if !self.list.has_rest() {
-            self.mark = None;
-        }
-    }
-}
-
 impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
     #[inline]
     fn field(&mut self, field: L::Field, sensitivity: hpack::Sensitivity) {
         self.list.push(field, sensitivity);
-        self.spelled |= self.list.has_rest();
-        self.keep_mark();
+        match self.list.has_rest() {
+            true => self.spelled = true,
+            // A pseudo-header field: a copy of the rest would lack it.
+            false => self.mark = None,
+        }
     }
 
     #[inline]
     fn entry(&mut self, field: &L::Field) {
         self.list.push_entry(field);
-        self.keep_mark();
     }
 
     #[inline]
     fn static_entry(&mut self, index: hpack::StaticIndex) {
         self.list.push_static(index);
-        self.keep_mark();
     }
 
     #[inline]
@@ -113,9 +104,14 @@ impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
         table: u64,
         before: hpack::Summary,
     ) -> Option<hpack::Summary> {
+        if self.list.has_rest() {
+            return None;
+        }
+        // An earlier mark is in front of a pseudo-header field.
+        self.mark = None;
         let len = rest.len();
         // A field has at least one byte.
-        if len < MIN_FIELDS || self.list.has_rest() {
+        if len < MIN_FIELDS {
             return None;
         }
         self.mark = Some(Mark { len, table, before });

@@ -248,6 +248,14 @@ mod tests {
                 let uses: usize = (0..6).map(|_| pair.send(&fields)).sum();
                 let expected = if regular < MIN_FIELDS { 0 } else { 3 };
                 assert_eq!(uses, expected, "{pseudo} and {regular}");
+                // The last of them is new each time, and no index.
+                if let Some(last) = pseudo.checked_sub(1) {
+                    let mut pair = Pair::new(DecoderLimits::default());
+                    for value in ["1", "2", "3", "4", "5", "6"] {
+                        fields[last].1 = value;
+                        pair.send(&fields);
+                    }
+                }
             }
         }
     }
