@@ -1,12 +1,15 @@
 //! Serves accepted connections: detects the protocol first.
 
-use std::{fmt, future::pending, pin::Pin, sync::Arc};
+use std::{fmt, future::pending, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use lacewing_conn::proto::VersionSource;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tower_service::Service;
 
 use crate::{
@@ -16,8 +19,12 @@ use crate::{
     connections::Place,
     detect,
     make::{Make, Same},
-    shutdown,
 };
+
+/// The time in which a client may still show its protocol after a shutdown has started. Its first
+/// bytes may be on their way: if its connection closed now, it would not know whether its request
+/// was processed.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Detects the protocol of a client and serves it, over any transport, as a
 /// [`Server`](crate::Server) does for its listeners. For programs that accept connections
@@ -95,10 +102,10 @@ impl Acceptor {
     /// Serves one connection of which no address is known. It completes when
     /// the connection is over.
     ///
-    /// After the start of a shutdown, a connection whose first bytes have arrived is served: its
-    /// request is answered. Over SPDY, the answer may be a GOAWAY, after which clients retry it
-    /// elsewhere. Without an answer and without an error, a connection is closed that has not yet
-    /// shown its protocol, or is still in the TLS handshake.
+    /// After the start of a shutdown, a connection is served whose first bytes arrive within a second:
+    /// its request is answered. Over SPDY, the answer may be a GOAWAY, after which clients retry it
+    /// elsewhere. Without an answer and without an error, a connection is closed that has not shown its
+    /// protocol by then, or is still in the TLS handshake.
     ///
     /// # Errors
     ///
@@ -194,8 +201,8 @@ impl Acceptor {
         result
     }
 
-    /// Detects the protocol. `None` if the shutdown started before the bytes for it arrived: such a
-    /// client has not sent a request yet.
+    /// Detects the protocol. `None` if the shutdown started, and the bytes for it did not arrive in
+    /// time.
     async fn prepare<T, M>(
         &self,
         endpoints: Endpoints,
@@ -325,8 +332,8 @@ where
     }
 }
 
-/// Returns the output of `work`; `None` if the shutdown started before the client sent enough
-/// for it.
+/// Returns the output of `work`; `None` if the shutdown started, and the client did not send
+/// enough for it within [`GRACE`].
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,
@@ -351,7 +358,7 @@ async fn before_shutdown<T>(
     tokio::select! {
         biased;
         result = &mut work => result.map(Some),
-        () = stopped => shutdown::at_once(work).await.transpose(),
+        () = stopped => timeout(GRACE, work).await.ok().transpose(),
         max_connections = full => Err(ServeError::MadeRoom { max_connections }),
     }
 }

@@ -271,3 +271,24 @@ async fn shutdown_waits_for_nobody_who_asked_for_nothing() {
         },
     );
 }
+
+/// A client's connection precedes its first bytes. A shutdown between both leaves no request
+/// without an answer.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_request_that_follows_its_connection_into_a_shutdown_is_answered() {
+    let server = start().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    server.stop.send(()).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    io.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(PATIENCE, io.read_to_string(&mut answer));
+    read.await.unwrap().unwrap();
+    assert!(answer.ends_with("http http/1.1"), "{answer}");
+    let ended = tokio::time::timeout(PATIENCE, server.serving).await;
+    ended.unwrap().unwrap();
+}
