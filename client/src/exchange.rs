@@ -529,7 +529,8 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        // By its waker, since an offer in its own turn is asked again before anything is read.
+        // Offers the body in a later turn, by its waker. After an offer in this turn, the engine would
+        // poll the body again before the connection reads anything.
         conn.waker(stream).wake_by_ref();
     }
 

@@ -101,8 +101,8 @@ impl PushPolicy {
 }
 
 impl Pushes {
-    /// Returns the next push; `None` when the connection is over, and at once on one
-    /// that takes none.
+    /// Returns the next push; `None` when the connection is over. Returns `None` at once
+    /// if the connection does not accept pushes.
     pub async fn next(&mut self) -> Option<Pushed> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -155,7 +155,7 @@ impl Waiting {
         drop(pushes);
     }
 
-    /// There will be no more.
+    /// Records that no more pushes will follow.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.over = true;

@@ -32,7 +32,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// None; it has the type that `Service` has.
+    /// None: the result has the type that `Service::poll_ready` returns.
     pub async fn ready(&mut self) -> Result<&mut Self, ClientError> {
         poll_fn(|cx| Service::<Request<Body>>::poll_ready(self, cx)).await?;
         Ok(self)
@@ -81,7 +81,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// None; a connection that is over says so at `call`.
+    /// None: on a connection that is over, `call` returns the error.
     pub async fn ready(&mut self) -> Result<&mut Self, ClientError> {
         poll_fn(|cx| Service::<Request<Body>>::poll_ready(self, cx)).await?;
         Ok(self)

@@ -45,7 +45,7 @@ pub(crate) fn tls_failure(error: &io::Error) -> TlsFailure {
                 TlsFailure::Authority
             }
             Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
-            // Text at the place of a record: its type, version or length.
+            // Text in place of a record: its first bytes are no valid type, version or length.
             Tls::InvalidMessage(
                 InvalidMessage::InvalidContentType
                 | InvalidMessage::UnknownProtocolVersion

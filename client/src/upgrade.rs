@@ -56,10 +56,12 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ClientError::NotUpgraded`] when the server answers in HTTP/1.1: this client
-    /// does not speak it, and the answer is lost. [`ClientError::Upgrade`] when it
-    /// gives no answer. [`ClientError::Request`] for a body that is not at hand (a
-    /// [`Body`] or a `String`) or has more than 64 KiB.
+    /// * [`ClientError::NotUpgraded`], if the server answers in HTTP/1.1: this client
+    ///   does not speak it, and the answer is lost.
+    /// * [`ClientError::Upgrade`], if the server gives no answer.
+    /// * [`ClientError::Request`], if the method is CONNECT, the body has more than
+    ///   64 KiB, or its type is neither [`Body`] nor `String`. A body that has ended
+    ///   from the start (`is_end_stream`) may have any type.
     pub async fn upgrade<B>(
         io: impl Transport,
         request: Request<B>,

@@ -283,9 +283,9 @@ impl Error {
     }
 
     /// Returns the code of the peer's GOAWAY, if the peer sent one before the end. It differs
-    /// from [`reason`](Self::reason) if the code is NO_ERROR: the reason is then
-    /// REFUSED_STREAM for a request that the peer did not process (RFC 9113 §8.7), and says
-    /// how the others ended.
+    /// from [`reason`](Self::reason) if the code is NO_ERROR. The reason is then
+    /// REFUSED_STREAM for a request that the peer did not process (RFC 9113 §8.7). For other
+    /// requests it says how they ended.
     ///
     /// ```
     /// use lacewing_conn::{Error, Reason};

@@ -22,8 +22,8 @@
 //! # Why there is unsafe code here
 //!
 //! The `openssl` crate wraps ALPN but not NPN; the three functions of the C library that NPN needs
-//! are declared in `openssl-sys` only. What they are given: two callbacks that borrow nothing from
-//! their caller, and no pointer of ours. The context owns the lists that the callbacks read (as
+//! are declared in `openssl-sys` only. They receive two callbacks that borrow nothing from their
+//! caller, and no pointer of ours. The context owns the lists that the callbacks read (as
 //! `ex_data`, by the `openssl` crate's safe functions). They live exactly as long as anything that
 //! could call back.
 
@@ -70,7 +70,7 @@ pub enum NoOverlap {
     /// server may know it without having said so.
     #[default]
     FirstChoice,
-    /// `http/1.1`, which everybody is taken to know.
+    /// `http/1.1`, which every server is assumed to support.
     Http1,
 }
 
@@ -192,7 +192,7 @@ pub fn alpn_list(
     Ok(list)
 }
 
-/// Returns whether NPN may negotiate a protocol: all but HTTP/2, which needs
+/// Returns `true` if NPN may negotiate a protocol: all but HTTP/2, which needs
 /// ALPN (RFC 9113 §3.2).
 pub fn may_negotiate(protocol: &str) -> bool {
     protocol != "h2"

@@ -14,10 +14,14 @@
 //!   [`poll_transmit`](Engine::poll_transmit),
 //!   [`poll_timeout`](Engine::poll_timeout).
 //!
-//! The order in which a driver calls them: input and events until there are
-//! none, then `poll_transmit` until it says [`Transmit::Idle`] or the
-//! [`Output`] is full, then write the output, then sleep until there is input,
-//! room in the socket, a timeout, or a call of the user.
+//! A driver repeats these steps:
+//!
+//! 1. It reads input and polls events until there are none.
+//! 2. It calls `poll_transmit` until that returns [`Transmit::Idle`], or the
+//!    [`Output`] is full.
+//! 3. It writes the output.
+//! 4. It sleeps until there is input, room in the socket, a timeout, or a call
+//!    of the user.
 //!
 //! The differences between the protocols live in two places only: `wire`,
 //! which maps frames to neutral messages and back, and `rules`, a table of

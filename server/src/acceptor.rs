@@ -102,10 +102,10 @@ impl Acceptor {
     /// Serves one connection of which no address is known. It completes when
     /// the connection is over.
     ///
-    /// After the start of a shutdown, a connection is served whose first bytes arrive within a second:
-    /// its request is answered. Over SPDY, the answer may be a GOAWAY, after which clients retry it
-    /// elsewhere. Without an answer and without an error, a connection is closed that has not shown its
-    /// protocol by then, or is still in the TLS handshake.
+    /// After the start of a shutdown, a connection is served if its first bytes arrive within a
+    /// second: its request is answered. Over SPDY, the answer may be a GOAWAY, after which clients
+    /// retry the request elsewhere. The server closes a connection that has not shown its protocol by
+    /// then, or is still in the TLS handshake. It sends no answer, and reports no error.
     ///
     /// # Errors
     ///
@@ -201,8 +201,8 @@ impl Acceptor {
         result
     }
 
-    /// Detects the protocol. `None` if the shutdown started, and the bytes for it did not arrive in
-    /// time.
+    /// Detects the protocol. `None` if the shutdown started, and the bytes that show the protocol did
+    /// not arrive in time.
     async fn prepare<T, M>(
         &self,
         endpoints: Endpoints,
@@ -332,8 +332,8 @@ where
     }
 }
 
-/// Returns the output of `work`; `None` if the shutdown started, and the client did not send
-/// enough for it within [`GRACE`].
+/// Returns the output of `work`; `None` if the shutdown started, and `work` did not complete
+/// within [`GRACE`] after that.
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,

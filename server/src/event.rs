@@ -10,7 +10,7 @@ use lacewing_conn::{
 
 use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
-/// Something that is worth a line in a log.
+/// An event that is worth a line in a log.
 ///
 /// ```
 /// use lacewing_server::{ServerEvent, Server};
@@ -74,8 +74,8 @@ pub enum ServerEvent<'a> {
     },
     /// The statistics of a connection: in the interval that
     /// [`stats_every`](crate::ServerOptions::stats_every) sets, and once at its end.
-    /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
-    /// bodies.
+    /// Over HTTP/1.1, only the open requests (as streams) and the bytes of bodies are
+    /// counted.
     #[non_exhaustive]
     Stats {
         /// The connection in question.
@@ -83,12 +83,12 @@ pub enum ServerEvent<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
-    /// The process holds nearly all of its
-    /// [memory budget](crate::ConnectionConfig::memory_budget), and this connection is
-    /// one of those that hold most; or the connection itself holds nearly all of its
-    /// [`max_connection_bytes`](lacewing_conn::Limits::max_connection_bytes). It takes a
-    /// step. A pause is reported once in ten seconds, refused streams once until the
-    /// pressure is less.
+    /// The connection takes a step against memory pressure. Either the process holds nearly
+    /// all of its [memory budget](crate::ConnectionConfig::memory_budget), and this
+    /// connection is one of those that hold most. Or the connection itself holds nearly
+    /// all of its [`max_connection_bytes`](lacewing_conn::Limits::max_connection_bytes).
+    /// A pause is reported once in ten seconds, refused streams once until the pressure
+    /// is less.
     #[non_exhaustive]
     MemoryPressure {
         /// The connection in question.

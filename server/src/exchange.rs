@@ -161,7 +161,7 @@ impl<S: HttpService> Exchanges<S> {
         // Sends the interim responses and pushes of the handler before its response.
         self.handle_commands(conn);
         let heads = &self.heads;
-        // It asks the body for its size.
+        // `prepare` calls the body's `is_end_stream` and `size_hint`, which may panic.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             heads.prepare(response, ticket.kind, conn.now())
         }));
@@ -181,7 +181,7 @@ impl<S: HttpService> Exchanges<S> {
             if is_over(error) {
                 return;
             }
-            // No byte of it left: there is room for another.
+            // No byte of the response was sent, so another can replace it.
             return self.fail(conn, stream, ticket, &StreamError::Response(error.into()));
         }
         if left_out {
@@ -203,7 +203,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// Reports the end of a request without a response.
+    /// Reports the failure of a request, and answers it with status 500.
     fn fail(
         &mut self,
         conn: &mut Context<'_>,
@@ -308,17 +308,18 @@ fn drop_caught<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-/// The peer left meanwhile, or refuses the rest: not an error of ours.
+/// Returns whether the peer has closed the stream or refuses the rest. That is no error of the
+/// server.
 fn is_over(error: UsageError) -> bool {
     matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
 
-/// The client opened this stream: it is not a push.
+/// Returns whether the client opened this stream; a push is opened by the server.
 fn is_of_peer(stream: StreamKey) -> bool {
     stream.id().opener() == Some(Side::Client)
 }
 
-/// The handler of this stream has ended.
+/// Reports to the engine that the handler of this stream has ended.
 fn finish(conn: &mut Context<'_>, stream: StreamKey) {
     if is_of_peer(stream) {
         conn.stream(stream).finish();

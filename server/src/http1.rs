@@ -138,8 +138,8 @@ where
     // hyper's connection does not wake this task for the reports.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
-        // A request that has arrived is answered. hyper reads it before it receives the shutdown,
-        // after which it closes a connection on which nothing was read.
+        // A request that has arrived is answered: hyper reads it before it receives the shutdown.
+        // After that, hyper closes a connection on which nothing was read.
         let mut polled = connection.as_mut().poll(cx);
         if polled.is_pending() {
             let mut stops = !stopping && stop.as_mut().poll(cx).is_ready();

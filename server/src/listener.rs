@@ -25,7 +25,7 @@ pub(crate) struct Listener<S = Socket> {
 }
 
 impl Listener<Detached> {
-    /// Hands the listener to the runtime of the caller. The observer is told if that fails.
+    /// Registers the listener with the caller's runtime. Reports a failure to the observer.
     pub(crate) fn attach(self, options: &ServerOptions) -> Option<Listener> {
         match self.socket.attach() {
             Ok(socket) => Some(Listener {

@@ -16,7 +16,7 @@ use crate::{BoxError, RequestBody};
 ///
 /// A request's URI has scheme and authority, except over HTTP/1.1, where the
 /// `host` field has the authority. In all protocols, the field also has an
-/// authority that a [`http::Uri`] cannot hold: the URI is then a path alone. gRPC
+/// authority that a [`http::Uri`] cannot hold. The URI is then a path alone. gRPC
 /// stacks send one over Unix sockets, such as `%2Frun%2Fsock.sock`. There is one
 /// `host` field at most, and it never contradicts the URI. If a path has bytes that
 /// a `Uri` cannot hold, the server answers with 400 and calls no service.

@@ -62,7 +62,7 @@ impl Detached {
     }
 }
 
-/// Whether further sockets listen on the same address.
+/// The sharing of an address by several sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
     None,
@@ -84,7 +84,7 @@ impl Socket {
         };
         #[cfg(target_os = "linux")]
         {
-            // SO_REUSEPORT would let two programs share a port unnoticed.
+            // With SO_REUSEPORT alone, two programs could share a port unnoticed.
             if address.port() != 0 {
                 drop(Self::bind(address, Sharing::None)?);
             }

@@ -10,8 +10,8 @@
 //! a pipe in memory. The implementation under test is at its other end.
 //!
 //! * [`server_cases`] test a server: the scripted peer is its client.
-//!   [`Target::probe`] finds out the server's abilities first; cases that need
-//!   more are skipped, with the reason.
+//!   [`Target::probe`] finds out the server's abilities first. The run skips cases
+//!   that need more, and reports the reason.
 //! * [`client_cases`] test a client: the scripted peer is its server. The client
 //!   only has to make requests.
 //!

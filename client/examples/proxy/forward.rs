@@ -48,10 +48,10 @@ impl Upstream for Client {
 /// Makes the request there, and returns the response as it arrives.
 ///
 /// Bodies and trailers stream both ways, at the pace of the slower side.
-/// Cancellation is forwarded by dropping: when the client resets its stream,
+/// Cancellation is forwarded by dropping. When the client resets its stream,
 /// this future or the response's body is dropped, which resets the other
-/// stream; when the server resets, the body ends with an error, which resets
-/// the client's.
+/// stream. When the server resets its stream, the body ends with an error,
+/// which resets the client's stream.
 pub(crate) async fn forward<U, B>(upstream: &U, request: Request<B>) -> Response<Forwarded>
 where
     U: Upstream,
@@ -77,18 +77,18 @@ fn prepare(parts: &mut request::Parts) {
     strip(&mut parts.headers);
     parts.headers.remove(header::PROXY_AUTHORIZATION);
     if parts.uri.authority().is_some() {
-        // It would be asked for in place of what the URI says.
+        // The client would request this host in place of the URI's.
         parts.headers.remove(header::HOST);
     }
-    // A cookie that came in crumbs goes on as one (RFC 9113 §8.2.3): the
-    // protocol behind may have another way to join fields, as SPDY has.
+    // Forwards the fields of a split cookie as one field (RFC 9113 §8.2.3).
+    // The server's protocol may join fields in another way, as SPDY does.
     let crumbs: Vec<_> = parts.headers.get_all(header::COOKIE).iter().collect();
     if crumbs.len() > 1 {
         let crumbs: Vec<_> = crumbs.into_iter().map(HeaderValue::as_bytes).collect();
         let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
         parts.headers.remove(header::COOKIE);
         if let Ok(mut joined) = joined {
-            // Not to be compressed where lengths could tell what it is.
+            // The length of a compressed field could reveal the cookie.
             joined.set_sensitive(true);
             parts.headers.insert(header::COOKIE, joined);
         }

@@ -21,10 +21,10 @@ pub(super) struct Transports {
 }
 
 impl ClientBuilder {
-    /// Reaches servers in another way than by TCP alone: from a local address,
-    /// with addresses of your own ([`Tcp`](crate::Tcp)), over a Unix socket
-    /// ([`Unix`](crate::Unix)), through a proxy ([`dial_fn`](crate::dial_fn)).
-    /// TLS and the choice of a protocol stay as they are.
+    /// Reaches servers in another way than by TCP alone. [`Tcp`](crate::Tcp) sets
+    /// the local address, or the addresses of a host. [`Unix`](crate::Unix)
+    /// connects to a Unix socket. [`dial_fn`](crate::dial_fn) can use a proxy. TLS
+    /// and the choice of a protocol stay as they are.
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.transports.dial = Some(Box::new(|connector| connector.dial(dial)));
         self

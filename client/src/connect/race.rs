@@ -31,7 +31,7 @@ impl AddressErrors {
         &self.errors
     }
 
-    /// With the kind of the last one.
+    /// Converts the errors to one, with the kind of the last.
     pub(super) fn into_io(self) -> io::Error {
         let last = self.errors.last();
         let kind = last.map_or(io::ErrorKind::NotFound, |(_, error)| error.kind());

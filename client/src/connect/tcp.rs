@@ -134,7 +134,7 @@ impl Tcp {
 enum Local {
     Any,
     Address(IpAddr),
-    /// There is none of the peer's family.
+    /// The peer's address family has no local address.
     None,
 }
 

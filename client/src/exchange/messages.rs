@@ -8,7 +8,8 @@ use crate::link::Message;
 /// The number of messages for which an idle connection's list keeps memory.
 const IDLE_MESSAGES: usize = 64;
 
-/// The most messages for which it leaves memory with its thread, for another connection.
+/// The most messages for which an idle connection leaves the list's memory with its thread, for
+/// another connection.
 const SPARE_MESSAGES: usize = 1024;
 
 impl Exchanges {

@@ -142,8 +142,8 @@ impl Certificates {
     ///
     /// # Errors
     ///
-    /// [`CertificateError`]: a file cannot be read or lacks its certificate or key; or the key is
-    /// encrypted, of an unknown kind, or that of another certificate.
+    /// [`CertificateError`], if a file cannot be read, or lacks its certificate or key. Also if the
+    /// key is encrypted, of an unknown kind, or that of another certificate.
     pub fn client_certificate_files(
         mut self,
         chain: impl AsRef<Path>,

@@ -138,7 +138,7 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
     }
 }
 
-/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+/// `openssl req -x509` makes such a certificate by default.
 #[tokio::test]
 async fn an_authority_as_the_server_is_named_in_the_error() {
     let authority = Authority::new("self");

@@ -1,5 +1,5 @@
-//! The client in the view of its users, on all four protocols: permitted fields, uploads that fail,
-//! the user's own transports, TLS from files, and tower's layers.
+//! The client in the view of its users, on all four protocols. The tests cover permitted fields,
+//! uploads that fail, the user's own transports, TLS from files, and tower's layers.
 
 #![allow(
     clippy::unwrap_used,

@@ -134,8 +134,8 @@ impl Connect for ByHand {
     }
 }
 
-/// A server that never answers the request for the upgrade may have processed it: the error is
-/// that of the upgrade, and the request is not made again.
+/// A server that never answers the request for the upgrade may have processed it. The error is
+/// then that of the upgrade, and the client does not send the request again.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_that_is_not_answered_fails_within_connect_timeout() {
     for at_hand in [true, false] {

@@ -46,7 +46,7 @@ pub(crate) enum Ended {
     Responded(u16, Seen),
 }
 
-/// How much disturbs the exchanges.
+/// The degree to which faults disturb the exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weather {
     /// Only what the plans have.

@@ -1,8 +1,8 @@
 //! Schedules of whole programs: a client and a server of this project, over a pipe in memory, in
-//! tokio's paused time. A seed chooses the protocol, the limits, the exchanges and the faults:
-//! transports that break at any byte, delays, futures and bodies that are dropped, handlers that
-//! panic, bodies that fail, shutdowns of either side. Whatever happens, every request has one
-//! outcome, every body that ended well is whole, and nothing is left.
+//! tokio's paused time. A seed chooses the protocol, the limits, the exchanges and the faults.
+//! Transports break at any byte or delay it, and either side shuts down. Futures and bodies are
+//! dropped, handlers panic, and bodies fail. Whatever happens, every request has one outcome, every
+//! body that ended well is whole, and nothing is left.
 //!
 //! `cargo xtask schedules --facades` runs many; it sets the two variables.
 

@@ -436,7 +436,7 @@ impl Reports {
         assert!(self.panicked <= panicked, "{panicked} panics: {self:#?}");
         assert!(self.handler_failed <= failed, "{failed} errors: {self:#?}");
         if let Some(connections) = pool {
-            // The figures of several connections are not told apart.
+            // The figures do not distinguish the connections of a pool.
             assert!(self.connected <= connections, "{connections}: {self:#?}");
             if !storm {
                 assert!(self.closed == self.connected, "{self:#?}");

@@ -1,5 +1,6 @@
-//! Any bytes, or any frames, to an engine, with answers that the input chooses: no panic, bounded
-//! output, an end of every wait, and after the end silence and nothing held.
+//! Feeds any bytes, or any frames, to an engine. The input also chooses the user's answers. Checks
+//! that nothing panics, that output is bounded, and that every wait ends. After the end, the engine
+//! is silent and holds nothing.
 
 use std::time::{Duration, Instant};
 

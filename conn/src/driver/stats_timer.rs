@@ -36,7 +36,7 @@ impl StatsTimer {
         }
     }
 
-    /// Returns whether the interval has passed, and then begins the next one. The first call
+    /// Returns `true` if the interval has passed, and then begins the next one. The first call
     /// begins the first interval.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let due = self.next.is_some_and(|next| now >= next);

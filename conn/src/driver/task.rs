@@ -194,7 +194,7 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.shutdown(now());
     }
 
-    /// Returns whether no stream is open.
+    /// Returns `true` if no stream is open.
     pub fn is_idle(&self) -> bool {
         self.engine.is_idle()
     }

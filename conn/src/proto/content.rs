@@ -134,7 +134,7 @@ pub(crate) fn of_response(
     match status {
         _ if asked == Asked::Head || status.is_informational() => Ok(Content::None),
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Ok(Content::None),
-        // It has content, of no length (RFC 9110 §15.3.6).
+        // Its content is empty, and its length may be 0 (RFC 9110 §15.3.6).
         StatusCode::RESET_CONTENT => none_of(length),
         _ => Content::measured(length, said.fin),
     }
@@ -166,8 +166,8 @@ fn none_of(length: Option<u64>) -> Result<Content, Rule> {
     }
 }
 
-/// The content that a response of ours may have. Its head has no forbidden length: none in 1xx, 204
-/// and where a tunnel follows (RFC 9110 §8.6), and in 205 at most zero.
+/// The content that a response of ours may have. Removes a content-length from 1xx, 204, 205, and
+/// where a tunnel follows (RFC 9110 §8.6, §15.3.6).
 pub(crate) fn of_our_response(
     head: &mut Head,
     added: &mut AddedFields,

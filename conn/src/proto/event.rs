@@ -95,8 +95,8 @@ pub enum Event {
         error: Error,
     },
     /// Our send half has no use any more, while the other half continues. The peer needs no more of
-    /// our body: it reset the stream with NO_ERROR after a complete response (RFC 9113 §8.1). On a
-    /// raw connection, it needs nothing more after the end of its own half.
+    /// our body: it reset the stream after a complete response, with NO_ERROR (RFC 9113 §8.1) or,
+    /// over SPDY, CANCEL. On a raw connection, any reset after the end of its own half is this.
     Stopped {
         /// The stream in question.
         stream: StreamKey,

@@ -1,5 +1,5 @@
-//! Header fields of HTTP that both sides read, in users' messages and peers': for
-//! those who map the engine's [`Head`](super::Head) to the messages of a facade.
+//! Header fields of HTTP that both sides read, in messages of users and of peers. A
+//! facade needs them to map the engine's [`Head`](super::Head) to its own messages.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -59,7 +59,7 @@ fn number(value: &HeaderValue) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Returns whether a request's body waits for 100 (Continue) (RFC 9110
+/// Returns `true` if a request's body waits for 100 (Continue) (RFC 9110
 /// §10.1.1).
 pub fn expects_continue(fields: &HeaderMap) -> bool {
     fields

@@ -1,5 +1,5 @@
-//! Stream ids (RFC 9113 §5.1, §5.1.1; the SPDY drafts §2.3.2): those in use on either side, and the
-//! standing of an id without an open stream.
+//! Stream ids that are in use on either side, and the standing of an id without an open stream. See
+//! RFC 9113 §5.1, §5.1.1; the SPDY drafts §2.3.2.
 
 use std::collections::VecDeque;
 

@@ -146,11 +146,12 @@ pub struct Limits {
     /// CVE-2025-8671). A stream that the peer cancels after a second or more
     /// does not count: it cost what any request costs.
     pub resets: Rate,
-    /// Frames that are legal and of no use: unknown types, PRIORITY, empty
-    /// DATA, PING and answers to none, SETTINGS, GOAWAY, 1xx responses, pushes,
-    /// more WINDOW_UPDATEs than our DATA explains, and what is received too late
-    /// for its stream. Each stream that ends pays for four. Default 10,000 at
-    /// once and 330 per second afterwards.
+    /// Frames that are legal and of no use. These are unknown types, PRIORITY,
+    /// empty DATA, PING, answers to no PING, SETTINGS and GOAWAY. So are 1xx
+    /// responses, pushes, ORIGIN, ALTSVC, and more WINDOW_UPDATEs than our DATA explains.
+    /// Frames that arrive too late for their stream count too, and each stream
+    /// that ends pays for `late_frames` of them. Default 10,000 at once and 330
+    /// per second afterwards.
     pub glitches: Rate,
     /// Ids of streams that we reset, remembered so that what was already on
     /// the way is ignored. Default 128.
@@ -214,10 +215,10 @@ pub struct Limits {
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
     ///
     /// Without pressure it bounds a window that *drips*, of the connection or of a stream that is
-    /// no tunnel. A window drips if three sweeps or more (one each 5 s) find that the peer took
-    /// less than 4 KiB, and `min_rate` was not reached since the first. A paused player takes
-    /// nothing, then a good part of its window; small pieces again and again only keep a response
-    /// alive.
+    /// no tunnel. A sweep runs every 5 s. A window drips if three sweeps or more find that the peer
+    /// took a piece of less than 4 KiB, and `min_rate` was not reached since the first. A paused
+    /// player takes nothing, then a good part of its window; small pieces again and again only keep a
+    /// response alive.
     ///
     /// Servers only. Default 60 s (slow reading by windows of 0 or 1, Imperva
     /// 2016; data dribble, CVE-2019-9511).
@@ -236,15 +237,15 @@ pub struct Limits {
     /// still there. Default none.
     pub keep_alive_interval: Option<Duration>,
     /// The same where `keep_alive_interval` is not set, and with patience. If only an answer
-    /// arrived since, the next PING follows six minutes later: gRPC's servers take PINGs in shorter
-    /// intervals for a flood. Default 30 s for a client (a server that is mute, or gone without a
+    /// arrived since, the next PING follows six minutes later: gRPC's servers treat PINGs in shorter
+    /// intervals as a flood. Default 30 s for a client (a server that is mute, or gone without a
     /// word), 2 minutes for a server. `None`: no PING is sent.
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes
     /// written since the peer was heard. Default 20 s.
     pub keep_alive_timeout: Duration,
-    /// PINGs ask also while no stream is open. Default no.
+    /// PINGs are sent also while no stream is open, if `keep_alive_interval` is set. Default no.
     pub keep_alive_while_idle: bool,
     /// Age at which a connection is shut down gracefully, less up to a tenth by chance. So
     /// connections that began together do not end together. Default none.

@@ -1,5 +1,5 @@
-//! The cap of a connection over all that it holds: traffic that fills several parts at
-//! once stays below it, and traffic that fills one meets the limit of that part alone.
+//! The cap of a connection over all that it holds. Traffic that fills several parts at
+//! once stays below it. Traffic that fills one meets the limit of that part alone.
 
 use bytes::Bytes;
 use http::StatusCode;

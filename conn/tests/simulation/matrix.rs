@@ -1,6 +1,6 @@
-//! The header validation matrix: every way in which a header list can be malformed, in every kind
-//! of message, on every protocol and on both sides. No user receives a malformed message (RFC 9113
-//! §8.1.1, §8.2, §8.3; the SPDY drafts' §2.6.10, §3.2).
+//! The header validation matrix. It has every way in which a header list can be malformed, in every
+//! kind of message, on every protocol and on both sides. No user receives a malformed message (RFC
+//! 9113 §8.1.1, §8.2, §8.3; the SPDY drafts' §2.6.10, §3.2).
 
 use lacewing_conn::{
     Side, Version,

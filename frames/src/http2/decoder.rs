@@ -70,7 +70,7 @@ pub struct Decoder<L: HeaderList> {
 struct ListSink<'a, L> {
     list: &'a mut L,
     known: &'a KnownRest<L>,
-    /// Where the rest began.
+    /// The mark at the start of the rest.
     mark: Option<Mark>,
     /// The rest has a field that no table keeps. It may be a secret, and is not remembered.
     spelled: bool,
@@ -252,7 +252,7 @@ impl<L: HeaderList> Decoder<L> {
     /// # Errors
     ///
     /// The first rule that the bytes break, or the limit that they exceed. [`DecodeError::scope`]
-    /// tells whether it ends a stream or the connection.
+    /// shows whether the error ends a stream or the connection.
     #[inline]
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
         let mut consumed = 0;

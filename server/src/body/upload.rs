@@ -17,7 +17,7 @@ use crate::http1_transport::Watch;
 pub(crate) struct Upload {
     body: hyper::body::Incoming,
     watch: Arc<Watch>,
-    /// Of its request.
+    /// The number of the request on its connection.
     number: StreamId,
 }
 

@@ -36,8 +36,9 @@ use crate::{
 /// The body of a response, or no body.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
-/// The time to wait for the end of a body that has given all the bytes of its content-length. hyper
-/// drops the body after the last byte, so a body that continues later is not noticed (see
+/// The time to wait for the end of a body that has given all the bytes of its content-length.
+///
+/// hyper drops the body after the last byte, so a body that continues later is not noticed (see
 /// [`StreamError::ContentLength`]). To notice it, the response would have to wait longer, or each
 /// body would have to move to the heap.
 const END_WAIT: Duration = Duration::from_millis(250);
@@ -288,7 +289,7 @@ async fn call<S: HttpService>(
     // A service's own error may not be `Send`: it is converted at once.
     poll_fn(|cx| guarded(|| service.poll_ready(cx).map_err(Into::into))).await?;
     let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
-    // Releases its place in a queue, which is not needed any more.
+    // The dropped service releases its place in a queue: the call needs it no longer.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(service)));
     let future = called.map_err(|_| StreamError::HandlerPanicked)?;
     let mut future = pin!(Some(future));

@@ -105,7 +105,7 @@ async fn a_shutdown_ends_connections_at_any_time() {
     serving.await.unwrap().unwrap();
 }
 
-/// The client has sent its request, and nobody has looked at it yet.
+/// The client has sent its request, and the server has not read it yet.
 #[tokio::test]
 async fn a_shutdown_answers_what_arrived_before_it() {
     for protocol in detectable() {

@@ -284,8 +284,8 @@ impl Body for Fragile {
     }
 }
 
-/// Bodies that panic in their drop: of a response that is not sent, of a stream that is
-/// reset, and of several streams when the connection is dropped.
+/// Bodies panic in their drop. They belong to a response that is not sent, to a stream that
+/// is reset, and to several streams when the connection is dropped.
 #[tokio::test]
 async fn bodies_that_panic_in_their_drop_leave_the_connection() {
     let service = service_fn(|request: Request<RequestBody>| async move {

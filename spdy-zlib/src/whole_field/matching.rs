@@ -302,8 +302,8 @@ impl Field<'_> {
     }
 }
 
-/// Fields that are secret without a mark: credentials, and cookies that are short enough to guess
-/// as a whole. lacewing-hpack keeps them out of its table too.
+/// Returns whether a field is secret without a mark. Such fields are credentials, and cookies short
+/// enough to guess as a whole. lacewing-hpack keeps them out of its table too.
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     match name {
         b"authorization" | b"proxy-authorization" => true,

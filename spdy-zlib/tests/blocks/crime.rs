@@ -1,5 +1,5 @@
-//! CRIME (CVE-2012-4929): an attacker chooses paths, sees the lengths of requests, and searches for
-//! the cookie beside them. zlib reveals the cookie; whole-field compression does not.
+//! The attack CRIME (CVE-2012-4929). An attacker chooses paths, sees the lengths of requests, and
+//! searches for the cookie beside them. zlib reveals the cookie; whole-field compression does not.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Encoder, Version};

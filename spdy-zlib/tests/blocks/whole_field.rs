@@ -230,8 +230,8 @@ fn matches_reach_as_far_as_the_window() {
         let width = if version == Version::V2 { 2 } else { 4 };
         let field = Field::new(b"x-target", &[b'v'; 60]);
         let one = 2 * width + field.name.len() + field.value.len();
-        // The bytes between the starts of the first and the third block: the rest of the first
-        // block, the second block, and the count of the third.
+        // The distance in bytes from the first field to its repetition in the third block. It spans
+        // the rest of the first block, the second block, and the count of the third.
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
             // The result does not depend on the encoder's progress in dropping history.

@@ -22,7 +22,7 @@ fn ids_are_numbered_through_in_every_section() {
     }
 }
 
-/// Where the text demands nothing, a case is advice.
+/// A case is advice if the specification demands nothing.
 #[test]
 fn open_questions_are_no_musts() {
     let server = server_cases(&Target::new("http", "localhost"));

@@ -22,7 +22,7 @@ use crate::{
     proto::{Config, Control, Event, Head, OpenOptions, StreamKey},
 };
 
-/// Either side of one request; the tunnel comes out of the channel.
+/// Either side of one request. The channel delivers the tunnel.
 struct One {
     request: Option<Head>,
     pending: Option<PendingTunnel>,

@@ -60,8 +60,8 @@ impl Engine {
             return;
         }
         if !self.shutdown.is_closed() {
-            // A server that stops an upload has a code of its own for it (RFC 9113
-            // §8.1).
+            // HTTP/2 has NO_ERROR for a server that stops an upload (RFC 9113 §8.1);
+            // SPDY has only CANCEL.
             let server = self.config.side == Side::Server;
             let reason = match self.config.semantics {
                 Semantics::Http if server => self.rules.stop_upload,

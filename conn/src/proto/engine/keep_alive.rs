@@ -38,7 +38,7 @@ const PROBE: Duration = Duration::from_millis(400);
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
 /// Time between two PINGs to a peer that does nothing but answer them. Servers
-/// of gRPC count those within five minutes, and give the third for a flood.
+/// of gRPC count those within five minutes, and treat the third as a flood.
 const BETWEEN_PINGS: Duration = Duration::from_secs(360);
 
 /// Bytes a second of the slowest path that keep-alive expects.

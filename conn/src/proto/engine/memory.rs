@@ -9,8 +9,9 @@ use crate::{
     proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
 };
 
-/// The memory of the short lists of a connection. [`Limits`] bounds each to a few dozen entries:
-/// ids that were reset or passed over, early priorities, settings, the peer's GOAWAY.
+/// The memory of the short lists of a connection. They are ids that were reset or passed over,
+/// early priorities, settings, and the peer's GOAWAY. [`Limits`] bounds each to a few dozen
+/// entries.
 ///
 /// [`Limits`]: crate::Limits
 const SHORT_LISTS: usize = 4 << 10;

@@ -11,8 +11,8 @@
 //!
 //! * *A request's content* while the windows are open for it. Content of declared
 //!   length is known to the client, which has it to send. Content without a
-//!   length is a message until the response begins, and a dialogue afterwards, in which
-//!   the client may have nothing to send. gRPC is a dialogue from its start, and CONNECT is
+//!   length is a message until the response begins. Afterwards it is a dialogue, in which
+//!   the client may have nothing to send. gRPC is a dialogue from its start; CONNECT is
 //!   a tunnel. With `Expect: 100-continue` the client waits for us, until we ask for the
 //!   content or send the final response.
 //! * *A response's content* while a client holds back its own, since the response is
@@ -301,8 +301,8 @@ impl Engine {
         }
     }
 
-    /// Counts a sweep for each stream that waits for the peer. Returns whether
-    /// any may, and how many stand still.
+    /// Counts a sweep for each stream that waits for the peer. Returns `true`
+    /// if any may wait for it, and the number of streams that stand still.
     fn tick(&mut self, bounds: Bounds, link: Link) -> (bool, u32) {
         if self.config.semantics == Semantics::Raw {
             return (false, 0);

@@ -380,9 +380,9 @@ impl Engine {
         Err(rule.on(id))
     }
 
-    /// A peer of uncertain version grants streams more than the initial window, and grants the
-    /// connection nothing while its window is used up. Such a peer does not know that the
-    /// connection has a window.
+    /// Drops the connection's send window if a peer of uncertain version does not know of it. The
+    /// sign is that the peer grants streams more than the initial window, and the connection
+    /// nothing while its window is used up. Returns `true` if the window was dropped.
     pub(super) fn forget_connection_window(&mut self) -> bool {
         let raised = self.peer.stream_window() > self.rules.stream_window;
         raised && self.flow.forget_send_window()

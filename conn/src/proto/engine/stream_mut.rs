@@ -332,8 +332,8 @@ impl StreamMut<'_> {
 
     /// Reads no more of this stream: what the peer still sends is discarded and
     /// its credit released, without events. Once our half has ended, the peer
-    /// is asked to stop (RFC 9113 §8.1: RST_STREAM with NO_ERROR after a
-    /// complete response).
+    /// is asked to stop by RST_STREAM. A server of HTTP/2 sends NO_ERROR after a
+    /// complete response (RFC 9113 §8.1); all others send CANCEL.
     pub fn abandon(&mut self) {
         if let Some(stream) = self.get_mut() {
             stream.recv.reader.discard();

@@ -25,7 +25,7 @@ impl Engine {
     ///
     /// [`UsageError::Unsupported`] where the protocol has no frame for it, and on
     /// the client side; [`UsageError::TooLarge`] if the origins do not fit one
-    /// frame.
+    /// frame; [`UsageError::StreamClosed`] once the connection is closed.
     pub fn send_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
         self.check_sender(Side::Server)?;
         self.wire.origins(origins)?;
@@ -38,7 +38,7 @@ impl Engine {
     /// # Errors
     ///
     /// As [`send_origins`](Self::send_origins), and
-    /// [`UsageError::StreamClosed`].
+    /// [`UsageError::StreamClosed`] if the stream is gone.
     pub fn send_alternative(
         &mut self,
         origin_of: &AlternativeFor,

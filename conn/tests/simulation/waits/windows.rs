@@ -85,8 +85,8 @@ fn data_that_is_not_taken_ends_its_stream() {
     }
 }
 
-/// A single response that its reader takes in drips ends within the strict bound; one
-/// that is paused, or read in pieces as a receiver releases them, lives.
+/// A single response that its reader takes in drips ends within the strict bound. One
+/// that is paused, or read in pieces as a receiver releases them, continues.
 #[test]
 fn a_window_that_drips_is_not_a_player_that_is_paused() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {

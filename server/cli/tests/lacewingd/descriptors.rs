@@ -1,4 +1,4 @@
-//! Descriptors that run out: service goes on, or comes back.
+//! The process runs out of file descriptors: service continues, or resumes.
 
 #![cfg(target_os = "linux")]
 
@@ -56,7 +56,7 @@ fn more_idle_connections_than_descriptors_deny_nobody() {
     assert!(warnings < 100, "{warnings} warnings");
 }
 
-/// 54 KB in all once kept everybody else from being served.
+/// Eleven connections once blocked all other clients, with 54 KB in total.
 #[test]
 fn eleven_connections_of_held_responses_deny_nobody() {
     let directory = Directory::new("lacewingd-eleven");

@@ -139,7 +139,7 @@ pub(super) fn encode_fields(
         }
         // SPDY/2 has no empty value, and the others have none beside another (§2.6.10: no two NULs
         // in a row, and none at an end). White space around a value has no meaning (RFC 9110 §5.5),
-        // so this stands for an empty one.
+        // so one space stands for an empty value.
         let padded = version == Version::Spdy2 || values.iter().nth(1).is_some();
         let values = values
             .iter()
