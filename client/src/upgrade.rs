@@ -122,7 +122,13 @@ pub(crate) async fn upgrade(
 > {
     let version = Version::Http2;
     if !fits(&request) {
-        let what = "an upgrade from HTTP/1.1 takes a body at hand, of 64 KiB at most";
+        let what = match *request.method() {
+            Method::CONNECT => "a CONNECT request as an upgrade from HTTP/1.1; use another method",
+            _ => {
+                "an upgrade from HTTP/1.1 with a body that is streamed or above 64 KiB; \
+                 use `Body` or `String` with less"
+            }
+        };
         let what = what.to_owned();
         return Err(RequestError::Unsupported { version, what }.into());
     }

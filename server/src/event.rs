@@ -28,7 +28,9 @@ use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 pub enum ServerEvent<'a> {
     /// Connections can't be accepted because the machine has run out of
     /// something. The listener tries again, and reports it once until one is
-    /// accepted.
+    /// accepted. With [`ServerBuilder::threads`](crate::ServerBuilder::threads), also
+    /// reported if a thread cannot register its listener at the start: this thread then
+    /// accepts nothing on that address.
     #[non_exhaustive]
     AcceptFailed {
         /// The listener's address.
@@ -83,10 +85,10 @@ pub enum ServerEvent<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
-    /// The connection takes a step against memory pressure. Either the process holds nearly
-    /// all of its [memory budget](crate::ConnectionConfig::memory_budget), and this
-    /// connection is one of those that hold most. Or the connection itself holds nearly
-    /// all of its [`max_connection_bytes`](lacewing_conn::Limits::max_connection_bytes).
+    /// The connection takes a step against memory pressure. Either the process holds 65 %
+    /// or more of its [memory budget](crate::ConnectionConfig::memory_budget), and this
+    /// connection is one of those that hold most. Or the connection itself holds 78 % or
+    /// more of its [`max_connection_bytes`](lacewing_conn::Limits::max_connection_bytes).
     /// A pause is reported once in ten seconds, refused streams once until the pressure
     /// is less.
     #[non_exhaustive]

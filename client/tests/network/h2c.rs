@@ -115,6 +115,15 @@ async fn a_server_that_does_not_switch_is_told_by_its_status() {
     let refused = Connection::upgrade(client, request, ClientOptions::default());
     let error = refused.await.err().unwrap();
     assert!(matches!(error, ClientError::Request(_)), "{error}");
+    assert!(error.to_string().contains("64 KiB"), "{error}");
+
+    // A CONNECT request has no body: the error names the method.
+    let (client, _io) = tokio::io::duplex(64 * 1024);
+    let mut request = get("/");
+    *request.method_mut() = http::Method::CONNECT;
+    let refused = Connection::upgrade(client, request, ClientOptions::default());
+    let error = refused.await.err().unwrap();
+    assert!(error.to_string().contains("CONNECT"), "{error}");
 }
 
 #[derive(Clone)]
