@@ -295,9 +295,10 @@ async fn served(version: Version, config: MuxConfig) -> (Mux, Peer<DuplexStream>
     (mux, Peer::new(here, version))
 }
 
-/// To drop the reader after our `shutdown` sends RST_STREAM to the peer, after the end of our half.
+/// The reader is dropped, before or after our `shutdown`. The end of our half goes first; then
+/// RST_STREAM stops the peer's half.
 #[tokio::test(start_paused = true)]
-async fn nobody_cares_for_the_peers_half() {
+async fn a_dropped_reader_stops_the_peers_half_after_our_end() {
     for version in SPDY {
         for reader_first in [true, false] {
             let (mux, mut peer) = served(version, MuxConfig::new(Side::Server)).await;

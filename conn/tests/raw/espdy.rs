@@ -195,7 +195,7 @@ async fn no_unbounded_read_buffer() {
 /// "`not processed` versus `closed` told apart for every pending send and
 /// receive."
 #[tokio::test(start_paused = true)]
-async fn not_processed_and_closed_are_told_apart() {
+async fn unprocessed_and_closed_streams_have_different_errors() {
     for version in SPDY {
         let (mux, _task, mut peer) = client(version, 4096);
         let limit = Setting::new(SettingId::MAX_CONCURRENT_STREAMS, 2);
@@ -302,7 +302,7 @@ async fn another_version_is_answered() {
 
 /// "A bound on streams that were accepted and not handled."
 #[tokio::test(start_paused = true)]
-async fn streams_that_nobody_accepts_are_bounded() {
+async fn streams_that_wait_to_be_accepted_are_bounded() {
     for version in SPDY {
         let (mux, _task, mut peer) = server(version, 64 << 10);
         for count in 0..150 {

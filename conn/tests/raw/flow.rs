@@ -65,7 +65,7 @@ async fn many_open_streams_share_the_connection_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credit_of_what_nobody_reads_comes_back() {
+async fn credit_of_discarded_data_is_returned() {
     for version in Version::ALL {
         let pair = pair(version, 64 << 10);
         // Many times the connection's window, in streams whose reader is dropped.

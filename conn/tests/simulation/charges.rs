@@ -131,7 +131,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
 }
 
 #[test]
-fn handlers_that_do_not_end_hold_nobody_up_for_long() {
+fn stuck_handlers_delay_new_streams_briefly() {
     every_version(|version| {
         let (mut victim, mut peer) = server(version);
         for n in 0..100 {

@@ -293,7 +293,7 @@ fn pings_go_ahead_of_data() {
 /// After GOAWAY, new streams and all their frames are ignored (§2.6.6), except for their header
 /// blocks, which the compression state needs.
 #[test]
-fn what_comes_after_go_away_is_ignored() {
+fn frames_after_go_away_are_ignored() {
     every_version(|version| {
         let (mut victim, mut peer, _) = server(version);
         peer.settings_ack();

@@ -43,7 +43,7 @@ async fn answered_by(upgrade: Upgrade, answer: &str) -> UpgradeError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_request_says_what_it_has_to() {
+async fn the_request_has_all_required_fields() {
     let (here, mut there) = tokio::io::duplex(4096);
     let asking = tokio::spawn(async move { Upgrade::default().request(here, request()).await });
     let head = soon(read_head(&mut there)).await;
@@ -68,7 +68,7 @@ async fn the_request_says_what_it_has_to() {
 /// The upgrade omits fields that would end the request differently, and fields that must not be
 /// sent, whoever added them.
 #[tokio::test(start_paused = true)]
-async fn the_request_says_nothing_that_it_must_not() {
+async fn the_request_has_no_forbidden_fields() {
     for method in ["GET", "POST"] {
         let (here, mut there) = tokio::io::duplex(4096);
         let request = Request::builder()
@@ -156,7 +156,7 @@ async fn bytes_that_come_with_the_101_are_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_with_its_body() {
+async fn a_refusal_is_an_error_with_the_body() {
     let long = format!("Content-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let bodies = [
         ("Content-Length: 6\r\n\r\nno pod", "no pod"),

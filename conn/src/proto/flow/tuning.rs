@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_that_change_nothing_come_at_growing_pauses() {
+    fn probes_without_effect_follow_at_growing_intervals() {
         let start = Instant::now();
         let mut tuning = Tuning::new(WindowPool::new(0), 100);
         assert_eq!(tuning.finish_probe(start, None, 1000, 1000), None);
