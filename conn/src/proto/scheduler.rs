@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_urgent_gets_a_sixteenth() {
+    fn less_urgent_streams_get_a_sixteenth() {
         let keys = keys(4);
         let mut scheduler = Scheduler::default();
         for (key, urgency) in keys.iter().zip([1, 3, 3, 6]) {

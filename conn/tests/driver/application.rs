@@ -165,7 +165,7 @@ async fn the_application_learns_of_the_end_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_the_protocol_ends_with_an_error() {
+async fn bytes_of_another_protocol_end_with_an_error() {
     for version in Version::ALL {
         let (mut here, there) = duplex(64 << 10);
         let served = serve(version, Semantics::Http, there, 0);
@@ -189,7 +189,7 @@ async fn what_is_not_the_protocol_ends_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_were_read_before_come_first() {
+async fn bytes_that_were_read_before_arrive_first() {
     for version in Version::ALL {
         let (here, mut between) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);

@@ -470,7 +470,7 @@ async fn an_open_that_is_given_up_opens_nothing() {
 /// A header list that the protocol cannot carry ends its stream. A list with a missing field would
 /// be worse.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_sent_ends_its_stream_and_no_other() {
+async fn a_list_that_cannot_be_sent_ends_only_its_stream() {
     // SPDY/2 has sixteen bits for a length.
     let pair = pair(Version::Spdy2, 1 << 20);
     let (mut ours, mut theirs) = pair.stream().await;

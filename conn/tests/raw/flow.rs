@@ -123,7 +123,7 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
 
 /// The unsent bytes and header lists of a stream's writer are bounded.
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_the_reply_is_bounded() {
+async fn data_that_waits_for_the_reply_is_bounded() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         // A buffer of size 0 still accepts one byte at a time.
         for write_buffer in [0, 1000] {

@@ -466,7 +466,7 @@ fn urgent_streams_finish_first_and_none_starves() {
 
 /// An urgent response that never ends leaves a share to the others.
 #[test]
-fn what_is_less_urgent_does_not_starve() {
+fn less_urgent_streams_do_not_starve() {
     every_version(|version| {
         let mut pair = Pair::with(version, |_, config| {
             config.limits.stream_window = 16 << 20;

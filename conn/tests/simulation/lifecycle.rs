@@ -28,7 +28,7 @@ fn pings_are_answered_and_timed() {
 }
 
 #[test]
-fn a_graceful_shutdown_finishes_what_was_accepted() {
+fn a_graceful_shutdown_finishes_accepted_streams() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let running = pair.get("/never/");

@@ -461,7 +461,7 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
 /// The client waits for none of these pushes, although its server may not know that rule. Complete
 /// responses stay.
 #[test]
-fn who_cancels_a_request_waits_for_no_push_of_it() {
+fn a_cancelled_request_waits_for_none_of_its_pushes() {
     for version in SPDY {
         let (mut victim, mut peer, parent) = client(version);
         let uri = "https://example.org/other".parse().unwrap();

@@ -99,7 +99,7 @@ fn an_upload_that_stops_by_itself_is_not_charged() {
 }
 
 #[test]
-fn who_leaves_with_its_response_breaks_nothing_off() {
+fn a_client_that_leaves_after_its_response_causes_no_error() {
     every_version(|version| {
         let mut victim = Victim::new(version, Side::Server);
         let mut peer = Peer::new(version, Side::Client);

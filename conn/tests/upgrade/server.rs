@@ -107,7 +107,7 @@ async fn the_body_is_read_before_the_switch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_a_clear_end_of_a_request_is_refused() {
+async fn requests_with_an_ambiguous_end_are_refused() {
     let bodies = [
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: gzip\r\n\r\n",

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pool_gives_what_it_has_and_gets_it_back() {
+    fn a_pool_lends_its_bytes_and_recovers_them() {
         let pool = WindowPool::new(1000);
         let mut tuning = Tuning::new(pool.clone(), 100);
         assert_eq!(tuning.grown(200, 2000, 100), Some(800));

@@ -28,7 +28,7 @@ fn is_served(running: &Running) {
 /// 1,100 idle connections at 1,024 descriptors, half of them with a request behind
 /// them.
 #[test]
-fn more_idle_connections_than_descriptors_deny_nobody() {
+fn more_idle_connections_than_descriptors_deny_no_client() {
     let directory = Directory::new("lacewingd-idle");
     let granted = descriptors(1024);
     let running = Running::start_limited(
@@ -58,7 +58,7 @@ fn more_idle_connections_than_descriptors_deny_nobody() {
 
 /// Eleven connections once blocked all other clients, with 54 KB in total.
 #[test]
-fn eleven_connections_of_held_responses_deny_nobody() {
+fn eleven_connections_of_held_responses_deny_no_client() {
     let directory = Directory::new("lacewingd-eleven");
     for number in 0..100 {
         fs::write(
