@@ -81,10 +81,7 @@ mod tests {
         };
         let usual = facts(UNIX_EPOCH + Duration::new(784_111_777, 5));
         assert_eq!(usual.content_type, "image/svg+xml");
-        assert_eq!(
-            usual.fields[LAST_MODIFIED],
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
+        assert_eq!(usual.fields[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(usual.validators.etag.unwrap(), "\"2ebc98a1.00000005-0\"");
         let early = facts(UNIX_EPOCH - Duration::from_secs(9));
         assert!(!early.fields.contains_key(LAST_MODIFIED) && early.validators.etag.is_none());

@@ -61,9 +61,7 @@ pub(crate) fn answer(
     let file = File { files, path, entry };
     match ranges {
         Ranges::Unsatisfiable => unsatisfiable(size),
-        Ranges::Whole if asked.method == Method::HEAD => {
-            file.whole_response(Content::empty())
-        }
+        Ranges::Whole if asked.method == Method::HEAD => file.whole_response(Content::empty()),
         Ranges::Whole => file.whole(size),
         Ranges::Parts(parts) => match parts[..] {
             [part] => file.part(part, size),
