@@ -27,6 +27,9 @@ pub enum KubeError {
     Protocol(&'static str),
     /// The peer ended the session early.
     Closed,
+    /// The HTTP server does not pass on the transport of the request. Serve the
+    /// connection with upgrades (hyper: `with_upgrades`; `axum::serve` does so).
+    NoUpgrade(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl fmt::Display for KubeError {
@@ -41,6 +44,10 @@ impl fmt::Display for KubeError {
             }
             Self::Protocol(rule) => write!(f, "the peer broke the protocol: {rule}"),
             Self::Closed => f.write_str("the peer ended the session early"),
+            Self::NoUpgrade(error) => write!(
+                f,
+                "the HTTP server does not pass on the transport, serve connections with upgrades: {error}"
+            ),
         }
     }
 }
@@ -52,6 +59,7 @@ impl std::error::Error for KubeError {
             Self::Io(error) => Some(error),
             Self::Status(error) => Some(error),
             Self::StreamHeaders(error) => Some(error),
+            Self::NoUpgrade(error) => Some(error.as_ref()),
             Self::TimedOut { .. } | Self::Protocol(_) | Self::Closed => None,
         }
     }

@@ -11,6 +11,9 @@ mod status;
 mod stream_headers;
 mod terminal_size;
 
+#[cfg(feature = "server")]
+pub mod server;
+
 pub use error::KubeError;
 pub use limits::{Activity, KubeLimits};
 pub use outcome::CommandOutcome;

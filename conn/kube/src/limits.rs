@@ -46,6 +46,11 @@ pub struct KubeLimits {
     /// status, the ends of the streams, and the end of the connection. Answers a client
     /// that stops reading. Default 60 s.
     pub finish_timeout: Duration,
+    /// The time for the peer to close the connection itself after the end of a session.
+    /// The server sends GOAWAY only after it, so that a stream that the client opens late is
+    /// still answered, and that the peer takes all bytes on their way. Default 30 s;
+    /// clients of Go close at once.
+    pub close_timeout: Duration,
     /// The time without [`activity`](Self::activity) after which the session ends.
     /// `None`: never. Default 4 h on the server, as kubelets have, and `None` on the
     /// client.
@@ -90,6 +95,7 @@ impl KubeLimits {
             channel_buffer: 256 << 10,
             write_buffer: 64 << 10,
             finish_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(30),
             idle_timeout,
             activity: Activity::default(),
             ping_interval,

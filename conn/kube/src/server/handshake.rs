@@ -1,0 +1,95 @@
+//! The decision about a request: which protocol, or which refusal.
+
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use lacewing_conn::driver::upgrade::{
+    ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, requested, switching,
+};
+
+use super::rejection::Rejection;
+use crate::protocol::list;
+
+/// The transport protocol that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Spdy,
+    WebSocket,
+}
+
+/// Returns the transport protocol that a request asks for.
+///
+/// # Errors
+///
+/// The request has a body, or is not of HTTP/1.1. A body would be read as frames.
+pub(super) fn asked<B>(request: &Request<B>) -> Result<Asked, Rejection> {
+    let headers = request.headers();
+    if request.version() != Version::HTTP_11 {
+        let text = "unable to upgrade: HTTP/1.1 is required";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
+    }
+    let lengths = headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let has_length = lengths.into_iter().any(|length| length != "0");
+    if has_length || headers.contains_key(header::TRANSFER_ENCODING) {
+        let text = "unable to upgrade: the request has a body";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
+    }
+    let mut protocols = list(headers, &header::UPGRADE);
+    match protocols.any(|name| name.eq_ignore_ascii_case("websocket")) {
+        true => Ok(Asked::WebSocket),
+        false => Ok(Asked::Spdy),
+    }
+}
+
+/// Answers a request for SPDY/3.1. The checks have the order of Go's servers, so the
+/// same mistake has the same answer.
+///
+/// # Errors
+///
+/// The refusal: 400 or 403, with the texts of Kubernetes.
+pub(super) fn spdy<B, P: Copy>(
+    request: &Request<B>,
+    supported: &[P],
+    name: impl Fn(P) -> &'static str,
+) -> Result<(Response<()>, P), Rejection> {
+    let headers = request.headers();
+    let theirs: Vec<&str> = list(headers, &STREAM_PROTOCOL_VERSION).collect();
+    if theirs.is_empty() {
+        let text = "unable to upgrade: X-Stream-Protocol-Version is required";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
+    }
+    let known = |theirs: &&str| {
+        supported
+            .iter()
+            .copied()
+            .find(|ours| name(*ours) == *theirs)
+    };
+    let Some(chosen) = theirs.iter().find_map(known) else {
+        let ours: Vec<&'static str> = supported.iter().map(|ours| name(*ours)).collect();
+        let text = format!(
+            "unable to upgrade: unable to negotiate protocol: client supports [{}], server accepts [{}]",
+            theirs.join(" "),
+            ours.join(" ")
+        );
+        let rejection = Rejection::new(StatusCode::FORBIDDEN, text);
+        return Err(ours.into_iter().fold(rejection, |rejection, ours| {
+            let value = HeaderValue::from_static(ours);
+            rejection.with_header(ACCEPTED_STREAM_PROTOCOL_VERSIONS, value)
+        }));
+    };
+    let spdy31 = requested(headers).filter(|version| *version == lacewing_conn::Version::Spdy31);
+    let Some(mut response) = spdy31.and_then(switching) else {
+        let text = "unable to upgrade: missing upgrade headers in request: \
+                    Connection: Upgrade and Upgrade: SPDY/3.1 are required";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
+    };
+    let value = HeaderValue::from_static(name(chosen));
+    response
+        .headers_mut()
+        .insert(STREAM_PROTOCOL_VERSION, value);
+    Ok((response, chosen))
+}
+
+/// The refusal of a WebSocket.
+pub(super) fn no_websocket() -> Rejection {
+    let text = "unable to upgrade: this server does not support WebSocket";
+    Rejection::new(StatusCode::BAD_REQUEST, text)
+}

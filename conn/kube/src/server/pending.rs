@@ -1,0 +1,211 @@
+//! Accepting a request, and the wait for its transport.
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+
+use super::{
+    exec_session::ExecSession,
+    handshake::{self, Asked},
+    link::Link,
+    offer::{CommandOffer, ForwardOffer},
+    port_forward::PortForwardSession,
+    rejection::Rejection,
+    spdy_command,
+};
+use crate::{
+    error::KubeError,
+    limits::KubeLimits,
+    protocol::{PortForwardProtocol, RemoteCommandProtocol},
+};
+
+impl CommandOffer {
+    /// Decides about a request for `exec` or `attach`, from its header fields alone.
+    ///
+    /// Send the response, with an empty body, and run the pending session on another task:
+    /// it starts when the client has the response.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use lacewing_kube::{CommandOutcome, server::{CommandOffer, CommandStreams}};
+    ///
+    /// async fn exec<B>(mut request: Request<B>) -> Response<String> {
+    ///     let streams = CommandStreams::from_query(request.uri().query().unwrap_or_default());
+    ///     match CommandOffer::new(streams).accept(&mut request) {
+    ///         Ok((response, pending)) => {
+    ///             tokio::spawn(async move {
+    ///                 let session = pending.session().await?;
+    ///                 session.finish(CommandOutcome::Success).await
+    ///             });
+    ///             response.map(|()| String::new())
+    ///         }
+    ///         Err(rejection) => rejection.into_response(),
+    ///     }
+    /// }
+    /// # let _ = exec::<()>;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with the status and text that Kubernetes' servers have.
+    pub fn accept<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(Response<()>, PendingCommand), Rejection> {
+        let (response, protocol) = match handshake::asked(request)? {
+            Asked::Spdy => {
+                let name = RemoteCommandProtocol::name;
+                let (response, protocol) = handshake::spdy(request, &self.spdy, name)?;
+                (response, CommandProtocol::Spdy(protocol))
+            }
+            Asked::WebSocket => return Err(handshake::no_websocket()),
+        };
+        let pending = PendingCommand {
+            upgrade: hyper::upgrade::on(request),
+            protocol,
+            offer: self.clone(),
+        };
+        Ok((response, pending))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum CommandProtocol {
+    Spdy(RemoteCommandProtocol),
+}
+
+/// An accepted request for `exec` or `attach`, before its transport is there.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct PendingCommand {
+    upgrade: OnUpgrade,
+    protocol: CommandProtocol,
+    offer: CommandOffer,
+}
+
+impl PendingCommand {
+    /// Waits until the HTTP server has sent the response and passes on the transport,
+    /// then for the client's streams. Call it on another task than the request's handler.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP server does not pass on the transport; the client is gone, or does not
+    /// open its streams within
+    /// [`stream_creation_timeout`](KubeLimits::stream_creation_timeout).
+    pub async fn session(self) -> Result<ExecSession, KubeError> {
+        let io = upgraded(self.upgrade, &self.offer.limits).await?;
+        start_command(TokioIo::new(io), Bytes::new(), self.protocol, &self.offer).await
+    }
+
+    /// Starts the session on a transport on which the caller has sent the response.
+    /// `early` are the bytes that the caller read behind the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`session`](Self::session).
+    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> Result<ExecSession, KubeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        start_command(io, early, self.protocol, &self.offer).await
+    }
+}
+
+async fn start_command<IO>(
+    io: IO,
+    early: Bytes,
+    protocol: CommandProtocol,
+    offer: &CommandOffer,
+) -> Result<ExecSession, KubeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match protocol {
+        CommandProtocol::Spdy(version) => {
+            let link = Link::start(io, BytesMut::from(early), &offer.limits);
+            spdy_command::start(link, version, offer).await
+        }
+    }
+}
+
+impl ForwardOffer {
+    /// Decides about a request for port-forward, from its header fields alone. See
+    /// [`CommandOffer::accept`].
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with the status and text that Kubernetes' servers have.
+    pub fn accept<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(Response<()>, PendingForward), Rejection> {
+        let response = match handshake::asked(request)? {
+            Asked::Spdy => {
+                let name = PortForwardProtocol::name;
+                handshake::spdy(request, &PortForwardProtocol::ALL, name)?.0
+            }
+            Asked::WebSocket => return Err(handshake::no_websocket()),
+        };
+        let pending = PendingForward {
+            upgrade: hyper::upgrade::on(request),
+            limits: self.limits.clone(),
+        };
+        Ok((response, pending))
+    }
+}
+
+/// An accepted request for port-forward, before its transport is there.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct PendingForward {
+    upgrade: OnUpgrade,
+    limits: KubeLimits,
+}
+
+impl PendingForward {
+    /// Waits until the HTTP server has sent the response and passes on the transport.
+    /// Call it on another task than the request's handler.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP server does not pass on the transport, or the client is gone.
+    pub async fn session(self) -> Result<PortForwardSession, KubeError> {
+        let io = upgraded(self.upgrade, &self.limits).await?;
+        let link = Link::start(TokioIo::new(io), BytesMut::new(), &self.limits);
+        Ok(PortForwardSession::start(link, &self.limits))
+    }
+
+    /// Starts the session on a transport on which the caller has sent the response.
+    /// `early` are the bytes that the caller read behind the request.
+    ///
+    /// # Errors
+    ///
+    /// None yet; a transport may need a handshake of its own.
+    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> Result<PortForwardSession, KubeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let link = Link::start(io, BytesMut::from(early), &self.limits);
+        Ok(PortForwardSession::start(link, &self.limits))
+    }
+}
+
+async fn upgraded(
+    upgrade: OnUpgrade,
+    limits: &KubeLimits,
+) -> Result<hyper::upgrade::Upgraded, KubeError> {
+    let limit = limits.stream_creation_timeout;
+    match timeout(limit, upgrade).await {
+        Ok(Ok(io)) => Ok(io),
+        Ok(Err(error)) => Err(KubeError::NoUpgrade(Box::new(error))),
+        Err(_) => Err(KubeError::TimedOut {
+            event: "the transport of the request",
+            limit,
+        }),
+    }
+}
