@@ -3,6 +3,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "server", feature = "client"))]
+mod activity;
 mod error;
 mod limits;
 mod outcome;
@@ -10,6 +12,8 @@ mod protocol;
 mod status;
 mod stream_headers;
 mod terminal_size;
+#[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
+mod websocket;
 
 #[cfg(feature = "server")]
 pub mod server;

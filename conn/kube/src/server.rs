@@ -1,6 +1,5 @@
 //! The server's side: from an HTTP/1.1 request to a typed session.
 
-mod activity;
 mod command_io;
 mod exec_session;
 mod forward;
@@ -13,6 +12,8 @@ mod port_forward;
 mod rejection;
 mod spdy_command;
 mod terminal_sizes;
+#[cfg(feature = "websocket")]
+mod websocket_command;
 
 pub use command_io::{CommandInput, CommandOutput};
 pub use exec_session::ExecSession;

@@ -16,7 +16,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::activity::ActivityClock;
+use crate::activity::ActivityClock;
+#[cfg(feature = "websocket")]
+use crate::websocket::{ChannelReader, ChannelWriter};
 
 /// The bytes that one read of [`CommandOutput::copy_from`] takes at most: the size of
 /// Go's DATA frames.
@@ -36,12 +38,22 @@ pub struct CommandInput {
 #[derive(Debug)]
 enum Source {
     Spdy(RawReader),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelReader),
 }
 
 impl CommandInput {
     pub(super) fn spdy(reader: RawReader, activity: ActivityClock) -> Self {
         Self {
             source: Source::Spdy(reader),
+            activity,
+        }
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(super) fn channel(reader: ChannelReader, activity: ActivityClock) -> Self {
+        Self {
+            source: Source::Channel(reader),
             activity,
         }
     }
@@ -54,6 +66,8 @@ impl CommandInput {
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let chunk = match &mut self.source {
             Source::Spdy(reader) => reader.read_chunk().await?,
+            #[cfg(feature = "websocket")]
+            Source::Channel(reader) => reader.read_chunk().await?,
         };
         self.activity.record_data();
         Ok(chunk)
@@ -68,6 +82,8 @@ impl AsyncRead for CommandInput {
     ) -> Poll<io::Result<()>> {
         match &mut self.source {
             Source::Spdy(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
+            #[cfg(feature = "websocket")]
+            Source::Channel(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
         }
         self.activity.record_data();
         Poll::Ready(Ok(()))
@@ -184,6 +200,8 @@ pub(super) enum Sink {
     /// Whole, since the connection takes an abandoned reading half for the end of the
     /// client's interest.
     Spdy(RawStream),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelWriter),
 }
 
 impl SharedSink {
@@ -234,18 +252,24 @@ impl AsyncWrite for Sink {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
         }
     }
 }

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "websocket")]
+use super::websocket_command::WebSocketEnding;
 use super::{
     command_io::{CommandInput, CommandOutput, SharedSink, Sink},
     spdy_command::SpdyEnding,
@@ -93,7 +95,9 @@ pub(super) struct Ending {
 /// The transport of a session.
 #[derive(Debug)]
 pub(super) enum EndingTransport {
-    Spdy(SpdyEnding),
+    Spdy(Box<SpdyEnding>),
+    #[cfg(feature = "websocket")]
+    WebSocket(WebSocketEnding),
 }
 
 impl Ending {
@@ -149,11 +153,11 @@ struct LastMessages {
 
 impl LastMessages {
     async fn send(self) -> Result<(), KubeError> {
+        let limit = self.limits.finish_timeout;
         match self.transport {
-            EndingTransport::Spdy(ending) => {
-                let limit = self.limits.finish_timeout;
-                ending.finish(self.sinks, self.status, limit).await
-            }
+            EndingTransport::Spdy(ending) => ending.finish(self.sinks, self.status, limit).await,
+            #[cfg(feature = "websocket")]
+            EndingTransport::WebSocket(ending) => ending.finish(self.status, &self.limits).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-use super::activity::ActivityClock;
+use crate::activity::ActivityClock;
 
 /// A local connection of the client, to a port of the pod.
 ///

@@ -6,7 +6,7 @@ use lacewing_conn::driver::upgrade::{
 };
 
 use super::rejection::Rejection;
-use crate::protocol::list;
+use crate::protocol::{WebSocketProtocol, list};
 
 /// The transport protocol that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,77 @@ pub(super) fn spdy<B, P: Copy>(
     Ok((response, chosen))
 }
 
-/// The refusal of a WebSocket.
-pub(super) fn no_websocket() -> Rejection {
+/// Answers a request for a WebSocket.
+///
+/// # Errors
+///
+/// The refusal: 400 for a handshake that breaks RFC 6455 §4.2.1, 403 without a common
+/// subprotocol.
+#[cfg(feature = "websocket")]
+pub(super) fn websocket<B>(
+    request: &Request<B>,
+    supported: &[WebSocketProtocol],
+) -> Result<(Response<()>, WebSocketProtocol), Rejection> {
+    use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+    let headers = request.headers();
+    let bad = |text: &str| Rejection::new(StatusCode::BAD_REQUEST, text);
+    let names_upgrade =
+        list(headers, &header::CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    if !names_upgrade || request.method() != http::Method::GET {
+        return Err(bad(
+            "bad request: a WebSocket needs GET and Connection: Upgrade",
+        ));
+    }
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
+        let version = HeaderValue::from_static("13");
+        return Err(
+            bad("bad request: only version 13 of WebSocket is supported")
+                .with_header(header::SEC_WEBSOCKET_VERSION, version),
+        );
+    }
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+        return Err(bad("bad request: Sec-WebSocket-Key is missing"));
+    };
+    let unnamed = WebSocketProtocol::offers_none(headers);
+    let chosen = match unnamed {
+        true => Some(WebSocketProtocol::UNNAMED).filter(|ours| supported.contains(ours)),
+        false => WebSocketProtocol::negotiate(headers, supported),
+    };
+    let Some(chosen) = chosen else {
+        let ours: Vec<&str> = supported.iter().map(|ours| ours.name()).collect();
+        let theirs: Vec<&str> = list(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
+        let text = format!(
+            "unable to upgrade: unable to negotiate protocol: client supports [{}], server accepts [{}]",
+            theirs.join(" "),
+            ours.join(" ")
+        );
+        return Err(Rejection::new(StatusCode::FORBIDDEN, text));
+    };
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let fields = response.headers_mut();
+    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
+    let accept = accept.map_err(|_| bad("bad request: Sec-WebSocket-Key is not valid"))?;
+    fields.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if !unnamed {
+        let name = HeaderValue::from_static(chosen.name());
+        fields.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    Ok((response, chosen))
+}
+
+/// Refuses a WebSocket: the crate is built without the feature `websocket`.
+#[cfg(not(feature = "websocket"))]
+pub(super) fn websocket<B>(
+    _: &Request<B>,
+    _: &[WebSocketProtocol],
+) -> Result<(Response<()>, WebSocketProtocol), Rejection> {
     let text = "unable to upgrade: this server does not support WebSocket";
-    Rejection::new(StatusCode::BAD_REQUEST, text)
+    Err(Rejection::new(StatusCode::BAD_REQUEST, text))
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{ActivityClock, Metered};
+use crate::activity::{ActivityClock, Metered};
 use crate::limits::KubeLimits;
 
 /// A SPDY/3.1 connection of the server's side. When it is dropped, the connection

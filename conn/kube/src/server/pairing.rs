@@ -12,11 +12,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{
-    activity::ActivityClock,
-    forward::{Forward, report},
-};
+use super::forward::{Forward, report};
 use crate::{
+    activity::ActivityClock,
     limits::KubeLimits,
     stream_headers::{StreamHeaders, StreamType},
 };

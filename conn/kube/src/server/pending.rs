@@ -8,7 +8,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
+#[cfg(feature = "websocket")]
+use tokio_tungstenite::WebSocketStream;
 
+#[cfg(feature = "websocket")]
+use super::websocket_command;
 use super::{
     exec_session::ExecSession,
     handshake::{self, Asked},
@@ -21,7 +25,7 @@ use super::{
 use crate::{
     error::KubeError,
     limits::KubeLimits,
-    protocol::{PortForwardProtocol, RemoteCommandProtocol},
+    protocol::{PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol},
 };
 
 impl CommandOffer {
@@ -63,7 +67,10 @@ impl CommandOffer {
                 let (response, protocol) = handshake::spdy(request, &self.spdy, name)?;
                 (response, CommandProtocol::Spdy(protocol))
             }
-            Asked::WebSocket => return Err(handshake::no_websocket()),
+            Asked::WebSocket => {
+                let (response, protocol) = handshake::websocket(request, &self.websocket)?;
+                (response, CommandProtocol::WebSocket(protocol))
+            }
         };
         let pending = PendingCommand {
             upgrade: hyper::upgrade::on(request),
@@ -77,6 +84,7 @@ impl CommandOffer {
 #[derive(Clone, Copy, Debug)]
 enum CommandProtocol {
     Spdy(RemoteCommandProtocol),
+    WebSocket(WebSocketProtocol),
 }
 
 /// An accepted request for `exec` or `attach`, before its transport is there.
@@ -130,7 +138,24 @@ where
             let link = Link::start(io, BytesMut::from(early), &offer.limits);
             spdy_command::start(link, version, offer).await
         }
+        #[cfg(feature = "websocket")]
+        CommandProtocol::WebSocket(WebSocketProtocol::Channels { version, encoding }) => {
+            let socket = websocket(io, early, &offer.limits).await;
+            Ok(websocket_command::start(socket, version, encoding, offer))
+        }
+        // `accept` returns no other protocol.
+        CommandProtocol::WebSocket(other) => Err(KubeError::Protocol(other.name())),
     }
+}
+
+#[cfg(feature = "websocket")]
+async fn websocket<IO>(io: IO, early: Bytes, limits: &KubeLimits) -> WebSocketStream<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = Some(crate::websocket::config(limits));
+    let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+    WebSocketStream::from_partially_read(io, early.into(), role, config).await
 }
 
 impl ForwardOffer {
@@ -144,15 +169,19 @@ impl ForwardOffer {
         &self,
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingForward), Rejection> {
-        let response = match handshake::asked(request)? {
+        let asked = handshake::asked(request)?;
+        let response = match asked {
             Asked::Spdy => {
                 let name = PortForwardProtocol::name;
                 handshake::spdy(request, &PortForwardProtocol::ALL, name)?.0
             }
-            Asked::WebSocket => return Err(handshake::no_websocket()),
+            Asked::WebSocket => {
+                handshake::websocket(request, &[WebSocketProtocol::PortForwardTunnel])?.0
+            }
         };
         let pending = PendingForward {
             upgrade: hyper::upgrade::on(request),
+            asked,
             limits: self.limits.clone(),
         };
         Ok((response, pending))
@@ -164,6 +193,7 @@ impl ForwardOffer {
 #[must_use = "the client waits"]
 pub struct PendingForward {
     upgrade: OnUpgrade,
+    asked: Asked,
     limits: KubeLimits,
 }
 
@@ -176,23 +206,38 @@ impl PendingForward {
     /// The HTTP server does not pass on the transport, or the client is gone.
     pub async fn session(self) -> Result<PortForwardSession, KubeError> {
         let io = upgraded(self.upgrade, &self.limits).await?;
-        let link = Link::start(TokioIo::new(io), BytesMut::new(), &self.limits);
-        Ok(PortForwardSession::start(link, &self.limits))
+        Ok(start_forward(TokioIo::new(io), Bytes::new(), self.asked, &self.limits).await)
     }
 
     /// Starts the session on a transport on which the caller has sent the response.
     /// `early` are the bytes that the caller read behind the request.
-    ///
-    /// # Errors
-    ///
-    /// None yet; a transport may need a handshake of its own.
-    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> Result<PortForwardSession, KubeError>
+    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> PortForwardSession
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let link = Link::start(io, BytesMut::from(early), &self.limits);
-        Ok(PortForwardSession::start(link, &self.limits))
+        start_forward(io, early, self.asked, &self.limits).await
     }
+}
+
+async fn start_forward<IO>(
+    io: IO,
+    early: Bytes,
+    asked: Asked,
+    limits: &KubeLimits,
+) -> PortForwardSession
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    #[cfg(feature = "websocket")]
+    if asked == Asked::WebSocket {
+        let socket = websocket(io, early, limits).await;
+        let tunnel = crate::websocket::Tunnel::new(socket);
+        let link = Link::start(tunnel, BytesMut::new(), limits);
+        return PortForwardSession::start(link, limits);
+    }
+    debug_assert_eq!(asked, Asked::Spdy, "`accept` refuses a WebSocket");
+    let link = Link::start(io, BytesMut::from(early), limits);
+    PortForwardSession::start(link, limits)
 }
 
 async fn upgraded(

@@ -104,12 +104,12 @@ pub(super) async fn start(
     };
     let (stdout, stderr) = (output(opened.stdout), output(opened.stderr));
     let cancellation = link.cancellation().clone();
-    let transport = EndingTransport::Spdy(SpdyEnding {
+    let transport = EndingTransport::Spdy(Box::new(SpdyEnding {
         error: opened.error,
         halves,
         link,
         _end_of_session: end_of_session.drop_guard(),
-    });
+    }));
     Ok(ExecSession {
         stdin,
         stdout,

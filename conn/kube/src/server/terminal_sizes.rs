@@ -60,4 +60,15 @@ impl SizeSender {
             }
         }
     }
+
+    /// Reads the channel of the sizes until it or the session ends.
+    #[cfg(feature = "websocket")]
+    pub(super) async fn read_channel(self, mut channel: crate::websocket::ChannelReader) {
+        let mut decoder = TerminalSizeDecoder::new();
+        while let Ok(Some(bytes)) = channel.read_chunk().await {
+            if let Some(size) = decoder.push(&bytes) {
+                self.send(size);
+            }
+        }
+    }
 }
