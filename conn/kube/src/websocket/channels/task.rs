@@ -29,8 +29,9 @@ use crate::{
     },
 };
 
-/// The pause between two PONGs while nothing is read. kubectl waits 61 s for one.
-const PAUSED_PONG: Duration = Duration::from_secs(5);
+/// The pause between two PONGs while nothing is read. kubectl waits 61 s for one; a client
+/// that was killed is noticed by the second one.
+const PAUSED_PONG: Duration = Duration::from_millis(400);
 
 /// Messages that are read in one turn, before other tasks have theirs.
 const TURN: usize = 32;
