@@ -15,6 +15,8 @@ mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
 mod websocket;
 
+#[cfg(feature = "cri")]
+pub mod cri;
 #[cfg(feature = "server")]
 pub mod server;
 
