@@ -1,0 +1,25 @@
+//! The server's side: from an HTTP/1.1 request to a typed session.
+
+mod command_io;
+mod exec_session;
+mod forward;
+mod handshake;
+mod link;
+mod offer;
+mod pairing;
+mod pending;
+mod port_forward;
+mod rejection;
+mod spdy_command;
+mod terminal_sizes;
+#[cfg(feature = "websocket")]
+mod websocket_command;
+
+pub use command_io::{CommandInput, CommandOutput};
+pub use exec_session::ExecSession;
+pub use forward::{Forward, ForwardIo};
+pub use offer::{CommandOffer, CommandStreams, ForwardOffer, Terminal};
+pub use pending::{PendingCommand, PendingForward};
+pub use port_forward::PortForwardSession;
+pub use rejection::Rejection;
+pub use terminal_sizes::TerminalSizes;
