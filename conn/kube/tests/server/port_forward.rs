@@ -64,7 +64,11 @@ async fn streams_pair_in_any_order() {
         open(&mut client, id, kind, "8080", &number.to_string()).await;
         let forward = soon(session.accept()).await.unwrap();
         assert_eq!(forward.port(), 8080);
-        let data = if number % 2 == 0 { id } else { number * 4 + 1 };
+        let (data, error) = match number % 2 {
+            0 => (id, number * 4 + 1),
+            _ => (number * 4 + 1, id),
+        };
+        client.data(error, b"", true).await;
         ios.push((data, forward.into_io()));
     }
     for (data, mut io) in ios {
@@ -160,7 +164,7 @@ async fn half_pairs_time_out() {
         "timed out: request 7 has no data stream"
     );
     // The ids are free again.
-    pair(&mut client, 11, "7").await;
+    pair_behind_resets(&mut client, 11, "7").await;
     connected(&mut session).await;
 }
 
