@@ -7,8 +7,9 @@ mod messages;
 mod opening;
 mod promises;
 mod request;
+mod upload;
 
-use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use http::{Response, header::CONTENT_LENGTH};
 use lacewing_conn::{
@@ -23,24 +24,16 @@ use tokio::sync::oneshot;
 
 #[cfg(feature = "h2c")]
 pub(crate) use self::request::{PreparedRequest, prepare};
-use self::{
-    expect_continue::Expectations,
-    fields::{Section, check_fields},
-    opening::start,
-};
+use self::{expect_continue::Expectations, opening::start, upload::Upload};
 use crate::{
-    AlternativeService, ClientError, OnInformational, RequestError, Security,
+    AlternativeService, ClientError, OnInformational, Security,
     alternative_services::OnAlternative,
-    body::{BodyFailure, Outgoing, Piece, RequestBody},
     link::{Delivered, Failure, Link, Message, Progress, Reply, Rest, State, Submission},
     pushes,
     spdy_settings::{EarlierSettings, Keeper},
     stats::{OnStats, Reports},
     telemetry::{Clock, Telemetry},
 };
-
-/// The number of empty pieces that a body may return in one turn, before other bodies continue.
-const EMPTY_PIECES: usize = 16;
 
 /// The [`Application`] of a client's connection.
 pub(crate) struct Exchanges {
@@ -103,27 +96,6 @@ struct Exchange {
     clock: Clock,
     /// The value of `Exchanges::answered` when this request was sent.
     answered: u64,
-}
-
-/// A request's body.
-enum Upload {
-    /// Waits for 100 (Continue).
-    Held(RequestBody),
-    /// Being sent.
-    Running(Outgoing),
-    /// Completely sent. Kept in case the server does not process the request.
-    Sent(Outgoing),
-}
-
-impl Upload {
-    /// Returns the body from its beginning, if it can be sent again.
-    fn rewind(self) -> Rest {
-        let body = match self {
-            Self::Held(body) => Some(body),
-            Self::Running(body) | Self::Sent(body) => body.rewind().map(RequestBody::Source),
-        };
-        body.map_or(Rest::Nothing, Rest::Body)
-    }
 }
 
 impl Exchange {
@@ -203,14 +175,12 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            // In responses to HEAD, and in 204 and 304, `content-length` does not describe this
-            // content.
-            let length = match conn.stream(stream).has_content() {
-                true => content_length(head.fields.get_all(CONTENT_LENGTH))
-                    .ok()
-                    .flatten(),
-                false => Some(0),
-            };
+            // Over SPDY, a content-length is not checked, and only announces.
+            let checked = conn.stream(stream).content_left();
+            let length = checked.or_else(|| {
+                let lengths = head.fields.get_all(CONTENT_LENGTH);
+                content_length(lengths).ok().flatten()
+            });
             conn.incoming(stream, length)
         };
         let mut response = Response::new(body);
@@ -471,67 +441,7 @@ impl Application for Exchanges {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _max: usize) {
-        let Some(exchange) = self.exchanges.get_mut(stream) else {
-            return;
-        };
-        let mut source = match exchange.upload.take() {
-            Some(Upload::Running(source)) => source,
-            other => {
-                exchange.upload = other;
-                return;
-            }
-        };
-        for _ in 0..EMPTY_PIECES {
-            let piece = conn.poll_source(stream, |cx| source.poll_piece(cx));
-            let Poll::Ready(piece) = piece else {
-                exchange.upload = Some(Upload::Running(source));
-                return;
-            };
-            let sent = match piece {
-                Ok(Piece::Data { data, fin: false }) => {
-                    if data.is_empty() {
-                        continue;
-                    }
-                    let sent = conn.stream(stream).send_data(data, false);
-                    if sent.is_ok() {
-                        conn.stream(stream).offer();
-                    }
-                    exchange.upload = Some(Upload::Running(source));
-                    return;
-                }
-                Ok(Piece::Data { data, fin: true }) => conn.stream(stream).send_data(data, true),
-                Ok(Piece::Trailers(trailers)) => {
-                    if let Err(error) = check_fields(&trailers, Section::Trailers) {
-                        return self.give_up(conn, stream, error.into(), Reason::Cancel);
-                    }
-                    conn.stream(stream).send_trailers(trailers)
-                }
-                Ok(Piece::Unknown) => continue,
-                Err(BodyFailure { error, reason }) => {
-                    return self.give_up(conn, stream, ClientError::Body(error.into()), reason);
-                }
-            };
-            if let Err(error) = sent {
-                let version = conn.version();
-                let what = error.to_string();
-                let error = RequestError::Unsupported { version, what };
-                return self.give_up(conn, stream, error.into(), Reason::Cancel);
-            }
-            if exchange.reply.is_some() && source.can_rewind() {
-                exchange.upload = Some(Upload::Sent(source));
-            }
-            self.forget_if_done(stream);
-            // The data that is cut now may end the stream, after `poll_sources` of this turn. So
-            // the next turn must check again.
-            if self.link.lifecycle.is_unwanted() {
-                conn.notifier().notify();
-            }
-            return;
-        }
-        exchange.upload = Some(Upload::Running(source));
-        // Offers the body in a later turn, by its waker. After an offer in this turn, the engine would
-        // poll the body again before the connection reads anything.
-        conn.waker(stream).wake_by_ref();
+        self.pull_upload(conn, stream);
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {

@@ -1,5 +1,6 @@
 //! Keeps connections to origins for later requests.
 
+mod dialling;
 mod wait_queue;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 use http::Request;
 use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
-use self::wait_queue::{Answer, Left, WaitQueue, Waiter, Waiting};
+use self::{
+    dialling::Dialling,
+    wait_queue::{Answer, Left, WaitQueue, Waiter, Waiting},
+};
 use crate::{
     ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
     SettingsKey, SettingsStore,
@@ -499,93 +503,6 @@ impl Entry {
 
 async fn outcome(mut response: ResponseFuture) -> Outcome {
     poll_fn(|cx| response.poll_outcome(cx)).await
-}
-
-/// The task that makes connections for the queue of an origin.
-struct Dialling {
-    pool: Arc<Pool>,
-    origin: Origin,
-    serial: u64,
-}
-
-impl Dialling {
-    async fn run(self) {
-        loop {
-            match self.make().await {
-                Ok(connection) => {
-                    if !self.pool.serve_queue(&self.origin, &connection) {
-                        return;
-                    }
-                }
-                Err(error) => return self.pool.fail_queue(&self.origin, &error),
-            }
-        }
-    }
-
-    #[cfg(not(feature = "h2c"))]
-    async fn make(&self) -> Result<Connection, ClientError> {
-        let made = self.pool.dial(&self.origin, &mut None).await?;
-        Ok(made.connection)
-    }
-
-    /// With `Upgrade: h2c`, the oldest request makes the connection, if it can be sent over
-    /// HTTP/1.1.
-    #[cfg(feature = "h2c")]
-    async fn make(&self) -> Result<Connection, ClientError> {
-        let pool = &self.pool;
-        let first = if pool.settings.h2c_upgrade {
-            let mut entries = pool.lock();
-            let entry = entries.by_origin.get_mut(&self.origin);
-            entry.and_then(|entry| entry.queue.take_for_upgrade())
-        } else {
-            None
-        };
-        let Some((age, request, answer)) = first else {
-            let made = pool.dial(&self.origin, &mut None).await?;
-            return Ok(made.connection);
-        };
-        let mut request = Some(request);
-        let made = pool.dial(&self.origin, &mut request).await;
-        let mut entries = pool.lock();
-        let entry = entries.by_origin.entry(self.origin.clone()).or_default();
-        entry.queue.upgrade_is_over();
-        match (made, request) {
-            (Ok(made), None) => {
-                // The request's future may be dropped already.
-                let _ = made.response.map(|response| answer.send(Ok(response)));
-                Ok(made.connection)
-            }
-            (made, Some(request)) => {
-                let waiting = Waiting::Response(Box::new(request), answer);
-                entry.queue.push(age, waiting);
-                made.map(|made| made.connection)
-            }
-            (Err(error), None) => {
-                let _ = answer.send(Err(Failure::new(error.clone())));
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Fails the queued requests: no task will serve them.
-impl Drop for Dialling {
-    fn drop(&mut self) {
-        let mut entries = self.pool.lock();
-        let Some(entry) = entries.by_origin.get_mut(&self.origin) else {
-            return;
-        };
-        if entry
-            .dial
-            .take_if(|dial| dial.serial == self.serial)
-            .is_some()
-        {
-            let left = std::mem::take(&mut entry.queue);
-            entries.forget_empty(&self.origin);
-            drop(entries);
-            drop(left);
-        }
-    }
 }
 
 /// A time after `start`; in a day if the clock does not reach it.

@@ -90,7 +90,11 @@ impl Encoder {
             self.announced = size;
         }
         self.smallest = size;
-        BlockEncoder { encoder: self, dst }
+        BlockEncoder {
+            encoder: self,
+            dst,
+            last: 0,
+        }
     }
 }
 
@@ -120,6 +124,8 @@ pub struct LastEntry(u32);
 pub struct BlockEncoder<'a> {
     encoder: &'a mut Encoder,
     dst: &'a mut BytesMut,
+    /// The number of the last entry of the dynamic table in this block, or 0.
+    last: u32,
 }
 
 impl BlockEncoder<'_> {
@@ -127,6 +133,16 @@ impl BlockEncoder<'_> {
     /// ensure both.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
+        // Blocks are often alike: the entry that followed in the block before costs a comparison,
+        // and a look-up costs two hashes.
+        let index = &self.encoder.index;
+        if sensitivity == Sensitivity::Normal {
+            if let Some((number, index)) = index.find_successor(self.last, name, value) {
+                self.last = number;
+                put_integer(self.dst, index, 7, 0x80);
+                return;
+            }
+        }
         self.add(Name::new(name), value, sensitivity);
     }
 
@@ -207,8 +223,9 @@ impl BlockEncoder<'_> {
     fn indexed(&mut self, name: Name<'_>, value: &[u8]) {
         let hashes = Hashes::new(name, value);
         let index = &mut self.encoder.index;
-        if let Some(index) = index.find(name, value, hashes) {
-            put_integer(self.dst, index, 7, 0x80);
+        if let Some(found) = index.find(name, value, hashes) {
+            put_integer(self.dst, found, 7, 0x80);
+            self.note_last(self.encoder.index.number_of(found));
             return;
         }
         // An entry that takes most of the table evicts more than it is likely to save.
@@ -220,6 +237,12 @@ impl BlockEncoder<'_> {
         }
         self.literal(Literal::Incremental, name, value);
         self.encoder.index.insert(name, value, hashes);
+        self.note_last(self.encoder.index.newest());
+    }
+
+    fn note_last(&mut self, number: u32) {
+        self.encoder.index.note_successor(self.last, number);
+        self.last = number;
     }
 
     fn literal(&mut self, literal: Literal, name: Name<'_>, value: &[u8]) {

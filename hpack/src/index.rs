@@ -15,6 +15,8 @@ pub(crate) struct Index {
     table: DynamicTable<Slot>,
     /// The number of the newest entry. The first entry has 1. Wraps.
     newest: u32,
+    /// The number of the entry with which the last block began.
+    first_of_block: u32,
     /// The number of the newest entry in each bucket, or 0. The number of pairs is a power of two.
     buckets: Vec<Bucket>,
     texts: Texts,
@@ -34,6 +36,8 @@ struct Slot {
     /// The numbers of the next older entries in the same buckets.
     next_field: u32,
     next_name: u32,
+    /// The number of the entry that followed in the last block.
+    successor: u32,
     /// The place of the texts: the name, followed by the value.
     start: u32,
     name_len: u32,
@@ -112,6 +116,7 @@ impl Index {
         Self {
             table: DynamicTable::new(max_size),
             newest: 0,
+            first_of_block: 0,
             buckets: Vec::new(),
             texts: Texts::new(),
         }
@@ -146,6 +151,45 @@ impl Index {
             last_age = Some(age);
         }
         None
+    }
+
+    /// The number and index of the entry that followed `last` in the block before, if it is this
+    /// field. `last` is the number of an entry, or 0 at the start of a block.
+    #[inline]
+    pub(crate) fn find_successor(
+        &self,
+        last: u32,
+        name: &[u8],
+        value: &[u8],
+    ) -> Option<(u32, usize)> {
+        let number = match last {
+            0 => self.first_of_block,
+            last => self.slot(last, None)?.1.successor,
+        };
+        let (age, slot) = self.slot(number, None)?;
+        if slot.name_len as usize != name.len() || slot.value_len as usize != value.len() {
+            return None;
+        }
+        let (its_name, its_value) = self.texts.of(slot)?;
+        (its_value == value && its_name == name).then(|| (number, index(age)))
+    }
+
+    /// Notes that the entry `number` follows `last` in the current block.
+    pub(crate) fn note_successor(&mut self, last: u32, number: u32) {
+        if last == 0 {
+            self.first_of_block = number;
+            return;
+        }
+        let age = self.newest.wrapping_sub(last) as usize;
+        if let Some(entry) = self.table.entry_mut(age) {
+            entry.successor = number;
+        }
+    }
+
+    /// The number of the entry with this index.
+    pub(crate) fn number_of(&self, index: usize) -> u32 {
+        let first = usize::from(StaticIndex::LAST.number()) + 1;
+        self.newest.wrapping_sub(to_u32(index.wrapping_sub(first)))
     }
 
     /// The index of the newest field with this name, which is not in the static table.
@@ -223,6 +267,7 @@ impl Index {
                 name_hash: hashes.name,
                 next_field: next.field,
                 next_name: next.name,
+                successor: 0,
                 start,
                 name_len,
                 value_len,
@@ -280,6 +325,7 @@ impl Index {
     /// Frees all memory. The table must be empty.
     fn forget(&mut self) {
         self.newest = 0;
+        self.first_of_block = 0;
         self.buckets = Vec::new();
         self.texts = Texts::new();
     }
@@ -388,4 +434,42 @@ fn mix(state: u64, word: u64) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
     let folded = product as u64 ^ (product >> 64) as u64;
     folded
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn insert(index: &mut Index, name: &str, value: &str) -> u32 {
+        let name = Name::new(name.as_bytes());
+        index.insert(name, value.as_bytes(), Hashes::new(name, value.as_bytes()));
+        index.newest()
+    }
+
+    #[test]
+    fn an_entry_is_found_behind_the_one_that_it_followed() {
+        let mut index = Index::new(4096);
+        let first = insert(&mut index, "first", "1");
+        let second = insert(&mut index, "second", "2");
+        let find = |index: &Index, last, name: &str, value: &str| {
+            index.find_successor(last, name.as_bytes(), value.as_bytes())
+        };
+        assert_eq!(find(&index, 0, "first", "1"), None);
+        index.note_successor(0, first);
+        index.note_successor(first, second);
+        assert_eq!(find(&index, 0, "first", "1"), Some((first, 63)));
+        assert_eq!(find(&index, first, "second", "2"), Some((second, 62)));
+        assert_eq!(index.number_of(63), first);
+        // Another field at this place.
+        assert_eq!(find(&index, first, "second", "3"), None);
+        assert_eq!(find(&index, first, "secone", "2"), None);
+        assert_eq!(find(&index, second, "first", "1"), None);
+        // The first entry is evicted, and with it the memory of its successor.
+        index.set_max_size(entry_size(b"second", b"2"));
+        assert_eq!(find(&index, 0, "first", "1"), None);
+        assert_eq!(find(&index, first, "second", "2"), None);
+        index.set_max_size(0);
+        assert_eq!(find(&index, 0, "second", "2"), None);
+    }
 }

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn every_length_around_the_edges_of_the_prefix() {
         // Miri is a thousand times slower: only the edges of one byte and of two.
-        let is_tested = |len: &usize| !cfg!(miri) || [0, 1, 126, 127, 128, 255].contains(len);
+        let is_tested = |len: &usize| !cfg!(miri) || [0, 126, 127, 255].contains(len);
         for len in (0..1200).filter(is_tested) {
             // Codes of 5, 7, 8 and 26 bits.
             for byte in [b'a', b'A', b'X', 0xff] {

@@ -4,6 +4,7 @@
 mod deadlines;
 mod memory;
 mod pulls;
+mod signals;
 
 use std::{
     fmt,
@@ -21,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::deadlines::{Deadline, Deadlines};
 use super::{
     application::Application,
-    cells::{ListCharge, Signal},
+    cells::Signal,
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -219,42 +220,6 @@ impl<IO, A: Application> Driver<IO, A> {
     /// were opened before, or on a server.
     pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
         self.engine.upgrade_client(now(), head)
-    }
-
-    /// Handles the signals of other tasks; `false` if there were none.
-    fn handle_signals(&mut self, now: Instant) -> bool {
-        let queue = self.streams.notifier.queue();
-        queue.drain(&mut self.signals);
-        if queue.take_sweep() {
-            self.streams.sweep(&mut self.engine, now);
-        }
-        if self.signals.is_empty() {
-            return false;
-        }
-        let mut signals = std::mem::take(&mut self.signals);
-        for signal in signals.drain(..) {
-            let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-            match signal {
-                Signal::Stream(signal) => self.application.handle_ready(&mut conn, signal.take()),
-                Signal::Body(body) => {
-                    let due = body.take_signal();
-                    if due.credit > 0 {
-                        conn.stream(body.stream()).release(due.credit);
-                    }
-                    if due.lists == ListCharge::Read {
-                        conn.stream(body.stream()).release_headers();
-                    }
-                    if due.wanted {
-                        self.application.handle_wanted(&mut conn, body.stream());
-                    }
-                    if due.abandoned {
-                        self.application.handle_abandoned(&mut conn, body.stream());
-                    }
-                }
-            }
-        }
-        self.signals = signals;
-        true
     }
 
     /// Handles all events; `false` if there were none.

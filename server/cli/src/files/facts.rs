@@ -5,7 +5,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use http::HeaderValue;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+};
 use httpdate::fmt_http_date;
 
 use super::conditions::Validators;
@@ -16,7 +19,8 @@ use crate::disk::Identity;
 pub(crate) struct Facts {
     pub(crate) identity: Identity,
     pub(crate) content_type: HeaderValue,
-    pub(crate) last_modified: Option<HeaderValue>,
+    /// The fields of a response with the whole file.
+    pub(crate) fields: HeaderMap,
     pub(crate) validators: Validators,
 }
 
@@ -36,10 +40,21 @@ impl Facts {
             let date = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
             (seconds < YEAR_10000).then(|| HeaderValue::try_from(fmt_http_date(date)).ok())?
         });
+        let content_type = HeaderValue::from_static(content_type);
+        let mut fields = HeaderMap::with_capacity(5);
+        fields.insert(CONTENT_TYPE, content_type.clone());
+        fields.insert(CONTENT_LENGTH, identity.size().into());
+        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some(etag) = &etag {
+            fields.insert(ETAG, etag.clone());
+        }
+        if let Some(last_modified) = last_modified {
+            fields.insert(LAST_MODIFIED, last_modified);
+        }
         Self {
             identity,
-            content_type: HeaderValue::from_static(content_type),
-            last_modified,
+            content_type,
+            fields,
             validators: Validators {
                 etag,
                 modified: modified.map(|(seconds, _)| seconds),
@@ -66,13 +81,10 @@ mod tests {
         };
         let usual = facts(UNIX_EPOCH + Duration::new(784_111_777, 5));
         assert_eq!(usual.content_type, "image/svg+xml");
-        assert_eq!(
-            usual.last_modified.unwrap(),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
+        assert_eq!(usual.fields[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(usual.validators.etag.unwrap(), "\"2ebc98a1.00000005-0\"");
         let early = facts(UNIX_EPOCH - Duration::from_secs(9));
-        assert!(early.last_modified.is_none() && early.validators.etag.is_none());
+        assert!(!early.fields.contains_key(LAST_MODIFIED) && early.validators.etag.is_none());
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -39,7 +39,12 @@ pub(crate) fn answer(
         Verdict::NotModified => {
             let mut response = Response::new(Content::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            put_validators(response.headers_mut(), entry);
+            let fields = response.headers_mut();
+            for name in [ETAG, LAST_MODIFIED] {
+                if let Some(value) = entry.facts.fields.get(&name) {
+                    fields.insert(name, value.clone());
+                }
+            }
             return response;
         }
         Verdict::PreconditionFailed => return status_page(StatusCode::PRECONDITION_FAILED),
@@ -56,9 +61,7 @@ pub(crate) fn answer(
     let file = File { files, path, entry };
     match ranges {
         Ranges::Unsatisfiable => unsatisfiable(size),
-        Ranges::Whole if asked.method == Method::HEAD => {
-            file.response(StatusCode::OK, Content::empty(), size)
-        }
+        Ranges::Whole if asked.method == Method::HEAD => file.whole_response(Content::empty()),
         Ranges::Whole => file.whole(size),
         Ranges::Parts(parts) => match parts[..] {
             [part] => file.part(part, size),
@@ -82,18 +85,6 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn response(&self, status: StatusCode, content: Content, len: u64) -> Response<Content> {
-        let mut response = Response::new(content);
-        *response.status_mut() = status;
-        let fields = response.headers_mut();
-        fields.reserve(8);
-        fields.insert(CONTENT_TYPE, self.entry.facts.content_type.clone());
-        fields.insert(CONTENT_LENGTH, len.into());
-        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        put_validators(fields, self.entry);
-        response
-    }
-
     fn whole(&self, size: u64) -> Response<Content> {
         let content = match &self.entry.body {
             Some(body) => Content::bytes(body.clone()),
@@ -105,12 +96,19 @@ impl File<'_> {
                 self.pieces([Piece::Span(all)].into())
             }
         };
-        self.response(StatusCode::OK, content, size)
+        self.whole_response(content)
+    }
+
+    /// The fields of this response are the same each time.
+    fn whole_response(&self, content: Content) -> Response<Content> {
+        let mut response = Response::new(content);
+        *response.headers_mut() = self.entry.facts.fields.clone();
+        response
     }
 
     fn part(&self, part: Span, size: u64) -> Response<Content> {
         let content = self.pieces([self.piece(part)].into());
-        let mut response = self.response(StatusCode::PARTIAL_CONTENT, content, part.len);
+        let mut response = self.partial_response(content, part.len);
         let fields = response.headers_mut();
         fields.insert(CONTENT_RANGE, text(content_range(part, size)));
         response
@@ -132,9 +130,16 @@ impl File<'_> {
         pieces.push_back(Piece::Bytes(format!("\r\n--{boundary}--\r\n").into()));
         let len = pieces.iter().map(Piece::len).fold(0, u64::saturating_add);
         let content = self.pieces(pieces);
-        let mut response = self.response(StatusCode::PARTIAL_CONTENT, content, len);
+        let mut response = self.partial_response(content, len);
         let multipart = format!("multipart/byteranges; boundary={boundary}");
         response.headers_mut().insert(CONTENT_TYPE, text(multipart));
+        response
+    }
+
+    fn partial_response(&self, content: Content, len: u64) -> Response<Content> {
+        let mut response = self.whole_response(content);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.headers_mut().insert(CONTENT_LENGTH, len.into());
         response
     }
 
@@ -158,15 +163,6 @@ impl File<'_> {
             Reader::new(Arc::clone(self.files), source)
         });
         Content::pieces(pieces, reader)
-    }
-}
-
-fn put_validators(fields: &mut HeaderMap, entry: &Entry) {
-    if let Some(etag) = &entry.facts.validators.etag {
-        fields.insert(ETAG, etag.clone());
-    }
-    if let Some(last_modified) = &entry.facts.last_modified {
-        fields.insert(LAST_MODIFIED, last_modified.clone());
     }
 }
 
