@@ -13,9 +13,12 @@ mod port_forward;
 mod process;
 mod rejection;
 mod spdy_command;
+mod spdy_ending;
 mod terminal_sizes;
 #[cfg(feature = "websocket")]
 mod websocket_command;
+#[cfg(feature = "websocket")]
+mod websocket_ending;
 
 pub use command_io::{CommandInput, CommandOutput};
 pub use exec_session::ExecSession;
