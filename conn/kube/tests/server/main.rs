@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod bare;
 mod cri;
 mod exec;
 mod handshake;
