@@ -175,14 +175,12 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            // In responses to HEAD, and in 204 and 304, `content-length` does not describe this
-            // content.
-            let length = match conn.stream(stream).has_content() {
-                true => content_length(head.fields.get_all(CONTENT_LENGTH))
-                    .ok()
-                    .flatten(),
-                false => Some(0),
-            };
+            // Over SPDY, a content-length is not checked, and only announces.
+            let checked = conn.stream(stream).content_left();
+            let length = checked.or_else(|| {
+                let lengths = head.fields.get_all(CONTENT_LENGTH);
+                content_length(lengths).ok().flatten()
+            });
             conn.incoming(stream, length)
         };
         let mut response = Response::new(body);

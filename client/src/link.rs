@@ -14,7 +14,7 @@ use lacewing_conn::driver::facade::{Mailbox, Notifier};
 use self::{admission::Admission, figures::Figures, lifecycle::Lifecycle};
 pub(crate) use self::{
     lifecycle::State,
-    message::{Message, NewPriority, Submission},
+    message::{Message, NewPriority, RequestKind, Submission},
     reply::{Delivered, Failure, Outcome, Progress, Reply, Rest},
 };
 use crate::{ClientError, Concurrency, age::Age, body::RequestBody};
@@ -48,12 +48,8 @@ impl Link {
 
     /// Sends a request to the task. The caller has [taken](Admission::take_slot) a slot for it.
     pub(crate) fn submit(&self, request: Request<RequestBody>, age: Age) -> Arc<Reply> {
-        let reply = Reply::new();
-        let submission = Submission {
-            request,
-            reply: Arc::clone(&reply),
-            age,
-        };
+        let submission = Submission::new(request, age);
+        let reply = Arc::clone(&submission.reply);
         if let Some(error) = self.lifecycle.refusal() {
             self.return_request(submission, error);
         } else if let Err(refused) = self.mailbox.send(Message::Request(submission)) {

@@ -58,7 +58,8 @@ impl Connection {
     ///
     /// * [`ClientError::NotUpgraded`], if the server answers in HTTP/1.1: this client
     ///   does not speak it, and the answer is lost.
-    /// * [`ClientError::Upgrade`], if the server gives no answer.
+    /// * [`ClientError::Upgrade`], if the server gives no answer, or none within
+    ///   [`Limits::preface_timeout`](crate::Limits::preface_timeout).
     /// * [`ClientError::Request`], if the method is CONNECT, the body has more than
     ///   64 KiB, or its type is neither [`Body`] nor `String`. A body that has ended
     ///   from the start (`is_end_stream`) may have any type.
@@ -79,7 +80,15 @@ impl Connection {
         B::Error: Into<BoxError>,
     {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        upgrade(io, request, options).await
+        let after = options.connection.limits.preface_timeout;
+        match tokio::time::timeout(after, upgrade(io, request, options)).await {
+            Ok(upgraded) => upgraded,
+            Err(_) => {
+                let text = format!("no answer within Limits::preface_timeout ({after:?})");
+                let error: BoxError = text.into();
+                Err(ClientError::Upgrade(error.into()))
+            }
+        }
     }
 }
 

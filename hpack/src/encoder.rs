@@ -251,6 +251,10 @@ impl BlockEncoder<'_> {
             None => self.encoder.index.find_name(name).unwrap_or(0),
         };
         let coding = self.encoder.config.strings;
+        if name_index != 0 && value.len() < string::MIN_CODED && coding != StringCoding::Huffman {
+            self.short_literal(literal, name_index, value);
+            return;
+        }
         let mut bound = integer::MAX_LEN + string::encoded_bound(value, coding);
         if name_index == 0 {
             bound += string::encoded_bound(name.text(), coding);
@@ -267,6 +271,15 @@ impl BlockEncoder<'_> {
         }
         len += string::encode(value, coding, out.get_mut(len..).unwrap_or_default());
         self.dst.truncate(start + len);
+    }
+
+    /// A literal whose value is too short for a Huffman code, such as most lengths and flags.
+    #[inline]
+    fn short_literal(&mut self, literal: Literal, name_index: usize, value: &[u8]) {
+        let (prefix, high) = literal.prefix();
+        put_integer(self.dst, name_index, prefix, high);
+        put_integer(self.dst, value.len(), 7, 0);
+        self.dst.put_slice(value);
     }
 }
 

@@ -154,7 +154,9 @@ impl<M: Make> Accepting<M> {
         let end = sleep(options.connection.limits.drain_timeout);
         tokio::pin!(end);
         let mut first = first.map(Ok);
-        for _ in 0..BACKLOG {
+        let mut left = BACKLOG;
+        while left > 0 {
+            left = left.saturating_sub(1);
             let accepted = match first.take() {
                 Some(first) => Some(first),
                 None => shutdown::at_once(listener.accept()).await,
@@ -169,10 +171,14 @@ impl<M: Make> Accepting<M> {
                     self.serve::<L>(io, place);
                 }
                 Some(Err(error)) if is_of_one_connection(&error) => {}
-                Some(Err(_)) => tokio::select! {
-                    () = &mut end => return,
-                    () = sleep(PAUSE) => {}
-                },
+                Some(Err(_)) => {
+                    // Nothing was taken from the queue.
+                    left = left.saturating_add(1);
+                    tokio::select! {
+                        () = &mut end => return,
+                        () = sleep(PAUSE) => {}
+                    }
+                }
                 None => return,
             }
         }
@@ -219,7 +225,91 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Mutex,
+            atomic::{AtomicU32, Ordering},
+        },
+    };
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
     use super::*;
+    use crate::{
+        ConnectionConfig, Endpoints, Limits, MemoryBudget, RequestBody, Shutdown, Side, make::Same,
+        service_fn, shutdown::Tracker,
+    };
+
+    /// A listener that has no descriptors for a while, and then one connection.
+    struct Exhausted {
+        attempts: AtomicU32,
+        connection: Mutex<Option<DuplexStream>>,
+    }
+
+    impl Accept for Exhausted {
+        type Io = DuplexStream;
+
+        async fn accept(&self) -> io::Result<DuplexStream> {
+            if self.attempts.fetch_add(1, Ordering::Relaxed) < 2 * BACKLOG {
+                // EMFILE
+                return Err(io::Error::from_raw_os_error(24));
+            }
+            let connection = self.connection.lock().unwrap().take();
+            match connection {
+                Some(io) => Ok(io),
+                None => std::future::pending().await,
+            }
+        }
+
+        fn prepare(_: &DuplexStream) -> Endpoints {
+            Endpoints::default()
+        }
+    }
+
+    /// The queue of the kernel still has its connections when descriptors are there again.
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_outlasts_a_shutdown_without_descriptors() {
+        let (mut client, io) = tokio::io::duplex(1 << 16);
+        client
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            .await
+            .unwrap();
+        let limits = Limits::new(Side::Server)
+            .with(|limits| limits.drain_timeout = Duration::from_secs(3600));
+        let config =
+            ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into());
+        let shutdown = Shutdown::new();
+        let options = ServerOptions::default()
+            .connection(config)
+            .shutdown(shutdown.signal());
+        let service = service_fn(|_: Request<RequestBody>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        });
+        let tracker = Tracker::new();
+        let accepting = Accepting {
+            acceptor: Acceptor::with(options, Transport::Cleartext),
+            make: Same(service),
+            connections: Connections::new(10, &MemoryBudget::new(1 << 20)),
+            shutdown: shutdown.signal(),
+            alive: tracker.alive(),
+            address: Address::Tcp(([127, 0, 0, 1], 80).into()),
+        };
+        let listener = Exhausted {
+            attempts: AtomicU32::new(0),
+            connection: Mutex::new(Some(io)),
+        };
+        shutdown.start();
+        accepting.run(listener).await;
+        tracker.wait().await;
+        // SETTINGS: it was served.
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(head[3], 4);
+    }
 
     #[test]
     fn running_out_of_files_is_not_the_connection_s_fault() {

@@ -15,6 +15,7 @@ mod http2;
 mod java;
 mod jetty;
 mod keepalive;
+mod kubectl;
 pub(crate) mod netpath;
 mod netty;
 mod npn;
@@ -96,6 +97,7 @@ fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
         npn::cases,
         openssl::cases,
         raw::cases,
+        kubectl::cases,
         capture::cases,
         bad_input::cases,
     ] {

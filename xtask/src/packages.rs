@@ -3,11 +3,12 @@
 use crate::shell;
 
 /// The published crates, lowest layer first.
-pub(crate) const LIBRARIES: [&str; 7] = [
+pub(crate) const LIBRARIES: [&str; 8] = [
     "lacewing-hpack",
     "lacewing-spdy-zlib",
     "lacewing-frames",
     "lacewing-conn",
+    "lacewing-kube",
     "lacewing-server",
     "lacewing-client",
     "lacewing-conform",
@@ -45,6 +46,7 @@ pub(crate) fn folder(package: &str) -> &str {
         "lacewing" => "client/cli",
         "lacewingd" => "server/cli",
         "lacewing-conform" => "client/conform",
+        "lacewing-kube" => "conn/kube",
         _ => package.strip_prefix("lacewing-").unwrap_or(package),
     }
 }

@@ -35,11 +35,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 }
 
 /// The folders of the published crates.
-const PUBLISHED: [&str; 9] = [
+const PUBLISHED: [&str; 10] = [
     "hpack",
     "spdy-zlib",
     "frames",
     "conn",
+    "conn/kube",
     "server",
     "client",
     "client/conform",

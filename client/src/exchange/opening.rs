@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Uri;
 use lacewing_conn::{
     driver::facade::Context,
-    proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
+    proto::{Control, OpenError, OpenOptions, StreamKey},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     ClientError, RequestError,
     body::RequestBody,
-    link::{Failure, Reply, Submission},
+    link::{Failure, Reply, RequestKind, Submission},
     telemetry::Clock,
 };
 
@@ -66,10 +66,11 @@ impl Exchanges {
     }
 
     fn open(&mut self, conn: &mut Context<'_>, submission: Submission) {
-        let Submission { request, reply, .. } = submission;
-        if reply.is_abandoned() {
+        let reply = submission.reply;
+        let Some(request) = reply.take_request() else {
+            // Its future was dropped.
             return;
-        }
+        };
         let version = conn.version();
         let PreparedRequest {
             head,
@@ -128,8 +129,7 @@ impl Exchanges {
         stream: StreamKey,
         request: PreparedRequest,
     ) -> crate::ResponseFuture {
-        let reply = Reply::new();
-        reply.opened(stream);
+        let reply = Reply::of_stream(stream);
         if let Some(handle) = &request.extensions.priority {
             handle.bind(Arc::downgrade(&self.link), stream);
         }
@@ -198,9 +198,7 @@ impl Exchanges {
 /// Returns whether the request must wait for the server's first frame, which shows whether the
 /// server accepts extended CONNECT.
 fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
-    let extensions = submission.request.extensions();
-    !extensions.is_empty()
-        && extensions.get::<ConnectProtocol>().is_some()
+    submission.kind == RequestKind::ExtendedConnect
         && conn.version().capabilities().extended_connect
         && !conn.peer_spoke()
 }

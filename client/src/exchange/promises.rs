@@ -55,8 +55,7 @@ impl Exchanges {
         *request.uri_mut() = uri;
         *request.version_mut() = conn.version().http_version();
         *request.headers_mut() = head.fields;
-        let reply = Reply::new();
-        reply.opened(stream);
+        let reply = Reply::of_stream(stream);
         let response = ResponseFuture::new(Arc::clone(&reply), Arc::clone(&self.link));
         self.exchanges.insert(
             stream,

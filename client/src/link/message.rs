@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::Request;
-use lacewing_conn::proto::{ConnectionStats, Priority, StreamKey};
+use lacewing_conn::proto::{ConnectProtocol, ConnectionStats, Priority, StreamKey};
 use tokio::sync::oneshot;
 
 use super::{Failure, Progress, Reply};
@@ -15,7 +15,6 @@ use crate::{ClientError, age::Age, body::RequestBody};
 /// A message for the connection's task. If the task cannot answer, it drops the sender of the
 /// answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(crate) enum Message {
     /// Sends a request.
     Request(Submission),
@@ -31,19 +30,49 @@ pub(crate) enum Message {
     ShutDown,
 }
 
-/// A request for the connection's task.
+/// A request for the connection's task. The request itself is in its [`Reply`]: a submission passes
+/// through two queues, and the request is large.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) request: Request<RequestBody>,
     pub(crate) reply: Arc<Reply>,
     pub(crate) age: Age,
+    pub(crate) kind: RequestKind,
+}
+
+/// The property of a request that decides when it may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    /// Extended CONNECT (RFC 8441): not before the server's SETTINGS.
+    ExtendedConnect,
+    Other,
+}
+
+impl RequestKind {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let extensions = request.extensions();
+        match !extensions.is_empty() && extensions.get::<ConnectProtocol>().is_some() {
+            true => Self::ExtendedConnect,
+            false => Self::Other,
+        }
+    }
 }
 
 impl Submission {
-    /// Returns the whole request, which was not sent.
+    pub(crate) fn new(request: Request<RequestBody>, age: Age) -> Self {
+        Self {
+            kind: RequestKind::of(&request),
+            reply: Reply::queued(request),
+            age,
+        }
+    }
+
+    /// Returns the whole request, which was not sent, to its future.
     pub(crate) fn fail(self, error: ClientError, progress: Progress) {
-        let failure = Failure::unsent(error, self.request).after(progress);
-        self.reply.settle(Err(failure));
+        // Without a request, the future was dropped.
+        if let Some(request) = self.reply.take_request() {
+            let failure = Failure::unsent(error, request).after(progress);
+            self.reply.settle(Err(failure));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The cell that returns one response from the task to the future.
+//! The cell that carries one request to the task, and its response to the future.
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -67,18 +67,32 @@ impl Failure {
     }
 }
 
-/// One response, shared by the connection's task and the response's future.
+/// A request on its way to the connection's task, and its response on the way back: shared by the
+/// task and the response's future.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// The stream, once the request has one.
-    stream: OnceLock<StreamKey>,
     abandoned: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
-enum State {
-    Waiting(Option<Waker>),
+struct State {
+    /// The stream, once the request has one.
+    stream: Option<StreamKey>,
+    waker: Option<Waker>,
+    stage: Stage,
+}
+
+/// The request and its outcome share their memory.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every request begins with the large one"
+)]
+enum Stage {
+    Queued(Request<RequestBody>),
+    /// The task has the request.
+    Taken,
     Settled(Outcome),
     /// The outcome is taken, or the future is dropped.
     Over,
@@ -92,20 +106,45 @@ pub(crate) enum Delivered {
 }
 
 impl Reply {
-    pub(crate) fn new() -> Arc<Self> {
+    /// A request that the task has not taken yet.
+    pub(crate) fn queued(request: Request<RequestBody>) -> Arc<Self> {
+        Self::new(None, Stage::Queued(request))
+    }
+
+    /// A request that already has a stream.
+    pub(crate) fn of_stream(stream: StreamKey) -> Arc<Self> {
+        Self::new(Some(stream), Stage::Taken)
+    }
+
+    fn new(stream: Option<StreamKey>, stage: Stage) -> Arc<Self> {
         Arc::new(Self {
-            stream: OnceLock::new(),
             abandoned: AtomicBool::new(false),
-            state: Mutex::new(State::Waiting(None)),
+            state: Mutex::new(State {
+                stream,
+                waker: None,
+                stage,
+            }),
         })
     }
 
+    /// Takes the request; `None` if its future was dropped.
+    pub(crate) fn take_request(&self) -> Option<Request<RequestBody>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.stage, Stage::Taken) {
+            Stage::Queued(request) => Some(request),
+            other => {
+                state.stage = other;
+                None
+            }
+        }
+    }
+
     pub(crate) fn opened(&self, stream: StreamKey) {
-        let _ = self.stream.set(stream);
+        self.lock().stream = Some(stream);
     }
 
     pub(crate) fn stream(&self) -> Option<StreamKey> {
-        self.stream.get().copied()
+        self.lock().stream
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
@@ -115,22 +154,19 @@ impl Reply {
     /// Sets the outcome.
     pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Over) {
-            State::Waiting(waker) => {
-                *state = State::Settled(outcome);
-                drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                Delivered::Yes
-            }
-            other => {
-                *state = other;
-                drop(state);
-                drop(outcome);
-                Delivered::No
-            }
+        if !matches!(state.stage, Stage::Queued(_) | Stage::Taken) {
+            drop(state);
+            drop(outcome);
+            return Delivered::No;
         }
+        let before = std::mem::replace(&mut state.stage, Stage::Settled(outcome));
+        let waker = state.waker.take();
+        drop(state);
+        drop(before);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Delivered::Yes
     }
 
     /// Delivers the outcome, if the future still exists.
@@ -141,30 +177,31 @@ impl Reply {
     /// Polls for the outcome.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = self.lock();
-        match &mut *state {
-            State::Waiting(Some(waker)) => {
-                waker.clone_from(cx.waker());
+        match &state.stage {
+            Stage::Queued(_) | Stage::Taken => {
+                match &mut state.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
                 return Poll::Pending;
             }
-            State::Waiting(none) => {
-                *none = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            State::Settled(_) | State::Over => {}
-        }
-        match std::mem::replace(&mut *state, State::Over) {
-            State::Settled(outcome) => Poll::Ready(outcome),
+            Stage::Settled(_) => {}
             // The future was polled after it was ready.
-            State::Waiting(_) | State::Over => Poll::Pending,
+            Stage::Over => return Poll::Pending,
+        }
+        match std::mem::replace(&mut state.stage, Stage::Over) {
+            Stage::Settled(outcome) => Poll::Ready(outcome),
+            _ => Poll::Pending,
         }
     }
 
     /// Gives up the outcome. Returns whether the request is still open, so that the task must
-    /// cancel it. Drops a present outcome; the dropped body of a response then resets its stream.
+    /// cancel it. Drops a request that the task has not taken, or a present outcome; the dropped
+    /// body of a response then resets its stream.
     pub(crate) fn abandon(&self) -> bool {
         self.abandoned.store(true, Ordering::Relaxed);
-        let before = std::mem::replace(&mut *self.lock(), State::Over);
-        matches!(before, State::Waiting(_))
+        let before = std::mem::replace(&mut self.lock().stage, Stage::Over);
+        matches!(before, Stage::Queued(_) | Stage::Taken)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

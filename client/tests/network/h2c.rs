@@ -1,8 +1,11 @@
 //! Connections that start in HTTP/1.1.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use lacewing_client::{
@@ -124,6 +127,25 @@ async fn a_server_that_does_not_switch_is_told_by_its_status() {
     let refused = Connection::upgrade(client, request, ClientOptions::default());
     let error = refused.await.err().unwrap();
     assert!(error.to_string().contains("CONNECT"), "{error}");
+}
+
+/// Interim responses do not lengthen the wait.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_switches_is_left() {
+    let (client, mut io) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        while io
+            .write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let upgrading = Connection::upgrade(client, get("/hello"), ClientOptions::default());
+    let upgraded = tokio::time::timeout(Duration::from_secs(3600), upgrading).await;
+    let error = upgraded.unwrap().err().unwrap().to_string();
+    assert!(error.contains("preface_timeout"), "{error}");
 }
 
 #[derive(Clone)]

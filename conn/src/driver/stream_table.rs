@@ -93,8 +93,8 @@ impl<T: 'static> StreamTable<T> {
     pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
-            if slot >= IDLE_SLOTS && self.slots.is_empty() {
-                self.slots = spares::take().unwrap_or_default();
+            if slot >= IDLE_SLOTS && self.slots.capacity() <= IDLE_SLOTS {
+                self.use_spare();
             }
             self.slots.resize_with(slot.saturating_add(1), || None);
         }
@@ -127,6 +127,14 @@ impl<T: 'static> StreamTable<T> {
     pub fn drain(&mut self) -> impl Iterator<Item = (StreamKey, T)> {
         self.len = 0;
         std::mem::take(&mut self.slots).into_iter().flatten()
+    }
+
+    /// Moves into the memory of a larger table that became empty.
+    fn use_spare(&mut self) {
+        if let Some(mut larger) = spares::take::<Vec<_>>() {
+            larger.append(&mut self.slots);
+            self.slots = larger;
+        }
     }
 
     /// Frees a large table, so that an idle connection holds little memory.

@@ -45,10 +45,12 @@ pub(crate) struct Streams {
 pub(crate) struct Slots {
     slots: Vec<Option<Stream>>,
     free: Vec<u32>,
+    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
 }
 
-/// The slots that a connection without streams keeps.
-const IDLE_SLOTS: usize = 4;
+/// The slots that a connection without streams keeps until it sleeps, and then leaves to others: a
+/// few tens of kilobytes.
+const SPARE_SLOTS: usize = 128;
 
 /// An entry of the table by id, as large as one with its share of the room that a hash
 /// table leaves free.
@@ -267,7 +269,7 @@ impl Streams {
         }
         self.free
             .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
-        if self.slots.len() > IDLE_SLOTS && self.is_empty() {
+        if self.slots.len() > SPARE_SLOTS && self.is_empty() {
             self.shrink();
         }
         true
@@ -279,9 +281,15 @@ impl Streams {
         if !self.is_empty() || !self.has_slots() {
             return None;
         }
+        // Low slots first: tables of other parts are as long as the highest slot in use.
+        if self.free.last() != Some(&0) {
+            self.free_all();
+        }
+        self.scheduler.shrink();
         Some(Slots {
             slots: std::mem::take(&mut self.slots),
             free: std::mem::take(&mut self.free),
+            by_id: std::mem::take(&mut self.by_id),
         })
     }
 
@@ -292,19 +300,23 @@ impl Streams {
     /// Puts slots in place of none.
     #[inline]
     pub(crate) fn put_slots(&mut self, slots: Slots) {
-        (self.slots, self.free) = (slots.slots, slots.free);
+        (self.slots, self.free, self.by_id) = (slots.slots, slots.free, slots.by_id);
     }
 
-    /// An idle connection keeps few slots.
+    /// Frees most of the memory of very many streams.
     fn shrink(&mut self) {
-        self.slots.truncate(IDLE_SLOTS);
+        self.slots.truncate(SPARE_SLOTS);
+        self.free_all();
+        self.free.shrink_to(SPARE_SLOTS);
+        self.slots.shrink_to(SPARE_SLOTS);
+        self.by_id.shrink_to(SPARE_SLOTS);
+    }
+
+    /// All slots are free.
+    fn free_all(&mut self) {
         self.free.clear();
-        self.free
-            .extend(0..u32::try_from(self.slots.len()).unwrap_or(0));
-        self.free.shrink_to(IDLE_SLOTS);
-        self.slots.shrink_to(IDLE_SLOTS);
-        self.by_id.shrink_to(IDLE_SLOTS);
-        self.scheduler.shrink();
+        let slots = u32::try_from(self.slots.len()).unwrap_or(0);
+        self.free.extend((0..slots).rev());
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
@@ -423,13 +435,17 @@ pub(super) mod tests {
             assert!(streams.remove(key));
         }
         assert!(streams.is_empty());
-        assert!(streams.slots.capacity() <= 8);
+        assert!(streams.slots.capacity() <= SPARE_SLOTS);
+        // A connection that sleeps keeps none. The next one begins with the lowest.
+        let spare = streams.take_slots().unwrap();
+        assert_eq!(streams.slots.capacity() + streams.by_id.capacity(), 0);
+        streams.put_slots(spare);
         let slots: Vec<_> = (0..6)
             .map(|n| streams.insert(stream(2 * n + 1)).slot())
             .collect();
         let mut unique = slots.clone();
         unique.sort_unstable();
-        unique.dedup();
-        assert_eq!(unique.len(), slots.len());
+        assert_eq!(unique, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(slots, unique);
     }
 }

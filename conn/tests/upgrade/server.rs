@@ -206,3 +206,34 @@ async fn a_request_may_arrive_byte_by_byte() {
     assert_eq!(requested.version(), Version::Spdy31);
     let _open = soon(sending).await.unwrap();
 }
+
+/// Clients that ask, and read nothing of the answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_the_client_does_not_take_has_an_end() {
+    let (mut clients, mut asked) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let (mut here, there) = tokio::io::duplex(256);
+        let request = format!("{ASKING}\r\n");
+        let upgrade = Upgrade::default();
+        let (written, requested) =
+            soon(async { tokio::join!(here.write_all(request.as_bytes()), upgrade.accept(there)) })
+                .await;
+        written.unwrap();
+        clients.push(here);
+        asked.push(requested.unwrap());
+    }
+    let hour = Duration::from_secs(3600);
+    let mut no = Response::new(Bytes::from(vec![b'x'; 1_000]));
+    *no.status_mut() = StatusCode::NOT_FOUND;
+    let refused = tokio::time::timeout(hour, asked.remove(0).refuse(no)).await;
+    assert!(matches!(refused, Ok(Err(UpgradeError::TimedOut(_)))));
+
+    let mut headers = HeaderMap::new();
+    let long = HeaderValue::from_maybe_shared(Bytes::from(vec![b'x'; 1_000])).unwrap();
+    headers.insert("x-long", long);
+    let switching = asked
+        .remove(0)
+        .switch(headers, MuxConfig::new(Side::Server));
+    let switched = tokio::time::timeout(hour, switching).await.unwrap();
+    assert!(matches!(switched.err(), Some(UpgradeError::TimedOut(_))));
+}

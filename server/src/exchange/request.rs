@@ -1,13 +1,10 @@
 //! Requests: from the engine's events to the service's `http::Request`.
 
-use http::{Method, Request, header::CONTENT_LENGTH};
+use http::{Method, Request};
 use lacewing_conn::{
     Reason,
     driver::facade::Context,
-    proto::{
-        Control, Head, StreamKey,
-        fields::{content_length, expects_continue},
-    },
+    proto::{Control, Head, StreamKey, fields::expects_continue},
 };
 
 use super::{Exchanges, Ticket};
@@ -85,8 +82,8 @@ impl<S: HttpService> Exchanges<S> {
         let body = if fin || connect.is_some() {
             self.replayed()
         } else {
-            let length = content_length(fields.get_all(CONTENT_LENGTH));
-            let body = conn.incoming(stream, length.ok().flatten());
+            let length = conn.stream(stream).content_left();
+            let body = conn.incoming(stream, length);
             if expects_continue(&fields) {
                 conn.watch_incoming(stream);
             }

@@ -253,10 +253,12 @@ mod tests {
                 let target = record(5_000_000, 0x1234_5678);
                 index.push(target);
                 for number in 0..=255 {
-                    let is_target = |record: &Record| record.at == target.at;
-                    let by_name = index.find_name(target.hashes.name, is_target);
-                    let by_unit = index.find_unit(target.hashes.unit, is_target);
-                    assert!(by_name.is_some() && by_unit.is_some(), "{number} others");
+                    if !cfg!(miri) || number % 51 == 0 {
+                        let is_target = |record: &Record| record.at == target.at;
+                        let by_name = index.find_name(target.hashes.name, is_target);
+                        let by_unit = index.find_unit(target.hashes.unit, is_target);
+                        assert!(by_name.is_some() && by_unit.is_some(), "{number} others");
+                    }
                     index.push(record(number, hash_of(number)));
                 }
                 assert!(

@@ -388,18 +388,25 @@ fn build() -> Result<PathBuf, String> {
         "lacewingd",
         "lacewing-client",
         "lacewing-conn",
+        "lacewing-kube",
         "lacewing-benches",
     ] {
         command.args(["--package", package]);
     }
     command.args([
         "--features",
-        "lacewing/npn,lacewingd/npn,lacewing-client/tls",
+        "lacewing/npn,lacewingd/npn,lacewing-client/tls,lacewing-kube/process,lacewing-kube/websocket",
     ]);
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
     }
-    for example in ["raw_echo_server", "raw_client", "fetch"] {
+    for example in [
+        "raw_echo_server",
+        "raw_client",
+        "fetch",
+        "api_server",
+        "exec",
+    ] {
         command.args(["--example", example]);
     }
     shell::run(&mut command)?;

@@ -7,11 +7,12 @@ use super::{Tree, source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The crates that are checked.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "hpack",
     "spdy-zlib",
     "frames",
     "conn",
+    "conn/kube",
     "server",
     "client",
     "client/conform",

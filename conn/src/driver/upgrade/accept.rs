@@ -1,5 +1,7 @@
 //! The server's part of an upgrade.
 
+use std::{io, time::Duration};
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -48,6 +50,8 @@ pub struct Requested<IO> {
     /// The bytes behind the request: SPDY, if the protocol is switched.
     input: BytesMut,
     version: Version,
+    /// The time in which the client has to take the answer.
+    timeout: Duration,
     request: Request<Bytes>,
 }
 
@@ -71,6 +75,7 @@ impl Upgrade {
                     io,
                     input,
                     version: self.version,
+                    timeout: self.timeout,
                     request,
                 });
             }
@@ -91,7 +96,7 @@ impl Upgrade {
             _ => return Err(error),
         };
         // The client may be gone, or take nothing.
-        let _ = tokio::time::timeout(self.timeout, refuse(&mut io, answer)).await;
+        let _ = refuse(&mut io, answer, self.timeout).await;
         Err(error)
     }
 
@@ -147,7 +152,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::Io`].
+    /// [`UpgradeError::TimedOut`], if the client does not take the response; [`UpgradeError::Io`].
     pub async fn switch(
         mut self,
         headers: HeaderMap,
@@ -161,7 +166,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
             all.insert(name.clone(), value.clone());
         }
         let head = encode_head("HTTP/1.1 101 Switching Protocols", &all);
-        head::write(&mut self.io, head).await?;
+        in_time(self.timeout, head::write(&mut self.io, head)).await?;
         let (mux, connection) = Mux::server(self.io, self.version, config);
         Ok((mux, connection.with_input(self.input)))
     }
@@ -189,7 +194,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
     ///
     /// [`UpgradeError::NoCommonProtocol`], after the 403;
     /// [`UpgradeError::Unsendable`] for a name that no header field can carry;
-    /// [`UpgradeError::Io`].
+    /// [`UpgradeError::TimedOut`]; [`UpgradeError::Io`].
     pub async fn switch_kubernetes(self, ours: &[&str]) -> Result<Kubernetes<IO>, UpgradeError> {
         let theirs = self.request.headers();
         let named = theirs.contains_key(&STREAM_PROTOCOL_VERSION);
@@ -230,15 +235,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::Io`].
+    /// [`UpgradeError::TimedOut`], if the client does not take the response within
+    /// [`timeout`](Upgrade::timeout); [`UpgradeError::Io`].
     pub async fn refuse(mut self, response: Response<Bytes>) -> Result<(), UpgradeError> {
-        refuse(&mut self.io, response).await
+        refuse(&mut self.io, response, self.timeout).await
+    }
+}
+
+/// Bounds a wait for the client.
+async fn in_time(
+    timeout: Duration,
+    writing: impl Future<Output = io::Result<()>>,
+) -> Result<(), UpgradeError> {
+    match tokio::time::timeout(timeout, writing).await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(UpgradeError::TimedOut(timeout)),
     }
 }
 
 async fn refuse<IO: AsyncWrite + Unpin>(
     io: &mut IO,
     response: Response<Bytes>,
+    timeout: Duration,
 ) -> Result<(), UpgradeError> {
     let (mut parts, body) = response.into_parts();
     let headers = &mut parts.headers;
@@ -255,7 +273,10 @@ async fn refuse<IO: AsyncWrite + Unpin>(
     let first_line = format!("HTTP/1.1 {} {reason}", status.as_u16());
     let mut bytes = encode_head(&first_line, headers);
     bytes.extend_from_slice(&body);
-    head::write(io, bytes).await?;
-    head::close(io).await;
-    Ok(())
+    let writing = async {
+        head::write(io, bytes).await?;
+        head::close(io).await;
+        Ok(())
+    };
+    in_time(timeout, writing).await
 }

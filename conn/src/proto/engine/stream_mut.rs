@@ -351,6 +351,17 @@ impl StreamMut<'_> {
             .is_none_or(|stream| stream.content != Content::None)
     }
 
+    /// Returns the bytes of content that the peer still has to send by its content-length, which
+    /// the engine checks; 0 for a message without content. `None` if it has no content-length, or
+    /// one that is not checked ([`Capabilities`](crate::Capabilities)).
+    pub fn content_left(&self) -> Option<u64> {
+        match self.get()?.content {
+            Content::Unmeasured => None,
+            Content::Left(left) => Some(left),
+            Content::None => Some(0),
+        }
+    }
+
     /// Returns `true` if the stream carries bytes in both directions, after
     /// CONNECT and a 2xx (RFC 9113 §8.5): its halves end independently.
     pub fn is_tunnel(&self) -> bool {

@@ -310,18 +310,22 @@ pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
     value
 }
 
+/// The number that these digits are.
+fn digits(text: &[u8]) -> Option<u64> {
+    let (first, rest) = text.split_first()?;
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte & 15));
+    rest.iter().try_fold(digit(*first)?, |number, byte| {
+        number.checked_mul(10)?.checked_add(digit(*byte)?)
+    })
+}
+
 /// The length that all content-length fields agree on; `None` without any. One of them is
 /// left (RFC 9110 §8.6).
 pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
     let mut length = None;
     let mut repeated = false;
     for value in fields.get_all(header::CONTENT_LENGTH) {
-        let bytes = value.as_bytes();
-        if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
-            return Err(Rule::ContentLengthMismatch);
-        }
-        let text = value.to_str().map_err(|_| Rule::ContentLengthMismatch)?;
-        let number = text.parse().map_err(|_| Rule::ContentLengthMismatch)?;
+        let number = digits(value.as_bytes()).ok_or(Rule::ContentLengthMismatch)?;
         if length.is_some_and(|earlier: u64| earlier != number) {
             return Err(Rule::ContentLengthMismatch);
         }

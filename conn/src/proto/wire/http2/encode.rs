@@ -25,6 +25,15 @@ impl Block<'_, '_> {
         self.encoder.field(name, value, sensitivity);
     }
 
+    /// A pseudo-header field, by its place in the static table if it has one.
+    #[inline]
+    fn pseudo(&mut self, place: Option<StaticIndex>, name: &[u8], value: &str) {
+        match place {
+            Some(index) => self.static_field(index),
+            None => self.field(name, value.as_bytes(), Sensitivity::Normal),
+        }
+    }
+
     /// An entry of the static table.
     #[inline]
     fn static_field(&mut self, index: StaticIndex) {
@@ -45,37 +54,57 @@ pub(super) fn encode_control(head: &Head, default: &Scheme, block: &mut Block<'_
     match &head.control {
         Control::None => {}
         Control::Response { status } => {
-            if let Some(index) = index_of(*status) {
-                block.static_field(index);
-            } else {
-                block.field(b":status", status.as_str().as_bytes(), plain);
-            }
+            block.pseudo(index_of_status(*status), b":status", status.as_str());
         }
         Control::Request {
             method,
             uri,
             protocol,
         } => {
-            block.field(b":method", method.as_str().as_bytes(), plain);
+            block.pseudo(index_of_method(method), b":method", method.as_str());
             if let Some(protocol) = protocol {
                 block.field(b":protocol", protocol.as_str().as_bytes(), plain);
             }
             if *method != Method::CONNECT || protocol.is_some() {
                 let scheme = uri.scheme().unwrap_or(default);
-                block.field(b":scheme", scheme.as_str().as_bytes(), plain);
+                block.pseudo(index_of_scheme(scheme), b":scheme", scheme.as_str());
             }
             if let Some(authority) = authority(uri, &head.fields) {
                 block.field(b":authority", authority, plain);
             }
             if *method != Method::CONNECT || protocol.is_some() {
-                block.field(b":path", path_of(uri).as_bytes(), plain);
+                let path = path_of(uri);
+                block.pseudo(index_of_path(&path), b":path", &path);
             }
         }
     }
 }
 
-/// The place of `:status` with this code in the static table (RFC 7541, appendix A).
-fn index_of(status: StatusCode) -> Option<StaticIndex> {
+// The places of common pseudo-header fields in the static table (RFC 7541, appendix A).
+
+fn index_of_method(method: &Method) -> Option<StaticIndex> {
+    StaticIndex::new(match *method {
+        Method::GET => 2,
+        Method::POST => 3,
+        _ => return None,
+    })
+}
+
+fn index_of_path(path: &str) -> Option<StaticIndex> {
+    StaticIndex::new(match path {
+        "/" => 4,
+        "/index.html" => 5,
+        _ => return None,
+    })
+}
+
+fn index_of_scheme(scheme: &Scheme) -> Option<StaticIndex> {
+    let secure = *scheme == Scheme::HTTPS;
+    let known = secure || *scheme == Scheme::HTTP;
+    StaticIndex::new(if secure { 7 } else { 6 }).filter(|_| known)
+}
+
+fn index_of_status(status: StatusCode) -> Option<StaticIndex> {
     StaticIndex::new(match status.as_u16() {
         200 => 8,
         204 => 9,
@@ -139,5 +168,43 @@ pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
         };
         let value = without_blanks(value.as_bytes());
         block.field(name.as_str().as_bytes(), value, sensitivity);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_static_table_has_these_fields() {
+        let field = |place: Option<StaticIndex>| {
+            let place = place.unwrap();
+            let text = |bytes: &'static [u8]| std::str::from_utf8(bytes).unwrap();
+            (text(place.name()), text(place.value()))
+        };
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(
+                field(index_of_method(&method)),
+                (":method", method.as_str())
+            );
+        }
+        for scheme in [Scheme::HTTP, Scheme::HTTPS] {
+            assert_eq!(
+                field(index_of_scheme(&scheme)),
+                (":scheme", scheme.as_str())
+            );
+        }
+        for path in ["/", "/index.html"] {
+            assert_eq!(field(index_of_path(path)), (":path", path));
+        }
+        for status in [200, 204, 206, 304, 400, 404, 500] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(field(index_of_status(status)), (":status", status.as_str()));
+        }
+        assert_eq!(index_of_method(&Method::PUT), None);
+        assert_eq!(index_of_scheme(&"ws".parse().unwrap()), None);
+        assert_eq!(index_of_path("/index.htm"), None);
+        assert_eq!(index_of_status(StatusCode::CREATED), None);
     }
 }

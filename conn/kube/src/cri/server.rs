@@ -1,0 +1,225 @@
+//! The streaming server.
+
+use std::{fmt, sync::Arc};
+
+use http::{Method, Request, Response, StatusCode, Uri};
+
+use super::{
+    error::CriError,
+    options::CriOptions,
+    request::{AttachRequest, ExecRequest, PortForwardRequest},
+    runtime::Runtime,
+    token::TokenStore,
+};
+use crate::server::{CommandOffer, CommandStreams, ForwardOffer, PortForwardSession, Rejection};
+
+/// The streaming server of a container runtime. A handle, cheap to clone.
+///
+/// It has no listener: pass it the requests of an HTTP/1.1 server that serves upgrades.
+///
+/// ```no_run
+/// use axum::{Router, extract::Request};
+/// use lacewing_kube::cri::{CriError, CriOptions, CriServer, Runtime};
+///
+/// async fn serve(runtime: impl Runtime) -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+///     let cri = CriServer::new(runtime, CriOptions::at(listener.local_addr()?))?;
+///     // The RPCs call `cri.exec_url(request)`, and answer with the URL.
+///     let handler = move |request: Request| std::future::ready(cri.handle(request));
+///     Ok(axum::serve(listener, Router::new().fallback(handler)).await?)
+/// }
+/// ```
+pub struct CriServer<R> {
+    inner: Arc<Inner<R>>,
+}
+
+struct Inner<R> {
+    runtime: R,
+    options: CriOptions,
+    /// The base URL up to the last `/` of its path, and the path alone.
+    prefix: String,
+    path: String,
+    tokens: TokenStore<Waiting>,
+}
+
+/// A request that waits for its client.
+#[derive(Debug)]
+enum Waiting {
+    Exec(ExecRequest),
+    Attach(AttachRequest),
+    PortForward(PortForwardRequest),
+}
+
+impl Waiting {
+    /// The segment of the URL's path.
+    fn segment(&self) -> &'static str {
+        match self {
+            Self::Exec(_) => "exec",
+            Self::Attach(_) => "attach",
+            Self::PortForward(_) => "portforward",
+        }
+    }
+}
+
+impl<R> Clone for CriServer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<R> fmt::Debug for CriServer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CriServer")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> CriServer<R> {
+    /// Creates a server.
+    ///
+    /// # Errors
+    ///
+    /// [`CriError::BaseUrl`] if [`CriOptions::base_url`] is not absolute.
+    pub fn new(runtime: R, options: CriOptions) -> Result<Self, CriError> {
+        let wrong = || CriError::BaseUrl(options.base_url.clone());
+        let uri: Uri = options.base_url.parse().map_err(|_| wrong())?;
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(wrong)?;
+        let (directory, _) = uri.path().rsplit_once('/').unwrap_or_default();
+        let path = format!("{directory}/");
+        Ok(Self {
+            inner: Arc::new(Inner {
+                prefix: format!("{scheme}://{authority}{path}"),
+                path,
+                tokens: TokenStore::new(options.max_tokens, options.token_lifetime),
+                runtime,
+                options,
+            }),
+        })
+    }
+
+    /// Returns the URL that answers the RPC `Exec`. It is valid once.
+    ///
+    /// # Errors
+    ///
+    /// The request is not valid, or too many URLs wait for their client.
+    pub fn exec_url(&self, request: ExecRequest) -> Result<String, CriError> {
+        request.check()?;
+        self.url(Waiting::Exec(request))
+    }
+
+    /// Returns the URL that answers the RPC `Attach`. It is valid once.
+    ///
+    /// # Errors
+    ///
+    /// The request is not valid, or too many URLs wait for their client.
+    pub fn attach_url(&self, request: AttachRequest) -> Result<String, CriError> {
+        request.check()?;
+        self.url(Waiting::Attach(request))
+    }
+
+    /// Returns the URL that answers the RPC `PortForward`. It is valid once.
+    ///
+    /// # Errors
+    ///
+    /// The request is not valid, or too many URLs wait for their client.
+    pub fn port_forward_url(&self, request: PortForwardRequest) -> Result<String, CriError> {
+        request.check()?;
+        self.url(Waiting::PortForward(request))
+    }
+
+    fn url(&self, waiting: Waiting) -> Result<String, CriError> {
+        let segment = waiting.segment();
+        let token = self.inner.tokens.insert(waiting)?;
+        Ok(format!("{}{segment}/{token}", self.inner.prefix))
+    }
+
+    /// Answers a request of the HTTP server: GET or POST to one of the URLs. A session starts
+    /// on a task of its own once the client has the response.
+    ///
+    /// The token is spent before any header field is looked at, as in Go's server.
+    pub fn handle<B>(&self, mut request: Request<B>) -> Response<String> {
+        match self.start(&mut request) {
+            Ok(response) => response.map(|()| String::new()),
+            Err(rejection) => rejection.into_response(),
+        }
+    }
+
+    fn start<B>(&self, request: &mut Request<B>) -> Result<Response<()>, Rejection> {
+        let not_found = || Rejection::new(StatusCode::NOT_FOUND, "404 page not found");
+        if !matches!(*request.method(), Method::GET | Method::POST) {
+            let text = "405: Method Not Allowed";
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, text));
+        }
+        let path = request.uri().path().strip_prefix(&self.inner.path);
+        let (segment, token) = path
+            .and_then(|path| path.split_once('/'))
+            .ok_or_else(not_found)?;
+        let waiting = self.inner.tokens.take(token).ok_or_else(not_found)?;
+        // conmon-rs has a hyphen in the name.
+        let is_right_kind = segment == waiting.segment()
+            || (segment == "port-forward" && matches!(waiting, Waiting::PortForward(_)));
+        if !is_right_kind {
+            return Err(not_found());
+        }
+        let server = self.clone();
+        match waiting {
+            Waiting::Exec(exec) => {
+                let (response, pending) = self.offer(exec.streams).accept(request)?;
+                tokio::spawn(async move {
+                    // The client got the reason, or is gone.
+                    if let Ok(mut session) = pending.session().await {
+                        let outcome = server.inner.runtime.exec(exec, &mut session).await;
+                        let _ = session.finish(outcome).await;
+                    }
+                });
+                Ok(response)
+            }
+            Waiting::Attach(attach) => {
+                let (response, pending) = self.offer(attach.streams).accept(request)?;
+                tokio::spawn(async move {
+                    // The client got the reason, or is gone.
+                    if let Ok(mut session) = pending.session().await {
+                        let outcome = server.inner.runtime.attach(attach, &mut session).await;
+                        let _ = session.finish(outcome).await;
+                    }
+                });
+                Ok(response)
+            }
+            Waiting::PortForward(forward) => {
+                let limits = self.inner.options.limits.clone();
+                let offer = ForwardOffer::new().with(|offer| offer.limits = limits);
+                let (response, pending) = offer.accept(request)?;
+                tokio::spawn(async move {
+                    // A client that is gone needs no answer.
+                    if let Ok(session) = pending.session().await {
+                        server.serve_forwards(forward, session).await;
+                    }
+                });
+                Ok(response)
+            }
+        }
+    }
+
+    fn offer(&self, streams: CommandStreams) -> CommandOffer {
+        let options = &self.inner.options;
+        CommandOffer::new(streams).with(|offer| {
+            offer.spdy = options.spdy.clone();
+            offer.websocket = options.websocket.clone();
+            offer.limits = options.limits.clone();
+        })
+    }
+
+    async fn serve_forwards(self, request: PortForwardRequest, mut session: PortForwardSession) {
+        let client_gone = session.cancellation();
+        while let Some(forward) = session.accept().await {
+            let (server, request) = (self.clone(), request.clone());
+            let serving = async move {
+                server.inner.runtime.port_forward(request, forward).await;
+            };
+            tokio::spawn(client_gone.clone().run_until_cancelled_owned(serving));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// The README shows the server's side, which needs features.
+#![cfg_attr(
+    all(feature = "process", feature = "websocket"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "process", feature = "websocket")),
+    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
+)]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+#[cfg(any(feature = "server", feature = "client"))]
+mod activity;
+mod error;
+mod limits;
+mod outcome;
+mod protocol;
+mod stream_headers;
+mod terminal_size;
+#[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
+mod websocket;
+
+#[cfg(feature = "cri")]
+pub mod cri;
+#[cfg(feature = "server")]
+pub mod server;
+
+pub use error::KubeError;
+pub use limits::{Activity, KubeLimits};
+pub use outcome::{CommandOutcome, StatusCollector, StatusError};
+pub use protocol::{
+    ChannelEncoding, PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol,
+};
+pub use stream_headers::{StreamHeaderError, StreamHeaders, StreamType};
+pub use terminal_size::{TerminalSize, TerminalSizeDecoder};

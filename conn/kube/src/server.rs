@@ -1,0 +1,32 @@
+//! The server's side: from an HTTP/1.1 request to a typed session.
+
+mod bare_request;
+mod command_io;
+mod exec_session;
+mod forward;
+mod handshake;
+mod link;
+mod offer;
+mod pairing;
+mod pending;
+mod port_forward;
+#[cfg(feature = "process")]
+mod process;
+mod rejection;
+mod spdy_command;
+mod spdy_ending;
+mod terminal_sizes;
+#[cfg(feature = "websocket")]
+mod websocket_command;
+#[cfg(feature = "websocket")]
+mod websocket_ending;
+
+pub use bare_request::BareRequest;
+pub use command_io::{CommandInput, CommandOutput};
+pub use exec_session::ExecSession;
+pub use forward::{Forward, ForwardIo};
+pub use offer::{CommandOffer, CommandStreams, ForwardOffer, Terminal};
+pub use pending::{PendingCommand, PendingForward};
+pub use port_forward::PortForwardSession;
+pub use rejection::Rejection;
+pub use terminal_sizes::TerminalSizes;

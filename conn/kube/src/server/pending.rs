@@ -1,0 +1,256 @@
+//! Accepting a request, and the wait for its transport.
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+#[cfg(feature = "websocket")]
+use tokio_tungstenite::WebSocketStream;
+
+#[cfg(feature = "websocket")]
+use super::websocket_command;
+use super::{
+    exec_session::ExecSession,
+    handshake::{self, Asked},
+    link::Link,
+    offer::{CommandOffer, ForwardOffer},
+    port_forward::PortForwardSession,
+    rejection::Rejection,
+    spdy_command,
+};
+use crate::{
+    error::KubeError,
+    limits::KubeLimits,
+    protocol::{PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol},
+};
+
+impl CommandOffer {
+    /// Decides about a request for `exec` or `attach`, from its header fields alone.
+    ///
+    /// Send the response, with an empty body, and run the pending session on another task:
+    /// it starts when the client has the response.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use lacewing_kube::{CommandOutcome, server::{CommandOffer, CommandStreams}};
+    ///
+    /// async fn exec<B>(mut request: Request<B>) -> Response<String> {
+    ///     let streams = CommandStreams::from_query(request.uri().query().unwrap_or_default());
+    ///     match CommandOffer::new(streams).accept(&mut request) {
+    ///         Ok((response, pending)) => {
+    ///             tokio::spawn(async move {
+    ///                 let session = pending.session().await?;
+    ///                 session.finish(CommandOutcome::Success).await
+    ///             });
+    ///             response.map(|()| String::new())
+    ///         }
+    ///         Err(rejection) => rejection.into_response(),
+    ///     }
+    /// }
+    /// # let _ = exec::<()>;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with the status and text that Kubernetes' servers have.
+    pub fn accept<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(Response<()>, PendingCommand), Rejection> {
+        let (response, protocol) = match handshake::asked(request)? {
+            Asked::Spdy => {
+                let name = RemoteCommandProtocol::name;
+                let (response, protocol) = handshake::spdy(request, &self.spdy, name)?;
+                (response, CommandProtocol::Spdy(protocol))
+            }
+            Asked::WebSocket => {
+                let (response, protocol) = handshake::websocket(request, &self.websocket)?;
+                (response, CommandProtocol::WebSocket(protocol))
+            }
+        };
+        let pending = PendingCommand {
+            upgrade: hyper::upgrade::on(request),
+            protocol,
+            offer: self.clone(),
+        };
+        Ok((response, pending))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum CommandProtocol {
+    Spdy(RemoteCommandProtocol),
+    WebSocket(WebSocketProtocol),
+}
+
+/// An accepted request for `exec` or `attach`, before its transport is there.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct PendingCommand {
+    upgrade: OnUpgrade,
+    protocol: CommandProtocol,
+    offer: CommandOffer,
+}
+
+impl PendingCommand {
+    /// Waits until the HTTP server has sent the response and passes on the transport,
+    /// then for the client's streams. Call it on another task than the request's handler.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP server does not pass on the transport; the client is gone, or does not
+    /// open its streams within
+    /// [`stream_creation_timeout`](KubeLimits::stream_creation_timeout).
+    pub async fn session(self) -> Result<ExecSession, KubeError> {
+        let io = upgraded(self.upgrade, &self.offer.limits).await?;
+        start_command(TokioIo::new(io), Bytes::new(), self.protocol, &self.offer).await
+    }
+
+    /// Starts the session on a transport on which the caller has sent the response.
+    /// `early` are the bytes that the caller read behind the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`session`](Self::session).
+    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> Result<ExecSession, KubeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        start_command(io, early, self.protocol, &self.offer).await
+    }
+}
+
+async fn start_command<IO>(
+    io: IO,
+    early: Bytes,
+    protocol: CommandProtocol,
+    offer: &CommandOffer,
+) -> Result<ExecSession, KubeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match protocol {
+        CommandProtocol::Spdy(version) => {
+            let link = Link::start(io, BytesMut::from(early), &offer.limits);
+            spdy_command::start(link, version, offer).await
+        }
+        #[cfg(feature = "websocket")]
+        CommandProtocol::WebSocket(WebSocketProtocol::Channels { version, encoding }) => {
+            let socket = websocket(io, early, &offer.limits).await;
+            Ok(websocket_command::start(socket, version, encoding, offer))
+        }
+        // `accept` returns no other protocol.
+        CommandProtocol::WebSocket(other) => Err(KubeError::Protocol(other.name())),
+    }
+}
+
+#[cfg(feature = "websocket")]
+async fn websocket<IO>(io: IO, early: Bytes, limits: &KubeLimits) -> WebSocketStream<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = Some(crate::websocket::config(limits));
+    let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+    WebSocketStream::from_partially_read(io, early.into(), role, config).await
+}
+
+impl ForwardOffer {
+    /// Decides about a request for port-forward, from its header fields alone. See
+    /// [`CommandOffer::accept`].
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with the status and text that Kubernetes' servers have.
+    pub fn accept<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(Response<()>, PendingForward), Rejection> {
+        let asked = handshake::asked(request)?;
+        let response = match asked {
+            Asked::Spdy => {
+                let name = PortForwardProtocol::name;
+                handshake::spdy(request, &PortForwardProtocol::ALL, name)?.0
+            }
+            Asked::WebSocket => {
+                handshake::websocket(request, &[WebSocketProtocol::PortForwardTunnel])?.0
+            }
+        };
+        let pending = PendingForward {
+            upgrade: hyper::upgrade::on(request),
+            asked,
+            limits: self.limits.clone(),
+        };
+        Ok((response, pending))
+    }
+}
+
+/// An accepted request for port-forward, before its transport is there.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct PendingForward {
+    upgrade: OnUpgrade,
+    asked: Asked,
+    limits: KubeLimits,
+}
+
+impl PendingForward {
+    /// Waits until the HTTP server has sent the response and passes on the transport.
+    /// Call it on another task than the request's handler.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP server does not pass on the transport, or the client is gone.
+    pub async fn session(self) -> Result<PortForwardSession, KubeError> {
+        let io = upgraded(self.upgrade, &self.limits).await?;
+        Ok(start_forward(TokioIo::new(io), Bytes::new(), self.asked, &self.limits).await)
+    }
+
+    /// Starts the session on a transport on which the caller has sent the response.
+    /// `early` are the bytes that the caller read behind the request.
+    pub async fn serve_on<IO>(self, io: IO, early: Bytes) -> PortForwardSession
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        start_forward(io, early, self.asked, &self.limits).await
+    }
+}
+
+async fn start_forward<IO>(
+    io: IO,
+    early: Bytes,
+    asked: Asked,
+    limits: &KubeLimits,
+) -> PortForwardSession
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    #[cfg(feature = "websocket")]
+    if asked == Asked::WebSocket {
+        let socket = websocket(io, early, limits).await;
+        let tunnel = crate::websocket::Tunnel::new(socket);
+        let link = Link::start(tunnel, BytesMut::new(), limits);
+        return PortForwardSession::start(link, limits);
+    }
+    debug_assert_eq!(asked, Asked::Spdy, "`accept` refuses a WebSocket");
+    let link = Link::start(io, BytesMut::from(early), limits);
+    PortForwardSession::start(link, limits)
+}
+
+async fn upgraded(
+    upgrade: OnUpgrade,
+    limits: &KubeLimits,
+) -> Result<hyper::upgrade::Upgraded, KubeError> {
+    let limit = limits.stream_creation_timeout;
+    match timeout(limit, upgrade).await {
+        Ok(Ok(io)) => Ok(io),
+        Ok(Err(error)) => Err(KubeError::NoUpgrade(Box::new(error))),
+        Err(_) => Err(KubeError::TimedOut {
+            event: "the transport of the request",
+            limit,
+        }),
+    }
+}

@@ -1,0 +1,162 @@
+//! The server's side against clients that are written by hand, frame by frame and message
+//! by message.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod bare;
+mod cri;
+mod exec;
+mod handshake;
+mod life;
+#[path = "../../../tests/raw/peer.rs"]
+mod peer;
+mod port_forward;
+mod terminal;
+mod websocket;
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use http::Request;
+use lacewing_conn::Version;
+use lacewing_frames::spdy::Message;
+use lacewing_kube::{
+    KubeError,
+    server::{CommandOffer, CommandStreams, ExecSession},
+};
+use tokio::{io::DuplexStream, runtime::Handle, task::JoinHandle, time::timeout};
+
+use self::peer::Peer;
+
+/// With paused time, a hang is noticed at once.
+async fn soon<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(3_000), future)
+        .await
+        .expect("hangs")
+}
+
+/// A request for SPDY/3.1 with these stream protocols.
+fn spdy_request(protocols: &[&str]) -> Request<()> {
+    let mut request = Request::post("/exec")
+        .header("connection", "Upgrade")
+        .header("upgrade", "SPDY/3.1");
+    for protocol in protocols {
+        request = request.header("x-stream-protocol-version", *protocol);
+    }
+    request.body(()).unwrap()
+}
+
+/// A session that starts, and the client's end of its transport.
+fn start(offer: &CommandOffer, protocol: &str) -> (Starting, Peer<DuplexStream>) {
+    let (here, there) = tokio::io::duplex(64 << 10);
+    let (response, pending) = offer.accept(&mut spdy_request(&[protocol])).unwrap();
+    assert_eq!(response.headers()["x-stream-protocol-version"], protocol);
+    let session = tokio::spawn(pending.serve_on(there, Bytes::new()));
+    (session, Peer::new(here, Version::Spdy31))
+}
+
+type Starting = JoinHandle<Result<ExecSession, KubeError>>;
+
+/// A session of version 4 with open streams, whose ids are 1, 3, 5 and so on.
+async fn session(query: &str, kinds: &[&str]) -> (ExecSession, Peer<DuplexStream>) {
+    let offer = CommandOffer::new(CommandStreams::from_query(query));
+    session_of(&offer, "v4.channel.k8s.io", kinds).await
+}
+
+async fn session_of(
+    offer: &CommandOffer,
+    protocol: &str,
+    kinds: &[&str],
+) -> (ExecSession, Peer<DuplexStream>) {
+    let (starting, mut client) = start(offer, protocol);
+    open(&mut client, kinds).await;
+    (soon(starting).await.unwrap().unwrap(), client)
+}
+
+/// Opens streams, and awaits the answer to each.
+async fn open(client: &mut Peer<DuplexStream>, kinds: &[&str]) {
+    for (place, kind) in kinds.iter().enumerate() {
+        let id = place as u32 * 2 + 1;
+        client.open(id, &[("streamtype", kind)]).await;
+        assert!(soon(client.expect_reply(id)).await.is_empty());
+    }
+}
+
+/// A frame of a test that compares orders.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Data(u32, Vec<u8>),
+    Fin(u32),
+    Reset(u32),
+    GoAway,
+    Reply(u32),
+}
+
+/// All frames to the end of the connection; data without its cuts.
+async fn to_the_end(client: &mut Peer<DuplexStream>) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = Vec::new();
+    while let Some(frame) = soon(client.next()).await {
+        match frame {
+            Message::Data {
+                stream_id,
+                payload,
+                fin,
+                ..
+            } => {
+                if !payload.is_empty() {
+                    match seen.last_mut() {
+                        Some(Seen::Data(id, data)) if *id == stream_id => data.extend(&payload),
+                        _ => seen.push(Seen::Data(stream_id, payload.to_vec())),
+                    }
+                }
+                if fin {
+                    seen.push(Seen::Fin(stream_id));
+                }
+            }
+            Message::RstStream(reset) => seen.push(Seen::Reset(reset.stream_id)),
+            Message::GoAway(_) => seen.push(Seen::GoAway),
+            Message::SynReply { stream_id, .. } => seen.push(Seen::Reply(stream_id)),
+            Message::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    seen
+}
+
+/// The tasks of this runtime.
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until no more tasks than `before` are left.
+async fn tasks_end(before: usize) {
+    let ended = async {
+        while tasks() > before {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    if timeout(Duration::from_secs(600), ended).await.is_err() {
+        panic!("{} tasks are left, and {before} were before", tasks());
+    }
+}
+
+/// The README shows the example that is compiled, and that kubectl is tested with.
+#[test]
+fn the_readme_has_the_example() {
+    let (readme, example) = (
+        include_str!("../../README.md"),
+        include_str!("../../examples/exec.rs"),
+    );
+    assert!(
+        readme.contains(example),
+        "copy examples/exec.rs into README.md"
+    );
+    assert!(example.lines().count() <= 60);
+}
