@@ -215,8 +215,8 @@ pub struct Limits {
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
     ///
     /// Without pressure it bounds a window that *drips*, of the connection or of a stream that is
-    /// no tunnel. A sweep runs every 5 s. A window drips if three sweeps or more find that the peer
-    /// took a piece of less than 4 KiB, and `min_rate` was not reached since the first. A paused
+    /// no tunnel. A sweep runs every 5 s, or more often if a limit is short. A window drips if three
+    /// sweeps or more find that the peer took a piece of less than 4 KiB, and `min_rate` was not reached since the first. A paused
     /// player takes nothing, then a good part of its window; small pieces again and again only keep a
     /// response alive.
     ///
