@@ -316,3 +316,33 @@ async fn an_application_is_called_at_the_times_that_it_asked_for() {
         assert_eq!(counters.polls(), polls, "{version}");
     }
 }
+
+/// A peer that sends more header lists than may wait for a reader, on stream after stream, makes us
+/// reset them: it is charged as if it had (MadeYouReset).
+#[tokio::test(start_paused = true)]
+async fn streams_with_too_many_lists_are_charged() {
+    for version in [Version::Spdy31, Version::Spdy3, Version::Spdy2] {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let mut count = 0;
+        let closed = loop {
+            let Ok(mut stream) = mux.open(HeaderMap::new(), OpenOptions::default()).await else {
+                break soon(served.task).await.unwrap();
+            };
+            for number in 0..6 {
+                let mut list = HeaderMap::new();
+                list.insert("x-number", number.into());
+                let _ = stream.send_headers(list).await;
+            }
+            // Held, and not read.
+            let (_, _body) = served.request().await;
+            // It is reset, at once: no time passes in which the charge is forgiven.
+            let _ = soon(stream.recv_reply()).await;
+            count += 1;
+            assert!(count < 1_000, "{version}: each is reset");
+        };
+        let error = closed.unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::TooManyResets), "{version} {count}");
+    }
+}

@@ -2,7 +2,13 @@
 
 #![cfg(target_os = "linux")]
 
-use std::{fs, io::Write, net::TcpStream, thread::sleep, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    thread::sleep,
+    time::Duration,
+};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -113,6 +119,39 @@ fn accepting_recovers_when_descriptors_ran_out() {
         .collect();
     assert!((1..=5).contains(&failed.len()), "{failed:?}");
     assert!(failed[0].contains("os error 24"), "{failed:?}");
+}
+
+/// A client that waits at the shutdown, because descriptors ran out, is served by one that another
+/// gives back.
+#[test]
+fn a_client_that_waits_for_a_descriptor_at_a_shutdown_is_served() {
+    const GRANTED: u32 = 40;
+    let directory = Directory::new("lacewingd-emfile-shutdown");
+    let args = ["--https", "off", "--max-connections", "1000"];
+    let mut running = Running::start_limited(&directory, GRANTED, &args);
+    let busy: Vec<TcpStream> = (0..2 * GRANTED)
+        .map(|_| {
+            let mut io = running.connect();
+            let _ = io.write_all(b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\nx-more: ");
+            io
+        })
+        .collect();
+    let mut waiting = running.connect();
+    waiting
+        .write_all(b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    sleep(Duration::from_millis(200));
+    running.signal("-TERM");
+    sleep(Duration::from_millis(200));
+    drop(busy);
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut log = String::new();
+    let mut stderr = running.child.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert!(log.contains("os error 24"), "{log}");
 }
 
 /// The bounds that the flags set are the bounds that hold.
