@@ -1,10 +1,13 @@
 //! The features that espdy lists as missing, on connections whose peer is written by hand.
 //!
-//! Other tests cover these points of its list: received HEADERS
-//! (`exchanges::header_lists_travel_in_order_with_data`), ids that run out
-//! (`driver::raw`'s own tests, and `ids_that_run_out_end_a_connection_without_an_error`
-//! of the simulation), streams that were reset before they were accepted
-//! (`endings::streams_that_were_reset_are_not_accepted`), and NPN (`tests/npn`).
+//! Other tests cover these points of its list:
+//!
+//! * received HEADERS: `exchanges::header_lists_travel_in_order_with_data`;
+//! * ids that run out: the tests in `driver::raw`, and
+//!   `ids_that_run_out_end_a_connection_without_an_error` of the simulation;
+//! * streams that were reset before they were accepted:
+//!   `endings::streams_that_were_reset_are_not_accepted`;
+//! * NPN: `tests/npn`.
 
 use std::time::Duration;
 
