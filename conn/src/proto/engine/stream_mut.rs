@@ -353,7 +353,7 @@ impl StreamMut<'_> {
 
     /// Returns the bytes of content that the peer still has to send by its content-length, which
     /// the engine checks; 0 for a message without content. `None` if it has no content-length, or
-    /// one that is not checked ([`Capabilities`](crate::Capabilities)).
+    /// one that the protocol does not check (SPDY responses).
     pub fn content_left(&self) -> Option<u64> {
         match self.get()?.content {
             Content::Unmeasured => None,
