@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -71,16 +71,66 @@ impl ActivityClock {
     }
 }
 
-/// A transport that records each read.
+/// A transport that records each read, and holds all writes until the first one.
+///
+/// Go's clients discard what arrives in one read with the head of the 101 response: a part of
+/// a frame that is lost there would leave the rest without meaning.
 #[derive(Debug)]
 pub(crate) struct Metered<IO> {
     io: IO,
     activity: ActivityClock,
+    gate: Gate,
+    was_read: bool,
+    /// The gate is known to be open.
+    may_write: bool,
 }
 
 impl<IO> Metered<IO> {
-    pub(crate) fn new(io: IO, activity: ActivityClock) -> Self {
-        Self { io, activity }
+    pub(crate) fn new(io: IO, activity: ActivityClock, gate: Gate) -> Self {
+        Self {
+            io,
+            activity,
+            gate,
+            was_read: false,
+            may_write: false,
+        }
+    }
+
+    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.may_write {
+            ready!(self.gate.poll_open(cx));
+            self.may_write = true;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Holds the writes of a transport until it opens, once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<Mutex<GateState>>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    open: bool,
+    writer: Option<Waker>,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = true;
+        if let Some(writer) = state.writer.take() {
+            writer.wake();
+        }
+    }
+
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.open {
+            return Poll::Ready(());
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -95,6 +145,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
         if buffer.filled().len() > before {
             self.activity.record_frame();
         }
+        // The end of the input opens the gate, too: nothing is in the way any more.
+        if !std::mem::replace(&mut self.was_read, true) {
+            self.gate.open();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -105,6 +159,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_gate(cx));
         Pin::new(&mut self.io).poll_write(cx, data)
     }
 
@@ -113,6 +168,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_gate(cx));
         Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 

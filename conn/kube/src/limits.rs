@@ -40,6 +40,11 @@ pub struct KubeLimits {
     /// exceed this, the transport is not read, and its flow control slows the peer down.
     /// A single message may exceed it. Default 256 KiB.
     pub channel_buffer: usize,
+    /// The time after the start of a v5 WebSocket in which nothing is sent, unless the peer
+    /// sends first. kubectl 1.30 to 1.32 discards what arrives before it has made its streams:
+    /// it then loses the outcome of a fast command, and exits with 0. Default 100 ms on the
+    /// server, and zero on the client.
+    pub first_message_delay: Duration,
     /// Written bytes of one stream or channel that wait to be sent. Default 64 KiB.
     pub write_buffer: usize,
     /// The time for the peer to take what is left at the end of a session: output, the
@@ -82,9 +87,9 @@ pub enum Activity {
 impl KubeLimits {
     /// Creates the defaults of a side.
     pub fn new(side: Side) -> Self {
-        let (idle_timeout, ping_interval) = match side {
-            Side::Server => (Some(Duration::from_secs(4 * 3600)), None),
-            Side::Client => (None, Some(Duration::from_secs(5))),
+        let (idle_timeout, ping_interval, delay) = match side {
+            Side::Server => (Some(Duration::from_secs(4 * 3600)), None, 100),
+            Side::Client => (None, Some(Duration::from_secs(5)), 0),
         };
         Self {
             stream_creation_timeout: Duration::from_secs(30),
@@ -93,6 +98,7 @@ impl KubeLimits {
             max_status: 64 << 10,
             max_message: 32 << 20,
             channel_buffer: 256 << 10,
+            first_message_delay: Duration::from_millis(delay),
             write_buffer: 64 << 10,
             finish_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(30),

@@ -9,6 +9,8 @@ mod offer;
 mod pairing;
 mod pending;
 mod port_forward;
+#[cfg(feature = "process")]
+mod process;
 mod rejection;
 mod spdy_command;
 mod terminal_sizes;

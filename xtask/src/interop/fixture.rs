@@ -395,12 +395,18 @@ fn build() -> Result<PathBuf, String> {
     }
     command.args([
         "--features",
-        "lacewing/npn,lacewingd/npn,lacewing-client/tls,lacewing-kube/server,lacewing-kube/websocket",
+        "lacewing/npn,lacewingd/npn,lacewing-client/tls,lacewing-kube/process,lacewing-kube/websocket",
     ]);
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
     }
-    for example in ["raw_echo_server", "raw_client", "fetch", "api_server"] {
+    for example in [
+        "raw_echo_server",
+        "raw_client",
+        "fetch",
+        "api_server",
+        "exec",
+    ] {
         command.args(["--example", example]);
     }
     shell::run(&mut command)?;

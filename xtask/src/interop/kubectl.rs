@@ -47,7 +47,10 @@ pub(super) fn cases() -> Vec<Case> {
         ("refused-forward", Weight::Light, forwards::refused),
         ("interrupted-forward", Weight::Light, forwards::interrupted),
     ];
-    let mut cases = Vec::new();
+    let mut cases = vec![Case::new(
+        "kubectl/plain/default/the-example-of-the-readme",
+        example,
+    )];
     for security in Security::BOTH {
         for transport in [Transport::Spdy, Transport::Default] {
             let transport_name = match transport {
@@ -113,6 +116,25 @@ fn repeat(
         Some(what) => Err(what),
         None => Ok(format!("{times} times, {} kubectl", programs.len())),
     }
+}
+
+/// The server that the README shows.
+fn example(fixture: &Fixture) -> Outcome {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let log = fixture.scratch("exec.log");
+    let mut command = fixture.ours("examples/exec");
+    let server = Server::start("exec", command.arg(&address), port, log)?;
+    for program in programs()? {
+        let mut kubectl = Command::new(program);
+        kubectl.args(["--server", &address, "exec", "-i", "mypod", "--"]);
+        kubectl.args(["sh", "-c", "echo out; echo err >&2; exit 7"]);
+        let finished = fixture.run(&mut kubectl, 60)?;
+        expect_code(&finished, 7).map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+        expect(&finished.stdout, "out")?;
+        expect_part(&finished.stderr, "err")?;
+    }
+    Ok(String::new())
 }
 
 /// The kubectl of PATH, and those of `LACEWING_KUBECTLS`.

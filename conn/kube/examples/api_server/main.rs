@@ -2,7 +2,7 @@
 //! real commands and connections on this machine.
 //!
 //! ```text
-//! cargo run -p lacewing-kube --features server,websocket --example api_server -- 127.0.0.1:8443 [--tls] > kubeconfig
+//! cargo run -p lacewing-kube --features process,websocket --example api_server -- 127.0.0.1:8443 [--tls] > kubeconfig
 //! kubectl --kubeconfig kubeconfig exec mypod -- date
 //! ```
 //!

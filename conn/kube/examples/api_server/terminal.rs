@@ -1,6 +1,7 @@
 //! Runs a command in a terminal of its own.
 
 use std::{
+    convert::Infallible,
     fs::{File, OpenOptions},
     io,
     os::fd::OwnedFd,
@@ -16,9 +17,8 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 use tokio::process::Command;
-use tokio_util::sync::CancellationToken;
 
-use crate::command::{copy, feed, wait};
+use crate::command::DRAIN;
 
 pub(crate) async fn run(session: &mut ExecSession, argv: &[String]) -> io::Result<CommandOutcome> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
@@ -37,41 +37,29 @@ pub(crate) async fn run(session: &mut ExecSession, argv: &[String]) -> io::Resul
     }
     let mut command = Command::new("setsid");
     // util-linux makes the terminal that of the command; in Rust it takes unsafe code.
-    command
-        .args(["--ctty", "--wait", "--"])
-        .args(argv)
-        .kill_on_drop(true)
-        .process_group(0);
+    command.args(["--ctty", "--wait", "--"]).args(argv);
     command
         .stdin(Stdio::from(terminal()?))
         .stdout(Stdio::from(terminal()?))
         .stderr(Stdio::from(terminal()?));
-    let child = command.spawn()?;
-    drop(command);
-    let (exited, client_gone) = (CancellationToken::new(), session.cancellation());
     let keyboard = tokio::fs::File::from_std(File::from(controller.try_clone()?));
-    let screen = tokio::fs::File::from_std(File::from(controller.try_clone()?));
-    let input = async {
-        tokio::join!(
-            feed(session.stdin.take(), Some(keyboard)),
-            follow(sizes, controller),
-        );
-    };
     // A terminal that no process has open any more gives an error (EIO): its end.
-    let output = copy(Some(screen), session.stdout.take(), &exited);
-    wait(child, exited.clone(), client_gone, input, output).await
+    let screen = tokio::fs::File::from_std(File::from(controller.try_clone()?));
+    tokio::select! {
+        outcome = session.run_with(command, screen, keyboard, DRAIN) => outcome,
+        never = follow(sizes, controller) => match never {},
+    }
 }
 
-/// Applies each size of the client's terminal.
-async fn follow(sizes: Option<TerminalSizes>, controller: OwnedFd) {
-    let Some(mut sizes) = sizes else {
-        return;
-    };
-    while let Some(size) = sizes.next().await {
-        if resize(&controller, size).is_err() {
-            return;
+/// Applies each size of the client's terminal. Never returns.
+async fn follow(sizes: Option<TerminalSizes>, controller: OwnedFd) -> Infallible {
+    if let Some(mut sizes) = sizes {
+        while let Some(size) = sizes.next().await {
+            // The command may have ended.
+            let _ = resize(&controller, size);
         }
     }
+    std::future::pending().await
 }
 
 fn resize(controller: &OwnedFd, size: TerminalSize) -> io::Result<()> {

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::{ActivityClock, Metered};
+use crate::activity::{ActivityClock, Gate, Metered};
 use crate::limits::KubeLimits;
 
 /// A SPDY/3.1 connection of the server's side. When it is dropped, the connection
@@ -20,6 +20,8 @@ use crate::limits::KubeLimits;
 pub(super) struct Link {
     mux: Mux,
     activity: ActivityClock,
+    /// Holds our frames until the client's first one.
+    gate: Gate,
     cancellation: CancellationToken,
     limits: KubeLimits,
 }
@@ -38,11 +40,16 @@ impl Link {
             conn.keep_alive_timeout = limits.ping_timeout;
         });
         let activity = ActivityClock::new(limits);
-        let io = Metered::new(io, activity.clone());
+        let gate = Gate::default();
+        if !early.is_empty() {
+            gate.open();
+        }
+        let io = Metered::new(io, activity.clone(), gate.clone());
         let (mux, connection) = Mux::server(io, Version::Spdy31, config);
         let link = Self {
             mux,
             activity,
+            gate,
             cancellation: CancellationToken::new(),
             limits: limits.clone(),
         };
@@ -73,6 +80,7 @@ impl Link {
     /// Ends the connection: first the client may close it, then GOAWAY goes out behind
     /// all data. Returns when the transport is closed.
     pub(super) async fn close(self) {
+        self.gate.open();
         let closed_by_client = self.cancellation.cancelled();
         if timeout(self.limits.close_timeout, closed_by_client)
             .await
@@ -87,6 +95,8 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        // A client that never sent a frame gets GOAWAY nevertheless.
+        self.gate.open();
         self.mux.shutdown();
     }
 }
@@ -104,7 +114,7 @@ impl Supervisor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        // The runtime must learn of the end although the task is aborted.
+        // The runtime of the container learns of the end also if this task is aborted.
         let _cancel = self.cancellation.clone().drop_guard();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {

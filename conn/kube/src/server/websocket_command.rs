@@ -89,6 +89,9 @@ impl WebSocketEnding {
     /// Sends the status behind all output: messages keep their order. Close with code 1000
     /// is the last one, and the client's Close follows.
     pub(super) async fn finish(self, status: Bytes, limits: &KubeLimits) -> Result<(), KubeError> {
+        if self.socket.cancellation().is_cancelled() {
+            return Err(KubeError::Closed);
+        }
         let limit = limits.finish_timeout;
         let sending = async {
             let mut error = self.socket.writer(Channel::Error, EndOfChannel::Silent);

@@ -64,7 +64,11 @@ async fn streams_pair_in_any_order() {
         open(&mut client, id, kind, "8080", &number.to_string()).await;
         let forward = soon(session.accept()).await.unwrap();
         assert_eq!(forward.port(), 8080);
-        let data = if number % 2 == 0 { id } else { number * 4 + 1 };
+        let (data, error) = match number % 2 {
+            0 => (id, number * 4 + 1),
+            _ => (number * 4 + 1, id),
+        };
+        client.data(error, b"", true).await;
         ios.push((data, forward.into_io()));
     }
     for (data, mut io) in ios {
@@ -75,14 +79,9 @@ async fn streams_pair_in_any_order() {
         assert_eq!(soon(client.expect_data(data)).await, b"answer");
         drop(io);
         // The end of the error stream, without a text.
-        loop {
-            match soon(client.next()).await.unwrap() {
-                Message::Data { payload, fin, .. } => {
-                    assert!(fin && payload.is_empty());
-                    break;
-                }
-                other => panic!("{other:?}"),
-            }
+        match soon(client.next()).await.unwrap() {
+            Message::Data { payload, fin, .. } => assert!(fin && payload.is_empty()),
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -160,7 +159,7 @@ async fn half_pairs_time_out() {
         "timed out: request 7 has no data stream"
     );
     // The ids are free again.
-    pair(&mut client, 11, "7").await;
+    pair_behind_resets(&mut client, 11, "7").await;
     connected(&mut session).await;
 }
 

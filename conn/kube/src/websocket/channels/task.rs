@@ -1,7 +1,7 @@
 //! The task that reads and writes a WebSocket for its channels.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -43,6 +43,10 @@ where
 {
     // The end is reported also if the runtime drops the task.
     let _over = Over(Arc::clone(&shared));
+    let delay = match shared.version {
+        RemoteCommandProtocol::V5 => limits.first_message_delay,
+        _ => Duration::ZERO,
+    };
     let mut connection = Connection {
         shared: Arc::clone(&shared),
         socket,
@@ -50,6 +54,7 @@ where
         last_control: Instant::now(),
         flushed_all: true,
         paused: false,
+        hold: Some(Box::pin(tokio::time::sleep(delay))),
     };
     loop {
         let deadline = connection.deadline(&limits);
@@ -119,6 +124,8 @@ struct Connection<IO> {
     flushed_all: bool,
     /// Nothing is read, since a reader leaves too much.
     paused: bool,
+    /// Nothing is sent before its end, unless the peer sends first.
+    hold: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
@@ -127,8 +134,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             let mut state = self.shared.lock();
             state.task = Some(cx.waker().clone());
         }
-        if let Err(error) = self.poll_send(cx) {
-            return Poll::Ready(failed(&error));
+        if self
+            .hold
+            .as_mut()
+            .is_none_or(|hold| hold.as_mut().poll(cx).is_ready())
+        {
+            self.hold = None;
+            if let Err(error) = self.poll_send(cx) {
+                return Poll::Ready(failed(&error));
+            }
         }
         for _ in 0..TURN {
             let paused = self.shared.lock().is_paused(self.shared.channel_buffer);
@@ -150,6 +164,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     self.shared.activity.record_frame();
                     // A PONG may wait for its flush.
                     self.flushed_all = false;
+                    if self.hold.take().is_some() {
+                        self.shared.lock().wake_task();
+                    }
                     if let Some(code) = self.receive(message) {
                         return Poll::Ready(Step::Fail(code));
                     }
