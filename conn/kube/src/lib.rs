@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "server", feature = "client"))]
 mod activity;
+mod command_streams;
 mod error;
 mod limits;
 mod outcome;
@@ -15,11 +16,14 @@ mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
 mod websocket;
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "cri")]
 pub mod cri;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use command_streams::{CommandStreams, Terminal};
 pub use error::KubeError;
 pub use limits::{Activity, KubeLimits};
 pub use outcome::CommandOutcome;
