@@ -126,8 +126,8 @@ impl Client {
         }
     }
 
-    /// Returns the origin's connection; makes one if there is none. For requests that must share a
-    /// connection, or to know its protocol.
+    /// Returns the origin's connection, or opens one if there is none. Use it for requests that must
+    /// share a connection, or to learn its protocol.
     ///
     /// # Errors
     ///
@@ -227,10 +227,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Begins with `http` origins in HTTP/1.1 and asks them to switch to HTTP/2 (`Upgrade: h2c`,
-    /// RFC 7540 §3.2). The first request asks for it; an OPTIONS request asks before it if its body
-    /// is not in memory or is large. For servers whose protocol is unknown. If the server does not
-    /// switch, the error is [`ClientError::NotUpgraded`]. Default: off.
+    /// Starts connections to `http` origins in HTTP/1.1, and asks the server to switch to HTTP/2
+    /// (`Upgrade: h2c`, RFC 7540 §3.2). Use it for servers whose protocol is unknown.
+    ///
+    /// The first request carries `Upgrade`. If its body is large or not in memory, the client sends
+    /// an OPTIONS request with `Upgrade` before it. If the server does not switch, the error is
+    /// [`ClientError::NotUpgraded`]. Default: off.
     #[cfg(feature = "h2c")]
     pub fn h2c_upgrade(mut self) -> Self {
         self.cleartext = Some(Version::Http2);
@@ -267,8 +269,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets where to keep the settings that SPDY servers ask their clients to
-    /// keep (the drafts' §2.6.4). Default: in the memory of this client and its
+    /// Sets the store of the settings that SPDY servers ask their clients to
+    /// keep (§2.6.4 of the drafts). Default: in the memory of this client and its
     /// clones, by [`MemorySettings`].
     pub fn settings_store(mut self, store: impl SettingsStore) -> Self {
         self.settings.store = Arc::new(store);
@@ -288,8 +290,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many connections the pool keeps, at least 1: beyond, it releases
-    /// the one used least recently, which closes when its requests are done. Default 64.
+    /// Sets the number of connections that the pool keeps, at least 1. Beyond it, the pool releases
+    /// the connection that was used least recently. That one closes when its requests are done.
+    /// Default 64.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self

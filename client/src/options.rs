@@ -45,15 +45,15 @@ impl ClientOptions {
         self
     }
 
-    /// Sets whether the transport is TLS: the scheme of requests without one. Default: cleartext. A
-    /// [`Client`](crate::Client) sets it by each origin's scheme.
+    /// Declares the transport as TLS or cleartext. This is the scheme of requests whose URI has
+    /// none. Default: cleartext. A [`Client`](crate::Client) sets it by each origin's scheme.
     pub fn security(mut self, security: Security) -> Self {
         self.security = security;
         self
     }
 
-    /// Sets how many requests may wait on a connection while the server allows
-    /// no further stream. One more fails with
+    /// Sets the number of requests that may wait on a connection while the server
+    /// permits no further stream. One more fails with
     /// [`ClientError::QueueFull`](crate::ClientError::QueueFull), unless it is
     /// made through `tower_service::Service`, whose `poll_ready` waits. Default
     /// 1,024.
@@ -62,15 +62,15 @@ impl ClientOptions {
         self
     }
 
-    /// Sets what happens to requests when the server allows no further stream.
+    /// Sets the policy for requests while the server permits no further stream.
     /// Default: [`Concurrency::Queue`].
     pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
         self
     }
 
-    /// Sets how long a body with `expect: 100-continue` waits for the server's
-    /// answer (RFC 9110 §10.1.1); then it is sent without. Default 1 s.
+    /// Sets the time for which a body with `expect: 100-continue` waits for the server's
+    /// answer (RFC 9110 §10.1.1). Then the client sends it without an answer. Default 1 s.
     pub fn continue_timeout(mut self, timeout: Duration) -> Self {
         self.continue_timeout = timeout;
         self

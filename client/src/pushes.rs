@@ -87,13 +87,13 @@ impl Default for PushPolicy {
 }
 
 impl PushPolicy {
-    /// Sets how many pushed streams may be open at once; further ones are refused.
+    /// Sets the number of pushed streams that may be open at once. The client refuses further ones.
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.max_streams = streams;
         self
     }
 
-    /// Sets how many promises may wait to be taken; further ones are refused.
+    /// Sets the number of promises that may wait to be taken. The client refuses further ones.
     pub fn max_waiting(mut self, promises: usize) -> Self {
         self.max_waiting = promises;
         self

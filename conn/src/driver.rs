@@ -2,11 +2,12 @@
 //! [`Application`](facade::Application) on top. There is no lock around the engine; a handle on
 //! another task touches only its own small cell and a ready queue.
 //!
-//! [`Mux`] has streams of bytes without HTTP. HTTP is the work of the crates
-//! `lacewing-server` and `lacewing-client`, which share [`ConnectionConfig`] and
-//! the body [`Incoming`]. [`facade`] has the tools for other purposes: an
-//! [`Application`](facade::Application) gives a connection its purpose, and
-//! [`Driver`](facade::Driver) is the future to spawn.
+//! * [`Mux`] opens and accepts streams of bytes, without HTTP.
+//! * The crates `lacewing-server` and `lacewing-client` speak HTTP. They share
+//!   [`ConnectionConfig`], and the body [`Incoming`].
+//! * [`facade`] has the tools for other purposes. You implement
+//!   [`Application`](facade::Application), which decides what the streams carry, and spawn the
+//!   future [`Driver`](facade::Driver).
 //!
 //! The driver works in turns, which fix the order of all calls to the application:
 //!

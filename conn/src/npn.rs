@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_server_says_something_is_selected() {
+    fn a_protocol_is_selected_for_any_list_of_the_server() {
         let first = supported(
             &["spdy/3.1", "spdy/2"],
             Preference::Server,

@@ -183,7 +183,7 @@ fn a_connection_outlives_the_handles_of_its_context() {
 }
 
 #[test]
-fn what_npn_cannot_carry_is_refused() {
+fn lists_that_npn_cannot_carry_are_refused() {
     let mut builder = tls12_server();
     let long = [b'x'; 256];
     let refused = npn::advertise(&mut builder, [long]).unwrap_err();

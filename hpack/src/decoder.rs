@@ -53,7 +53,8 @@ impl<F: Field> Decoder<F> {
         }
     }
 
-    /// A number that is another after each change of the table.
+    /// Returns the number of changes of the dynamic table so far. While it stays the same, the same
+    /// bytes decode to the same fields.
     #[inline]
     pub fn table_changes(&self) -> u64 {
         self.changes

@@ -206,7 +206,7 @@ mod tests {
     use crate::{Credentials, UnixAddress};
 
     #[test]
-    fn what_a_connection_is_reads_well() {
+    fn connection_info_has_a_readable_text() {
         let info = ConnectionInfo::new(Protocol::Http2);
         let tcp = info
             .clone()

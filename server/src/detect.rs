@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_of_ssh_and_tls_are_told_what_they_are() {
+    fn clients_of_ssh_and_tls_are_named_in_the_error() {
         let ssh = sniff(b"SSH-2.0-OpenSSH_9.6\r\n").unwrap_err().to_string();
         assert!(ssh.contains("speaks SSH"), "{ssh}");
         assert_eq!(sniff(b"SSH"), Ok(None));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_goes_away_is_told_from_one_that_sends_garbage() {
+    async fn a_disconnect_differs_from_garbage() {
         let forever = Duration::from_secs(3600);
         let closed = detect(&b""[..], forever).await.map(|_| ()).unwrap_err();
         assert_eq!(closed, DetectError::Closed);

@@ -275,7 +275,7 @@ mod tests {
     use crate::Reason;
 
     #[test]
-    fn a_port_in_use_is_named_with_what_to_do() {
+    fn a_port_in_use_is_named_with_the_remedy() {
         let error = StartError::Bind {
             address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
             source: io::ErrorKind::AddrInUse.into(),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_went_away_is_told_from_a_peer_that_misbehaved() {
+    fn a_disconnect_differs_from_a_broken_rule() {
         let gone = lacewing_conn::Error::io(io::ErrorKind::ConnectionReset.into());
         assert!(ServeError::from(gone).is_disconnect());
         let closed = lacewing_conn::Error::reset(Initiator::Peer, Reason::ProtocolError);

@@ -208,11 +208,11 @@ pub enum StreamError {
     /// The client broke a rule or exceeded a limit. Its request was reset, or answered with a
     /// status that reports the violation.
     Refused(lacewing_conn::Error),
-    /// The service gave an error instead of a response.
+    /// The service returned an error instead of a response.
     Handler(BoxError),
     /// The service panicked.
     HandlerPanicked,
-    /// The response's body gave an error.
+    /// The response's body returned an error.
     Body(BoxError),
     /// The response's body panicked.
     BodyPanicked,
@@ -235,8 +235,8 @@ pub enum StreamError {
     /// (1xx), the protocol has no place for it, or its content-length is not a
     /// number.
     Response(BoxError),
-    /// The service gave a body with a status that has no content: 204, 205 or
-    /// 304 (RFC 9110 §15). The response went out without it.
+    /// The service returned a body with a status that has no content: 204, 205 or
+    /// 304 (RFC 9110 §15). The server sent the response without it.
     NoContent {
         /// The response's status.
         status: StatusCode,

@@ -98,7 +98,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     #[tokio::test]
-    async fn the_bytes_come_again_whatever_the_reader_takes_at_once() {
+    async fn bytes_are_replayed_for_reads_of_any_size() {
         for at_once in 1..8 {
             let mut io = Rewind::new(&b"rest"[..], Bytes::from_static(b"prefix"));
             let mut all = Vec::new();

@@ -29,7 +29,7 @@ pub(crate) struct Case {
     /// MiB that all of the victim's connections may hold together.
     pub(crate) memory: Option<u64>,
     pub(crate) load: Load,
-    /// Further arguments of a client.
+    /// Further arguments of the victim's program.
     pub(crate) arguments: &'static [&'static str],
     /// MiB that each connection may hold, where they are not those of all cases.
     pub(crate) peak: Option<u64>,
@@ -231,6 +231,11 @@ impl Case {
             arguments,
             ..self
         }
+    }
+
+    /// Against a server with further arguments.
+    pub(crate) const fn arguments(self, arguments: &'static [&'static str]) -> Case {
+        Case { arguments, ..self }
     }
 
     /// With a bound of its own for each connection, in MiB.

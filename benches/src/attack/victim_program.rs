@@ -20,9 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_conn::driver::{Mux, MuxConfig};
 use lacewing_server::{
-    ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, ServerBuilder,
-    ServerEvent, Side, TunnelBody, Version, service_fn,
+    ConnectionConfig, ExtendedConnect, Limits, MemoryBudget, Protocol, RequestBody, Server,
+    ServerBuilder, ServerEvent, Side, TunnelBody, Version, service_fn,
 };
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -66,6 +67,9 @@ enum Victim {
         /// The protocols in cleartext, preferred first
         #[arg(long, value_delimiter = ',')]
         protocols: Vec<Protocol>,
+        /// Offers extended CONNECT
+        #[arg(long)]
+        extended_connect: bool,
     },
     /// Serves HTTP/2 by hyper: the same routes, for a comparison
     Hyper,
@@ -122,11 +126,18 @@ pub fn main() -> Result<(), Error> {
     let _ = BUDGET.set(budget.clone());
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
-            Victim::Server { protocols } => {
-                let builder = Server::builder().options(|options| match arguments.report {
-                    true => options.observer(report),
-                    false => options,
-                });
+            Victim::Server {
+                protocols,
+                extended_connect,
+            } => {
+                let mut builder = Server::builder();
+                if arguments.report {
+                    builder = builder.options(|options| options.observer(report));
+                }
+                if extended_connect {
+                    builder =
+                        builder.options(|options| options.extended_connect(ExtendedConnect::Offer));
+                }
                 serve(builder, &arguments.limit, budget, protocols).await
             }
             Victim::Hyper => serve_by_hyper().await,
@@ -255,7 +266,7 @@ fn empty<B: Body<Data = Bytes>>() -> ResponseBody<B> {
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
-/// | `CONNECT` | a tunnel that echoes |
+/// | `CONNECT` | a tunnel that echoes; by extended CONNECT for `/unread`, never |
 /// | `GET /tunnel`, HTTP/1.1 | 101: the streams of SPDY/3.1, or the connection, echo |
 async fn handle<B>(request: Request<B>) -> Result<Response<ResponseBody<B>>, Error>
 where
@@ -265,7 +276,7 @@ where
     let _counted = Handler::count();
     let path = request.uri().path();
     let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);
-    if *request.method() == Method::CONNECT {
+    if *request.method() == Method::CONNECT && path != "/unread" {
         let (response, tunnel) = lacewing_server::tunnel(&request)?;
         tokio::spawn(echo(tunnel));
         return Ok(response.map(|body| Either::Right(Either::Left(body))));
@@ -329,10 +340,12 @@ where
     response
 }
 
-/// Sends back what arrives, until an end.
+/// Sends back what arrives, and then an end.
 async fn echo(io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite) {
     let (mut reader, mut writer) = tokio::io::split(io);
-    let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
+        let _ = writer.shutdown().await;
+    }
 }
 
 /// A handler that runs.

@@ -11,9 +11,9 @@ mod runtime;
 mod server;
 mod token;
 
-pub use error::CriError;
+pub use error::{CriError, TokensExhausted};
 pub use options::CriOptions;
 pub use request::{AttachRequest, ExecRequest, PortForwardRequest};
 pub use runtime::Runtime;
 pub use server::CriServer;
-pub use token::{TokenStore, TokensExhausted};
+pub use token::TokenStore;

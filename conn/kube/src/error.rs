@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use crate::{status::StatusError, stream_headers::StreamHeaderError};
+use crate::{outcome::StatusError, stream_headers::StreamHeaderError};
 
 /// The failure of a session, on either side.
 #[derive(Debug)]

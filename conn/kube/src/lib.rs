@@ -1,4 +1,12 @@
-#![doc = include_str!("../README.md")]
+// The README shows the server's side, which needs features.
+#![cfg_attr(
+    all(feature = "process", feature = "websocket"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "process", feature = "websocket")),
+    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
+)]
 // docs.rs shows which feature each item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -10,7 +18,6 @@ mod error;
 mod limits;
 mod outcome;
 mod protocol;
-mod status;
 mod stream_headers;
 mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
@@ -26,10 +33,9 @@ pub mod server;
 pub use command_streams::{CommandStreams, Terminal};
 pub use error::KubeError;
 pub use limits::{Activity, KubeLimits};
-pub use outcome::CommandOutcome;
+pub use outcome::{CommandOutcome, StatusCollector, StatusError};
 pub use protocol::{
     ChannelEncoding, PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol,
 };
-pub use status::{StatusCollector, StatusError};
 pub use stream_headers::{StreamHeaderError, StreamHeaders, StreamType};
 pub use terminal_size::{TerminalSize, TerminalSizeDecoder};

@@ -1,13 +1,13 @@
 //! The end of a command, in the form of each protocol version.
 
+mod status;
+
 use std::process::ExitStatus;
 
 use bytes::Bytes;
 
-use crate::{
-    protocol::RemoteCommandProtocol,
-    status::{self, StatusError},
-};
+pub use self::status::{StatusCollector, StatusError};
+use crate::protocol::RemoteCommandProtocol;
 
 /// The end of a command, as the server sends it on the error stream.
 ///

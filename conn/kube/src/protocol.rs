@@ -226,7 +226,7 @@ impl WebSocketProtocol {
     }
 
     /// Returns the first protocol of the client's `Sec-WebSocket-Protocol` fields that
-    /// is in `supported`. [`offers_none`](Self::offers_none) tells a client without a
+    /// is in `supported`. [`offers_none`](Self::offers_none) distinguishes a client without a
     /// common protocol from one that names none.
     pub fn negotiate(headers: &HeaderMap, supported: &[Self]) -> Option<Self> {
         list(headers, &header::SEC_WEBSOCKET_PROTOCOL)

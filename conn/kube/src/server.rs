@@ -1,5 +1,6 @@
 //! The server's side: from an HTTP/1.1 request to a typed session.
 
+mod bare_request;
 mod command_io;
 mod exec_session;
 mod forward;
@@ -13,10 +14,14 @@ mod port_forward;
 mod process;
 mod rejection;
 mod spdy_command;
+mod spdy_ending;
 mod terminal_sizes;
 #[cfg(feature = "websocket")]
 mod websocket_command;
+#[cfg(feature = "websocket")]
+mod websocket_ending;
 
+pub use bare_request::BareRequest;
 pub use command_io::{CommandInput, CommandOutput};
 pub use exec_session::ExecSession;
 pub use forward::{Forward, ForwardIo};

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_grow_while_they_come_back_full_and_shrink_again() {
+    async fn reads_grow_while_they_are_full_and_shrink_again() {
         let (here, mut there) = duplex(4 << 20);
         let mut transport = Transport::new(here);
         there.write_all(&[1; 2 << 20]).await.unwrap();

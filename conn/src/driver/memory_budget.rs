@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_follow_what_is_held() {
+    fn steps_follow_the_held_bytes() {
         let budget = MemoryBudget::new(CAPACITY);
         let mut all = budget.open_account();
         let steps = [

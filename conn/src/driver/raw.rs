@@ -179,9 +179,11 @@ impl Mux {
         self.ask(Request::Stats(caller), answer).await
     }
 
-    /// Ends the connection gracefully. It accepts no new streams, and gives those that are open
-    /// [`drain_timeout`](crate::Limits::drain_timeout) to finish. [`MuxConfig::shutdown_order`]
-    /// sets whether GOAWAY goes first, or the data of our side of the streams.
+    /// Ends the connection gracefully. It accepts no new streams. Open streams have
+    /// [`drain_timeout`](crate::Limits::drain_timeout) to finish.
+    ///
+    /// [`MuxConfig::shutdown_order`] sets the order: GOAWAY first, or first the data that our side
+    /// of the streams still sends.
     pub fn shutdown(&self) {
         // A connection that is over accepts no request and needs none.
         let _ = self.hub().mailbox.send(Request::Shutdown);

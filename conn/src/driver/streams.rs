@@ -137,9 +137,7 @@ impl Streams {
                 if !due.overflow {
                     return None;
                 }
-                let reason = Reason::EnhanceYourCalm;
-                engine.stream(now, stream).reset(reason);
-                let error = Error::reset(Initiator::Library, reason);
+                let error = engine.stream(now, stream).refuse_more_lists()?;
                 self.end(stream, &error);
                 Some(Event::Reset { stream, error })
             }

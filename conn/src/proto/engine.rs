@@ -134,7 +134,7 @@ pub enum Transmit {
     /// source stays offered. If it has none now, poll again, and
     /// [`offer`](StreamMut::offer) it once it has.
     Pull {
-        /// The stream whose turn it is.
+        /// The stream that may send now.
         stream: StreamKey,
         /// The number of bytes that could be sent at once: a hint.
         max: usize,

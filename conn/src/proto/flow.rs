@@ -187,9 +187,9 @@ impl ConnectionFlow {
         self.tuning.stream_size()
     }
 
-    /// Half a window was released, perhaps because it is the limit. `true`: a
-    /// PING has to go out, at whose answer
-    /// [`finish_probe`](Self::finish_probe) is to be called.
+    /// Half a window was released, perhaps because the window limits the peer. If this returns
+    /// `true`, the caller sends a PING, and calls [`finish_probe`](Self::finish_probe) when the
+    /// answer arrives.
     pub(crate) fn start_probe(
         &mut self,
         stream: Option<StreamKey>,

@@ -21,8 +21,8 @@ use super::Side;
 /// * output: [`max_output_backlog`](Self::max_output_backlog) and
 ///   [`cut_ahead`](Self::cut_ahead), and one frame beyond;
 /// * a header block that has not ended: twice
-///   [`max_header_list_size`](Self::max_header_list_size); one list that waits for
-///   its turn (a new stream behind cancelled ones) is within that limit;
+///   [`max_header_list_size`](Self::max_header_list_size). This includes one list of a new
+///   stream that waits until the handlers of cancelled streams have ended;
 /// * HPACK tables: six times [`header_table_size`](Self::header_table_size) and
 ///   [`encoder_table_size`](Self::encoder_table_size); zlib: 77 KiB for each
 ///   connection, 426 KiB with
@@ -30,7 +30,7 @@ use super::Side;
 /// * streams: less than 1 KiB each, of
 ///   [`max_concurrent_streams`](Self::max_concurrent_streams) and
 ///   [`max_pushed_streams`](Self::max_pushed_streams);
-/// * ids, priorities, settings and GOAWAY's text that are remembered: 4 KiB, by
+/// * remembered ids, priorities, settings and the text of GOAWAY: 4 KiB, bounded by
 ///   [`max_remembered_resets`](Self::max_remembered_resets),
 ///   [`max_skipped_ids`](Self::max_skipped_ids),
 ///   [`max_early_priorities`](Self::max_early_priorities) and
@@ -215,8 +215,10 @@ pub struct Limits {
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
     ///
     /// Without pressure it bounds a window that *drips*, of the connection or of a stream that is
-    /// no tunnel. A sweep runs every 5 s. A window drips if three sweeps or more find that the peer
-    /// took a piece of less than 4 KiB, and `min_rate` was not reached since the first. A paused
+    /// no tunnel. A sweep looks at all streams every 5 s, or more often: eight times within the
+    /// shortest of `body_timeout`, `stall_timeout` and this time. A window drips if three sweeps or
+    /// more find that the peer took a piece of less than 4 KiB, and the peer took less than
+    /// `min_rate` times `pressed_stall_timeout` since it began to wait. A paused
     /// player takes nothing, then a good part of its window; small pieces again and again only keep a
     /// response alive.
     ///

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_parse_and_what_does_not_is_ignored() {
+    fn priorities_parse_and_invalid_ones_are_ignored() {
         assert_eq!(Priority::from_field(b"u=0"), Priority::new(0, false));
         assert_eq!(Priority::from_field(b"u=5, i"), Priority::new(5, true));
         assert_eq!(

@@ -69,7 +69,7 @@ impl EarlyPriorities {
 }
 
 impl Scheduler {
-    /// The stream whose turn it is.
+    /// The stream that may send now.
     pub(crate) fn front(&self) -> Option<StreamKey> {
         self.levels.get(self.level()?)?.front().copied()
     }
@@ -86,7 +86,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes a stream out, which most often is the one whose turn it is.
+    /// Takes a stream out, which most often is the one in front.
     pub(crate) fn take_out(&mut self, stream: StreamKey, priority: Priority) {
         if self.front() == Some(stream) {
             self.pop();
@@ -95,7 +95,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes the stream whose turn it is out of the queue.
+    /// Takes the stream in front out of the queue.
     fn pop(&mut self) -> Option<StreamKey> {
         let level = self.level()?;
         let queue = self.levels.get_mut(level)?;
@@ -122,7 +122,7 @@ impl Scheduler {
         }
     }
 
-    /// The stream whose turn it is sent `len` bytes and has more to send.
+    /// The stream in front sent `len` bytes and has more to send.
     pub(crate) fn served(&mut self, len: usize, incremental: bool) {
         let Some(level) = self.level() else { return };
         if self.favoured.take() == Some(level) {
@@ -171,7 +171,7 @@ impl Scheduler {
         }
     }
 
-    /// The level whose turn it is: the most urgent that has a stream, if none is
+    /// The level that may send now: the most urgent that has a stream, if none is
     /// favoured.
     fn level(&self) -> Option<usize> {
         let favoured = self.favoured;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_urgent_gets_a_sixteenth() {
+    fn less_urgent_streams_get_a_sixteenth() {
         let keys = keys(4);
         let mut scheduler = Scheduler::default();
         for (key, urgency) in keys.iter().zip([1, 3, 3, 6]) {

@@ -165,7 +165,7 @@ async fn the_application_learns_of_the_end_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_the_protocol_ends_with_an_error() {
+async fn bytes_of_another_protocol_end_with_an_error() {
     for version in Version::ALL {
         let (mut here, there) = duplex(64 << 10);
         let served = serve(version, Semantics::Http, there, 0);
@@ -189,7 +189,7 @@ async fn what_is_not_the_protocol_ends_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_were_read_before_come_first() {
+async fn bytes_that_were_read_before_arrive_first() {
     for version in Version::ALL {
         let (here, mut between) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);
@@ -314,5 +314,35 @@ async fn an_application_is_called_at_the_times_that_it_asked_for() {
         let polls = counters.polls();
         settle().await;
         assert_eq!(counters.polls(), polls, "{version}");
+    }
+}
+
+/// A peer that sends more header lists than may wait for a reader, on stream after stream, makes us
+/// reset them: it is charged as if it had (MadeYouReset).
+#[tokio::test(start_paused = true)]
+async fn streams_with_too_many_lists_are_charged() {
+    for version in [Version::Spdy31, Version::Spdy3, Version::Spdy2] {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let mut count = 0;
+        let closed = loop {
+            let Ok(mut stream) = mux.open(HeaderMap::new(), OpenOptions::default()).await else {
+                break soon(served.task).await.unwrap();
+            };
+            for number in 0..6 {
+                let mut list = HeaderMap::new();
+                list.insert("x-number", number.into());
+                let _ = stream.send_headers(list).await;
+            }
+            // Held, and not read.
+            let (_, _body) = served.request().await;
+            // It is reset, at once: no time passes in which the charge is forgiven.
+            let _ = soon(stream.recv_reply()).await;
+            count += 1;
+            assert!(count < 1_000, "{version}: each is reset");
+        };
+        let error = closed.unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::TooManyResets), "{version} {count}");
     }
 }

@@ -35,7 +35,7 @@ async fn costs(mux: &Mux, peer: &Mux) -> [u64; 3] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_policy_is_what_it_says() {
+async fn each_policy_compresses_as_documented() {
     let length = SECRET.len() as u64;
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         for policy in [

@@ -128,7 +128,7 @@ enum Receiver {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_shut_down_arrives_whatever_is_dropped() {
+async fn data_before_shutdown_arrives_after_any_drop() {
     for version in Version::ALL {
         for order in ORDERS {
             for sender in [Side::Client, Side::Server] {
@@ -154,7 +154,7 @@ async fn what_was_shut_down_arrives_whatever_is_dropped() {
 
 /// The same between threads and over sockets, where every run differs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_shut_down_arrives_over_sockets_in_every_schedule() {
+async fn data_before_shutdown_arrives_over_sockets_in_every_schedule() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     for run in 0..100 {
@@ -173,7 +173,7 @@ async fn what_was_shut_down_arrives_over_sockets_in_every_schedule() {
 
 /// Without `shutdown`, a drop resets the stream after its flushed bytes.
 #[tokio::test(start_paused = true)]
-async fn what_was_flushed_arrives_before_the_reset() {
+async fn flushed_data_arrives_before_the_reset() {
     for version in Version::ALL {
         // Much more than a window and a pipe.
         for (pipe, len) in [(100, 5_000), (64 << 10, 300_000)] {
@@ -225,7 +225,7 @@ async fn the_task_is_not_needed_any_more_after_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_did_not_arrive_is_an_error() {
+async fn data_that_did_not_arrive_is_an_error() {
     for version in Version::ALL {
         // More than the pipe accepts, and a peer that reads nothing and leaves.
         let (here, there) = tokio::io::duplex(1_000);
@@ -245,7 +245,7 @@ async fn what_did_not_arrive_is_an_error() {
 
 /// A peer that reads nothing cannot keep a stream without handles forever.
 #[tokio::test(start_paused = true)]
-async fn what_dropped_handles_left_behind_is_bounded() {
+async fn data_of_dropped_handles_is_bounded() {
     for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
         let config = |side| {
             MuxConfig::new(side).with(|config| {
@@ -295,9 +295,10 @@ async fn served(version: Version, config: MuxConfig) -> (Mux, Peer<DuplexStream>
     (mux, Peer::new(here, version))
 }
 
-/// To drop the reader after our `shutdown` sends RST_STREAM to the peer, after the end of our half.
+/// The reader is dropped, before or after our `shutdown`. The end of our half goes first; then
+/// RST_STREAM stops the peer's half.
 #[tokio::test(start_paused = true)]
-async fn nobody_cares_for_the_peers_half() {
+async fn a_dropped_reader_stops_the_peers_half_after_our_end() {
     for version in SPDY {
         for reader_first in [true, false] {
             let (mux, mut peer) = served(version, MuxConfig::new(Side::Server)).await;

@@ -95,7 +95,7 @@ async fn streams_outlive_the_last_handle() {
 
 /// The server will never accept: the peer may use another connection.
 #[tokio::test(start_paused = true)]
-async fn streams_that_nobody_can_accept_are_refused() {
+async fn streams_without_an_acceptor_are_refused() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
         let (first, theirs) = pair.stream().await;

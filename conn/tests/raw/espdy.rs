@@ -1,10 +1,13 @@
 //! The features that espdy lists as missing, on connections whose peer is written by hand.
 //!
-//! Other tests cover these points of its list: received HEADERS
-//! (`exchanges::header_lists_travel_in_order_with_data`), ids that run out
-//! (`driver::raw`'s own tests, and `ids_that_run_out_end_a_connection_without_an_error`
-//! of the simulation), streams that were reset before they were accepted
-//! (`endings::streams_that_were_reset_are_not_accepted`), and NPN (`tests/npn`).
+//! Other tests cover these points of its list:
+//!
+//! * received HEADERS: `exchanges::header_lists_travel_in_order_with_data`;
+//! * ids that run out: the tests in `driver::raw`, and
+//!   `ids_that_run_out_end_a_connection_without_an_error` of the simulation;
+//! * streams that were reset before they were accepted:
+//!   `endings::streams_that_were_reset_are_not_accepted`;
+//! * NPN: `tests/npn`.
 
 use std::time::Duration;
 
@@ -192,7 +195,7 @@ async fn no_unbounded_read_buffer() {
 /// "`not processed` versus `closed` told apart for every pending send and
 /// receive."
 #[tokio::test(start_paused = true)]
-async fn not_processed_and_closed_are_told_apart() {
+async fn unprocessed_and_closed_streams_have_different_errors() {
     for version in SPDY {
         let (mux, _task, mut peer) = client(version, 4096);
         let limit = Setting::new(SettingId::MAX_CONCURRENT_STREAMS, 2);
@@ -299,7 +302,7 @@ async fn another_version_is_answered() {
 
 /// "A bound on streams that were accepted and not handled."
 #[tokio::test(start_paused = true)]
-async fn streams_that_nobody_accepts_are_bounded() {
+async fn streams_that_wait_to_be_accepted_are_bounded() {
     for version in SPDY {
         let (mux, _task, mut peer) = server(version, 64 << 10);
         for count in 0..150 {

@@ -15,7 +15,7 @@ use tokio::{
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_comes_back_whatever_its_size() {
+async fn data_of_any_size_is_echoed() {
     for version in Version::ALL {
         for pipe in [64, 64 << 10] {
             let pair = pair(version, pipe);
@@ -386,7 +386,7 @@ async fn data_may_wait_for_the_reply() {
 
 /// A reply before a reset is sent before it.
 #[tokio::test(start_paused = true)]
-async fn a_reset_comes_after_the_reply() {
+async fn a_reset_follows_the_reply() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
         let (mut ours, theirs) = pair.stream().await;
@@ -422,7 +422,7 @@ async fn an_end_without_a_reply_is_a_reply() {
 
 /// A dropped reader does not stop the data of our half. After that, the peer receives RST_STREAM.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
+async fn a_dropped_reader_resets_the_peer_after_our_half_ends() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
         let (ours, mut theirs) = pair.stream().await;
@@ -470,7 +470,7 @@ async fn an_open_that_is_given_up_opens_nothing() {
 /// A header list that the protocol cannot carry ends its stream. A list with a missing field would
 /// be worse.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_sent_ends_its_stream_and_no_other() {
+async fn a_list_that_cannot_be_sent_ends_only_its_stream() {
     // SPDY/2 has sixteen bits for a length.
     let pair = pair(Version::Spdy2, 1 << 20);
     let (mut ours, mut theirs) = pair.stream().await;

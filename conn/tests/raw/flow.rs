@@ -65,7 +65,7 @@ async fn many_open_streams_share_the_connection_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credit_of_what_nobody_reads_comes_back() {
+async fn credit_of_discarded_data_is_returned() {
     for version in Version::ALL {
         let pair = pair(version, 64 << 10);
         // Many times the connection's window, in streams whose reader is dropped.
@@ -123,7 +123,7 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
 
 /// The unsent bytes and header lists of a stream's writer are bounded.
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_the_reply_is_bounded() {
+async fn data_that_waits_for_the_reply_is_bounded() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         // A buffer of size 0 still accepts one byte at a time.
         for write_buffer in [0, 1000] {

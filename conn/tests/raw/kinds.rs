@@ -278,7 +278,7 @@ async fn the_frame_says_direction_and_parent() {
 
 /// SPDY/2 has four levels of priority, SPDY/3 eight. More urgent streams are sent first.
 #[tokio::test(start_paused = true)]
-async fn the_priority_is_told_and_kept_to() {
+async fn the_priority_is_sent_and_obeyed() {
     for version in SPDY {
         let (mux, _task, mut peer) = by_hand(version);
         let mut streams = Vec::new();

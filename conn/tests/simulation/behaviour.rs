@@ -101,7 +101,7 @@ fn bodies_larger_than_every_window_arrive_both_ways() {
 
 /// Windows smaller than the protocol's own, and limits that no frame can express.
 #[test]
-fn any_window_lets_bodies_through() {
+fn bodies_pass_through_any_window() {
     every_version(|version| {
         for (stream_window, connection_window) in [
             (1, 1),
@@ -202,7 +202,7 @@ fn responses_without_a_body() {
 }
 
 #[test]
-fn a_reply_may_come_before_the_request_ends() {
+fn a_reply_may_precede_the_end_of_the_request() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let stream = pair
@@ -243,7 +243,7 @@ fn a_reply_may_come_before_the_request_ends() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
+fn an_unread_body_is_discarded_until_the_reply_is_complete() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let stream = pair.post("/never/", Body::of(150_000).with_trailers());
@@ -311,7 +311,7 @@ fn a_peer_of_uncertain_version_does_not_stall() {
 
 /// spdy-transport obeys windows in SPDY/2 too, and our SETTINGS open them.
 #[test]
-fn whoever_keeps_windows_without_need_is_told_that_they_are_open() {
+fn spdy2_settings_open_the_windows_of_peers_that_obey_windows() {
     for side in [Side::Server, Side::Client] {
         let mut victim = Victim::new(Version::Spdy2, side);
         let sent = victim.flush();
@@ -466,7 +466,7 @@ fn urgent_streams_finish_first_and_none_starves() {
 
 /// An urgent response that never ends leaves a share to the others.
 #[test]
-fn what_is_less_urgent_does_not_starve() {
+fn less_urgent_streams_do_not_starve() {
     every_version(|version| {
         let mut pair = Pair::with(version, |_, config| {
             config.limits.stream_window = 16 << 20;
@@ -579,7 +579,7 @@ fn pushed_responses_arrive() {
 }
 
 #[test]
-fn pushes_that_nobody_wants_are_refused() {
+fn unwanted_pushes_are_refused() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let parent = pair.get("/never/");

@@ -227,7 +227,7 @@ fn a_connection_that_is_full_ends() {
 
 /// All content, unsent data and output that the other limits permit: no step.
 #[test]
-fn what_one_part_permits_is_below_the_first_step() {
+fn the_parts_at_their_limits_are_below_the_first_step() {
     every_version(|version| {
         let (mut victim, mut peer) = server(version, |_| {});
         for n in 0..16 {

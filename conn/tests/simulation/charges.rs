@@ -131,7 +131,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
 }
 
 #[test]
-fn handlers_that_do_not_end_hold_nobody_up_for_long() {
+fn stuck_handlers_delay_new_streams_briefly() {
     every_version(|version| {
         let (mut victim, mut peer) = server(version);
         for n in 0..100 {
@@ -363,6 +363,30 @@ fn a_client_bears_no_flood_of_interim_responses_or_pushes() {
         }
         assert!(victim.engine.is_closed(), "{version}: {id}");
         assert!(id < 30_000, "{version}: {id}");
+    });
+}
+
+/// Responses that break a rule by a list behind their head, of a client that asks again each time.
+#[test]
+fn a_client_bears_no_flood_of_broken_responses() {
+    every_version(|version| {
+        let (mut victim, mut peer) = client(version);
+        let mut id = 1;
+        while !victim.engine.is_closed() && id < 2_000 {
+            peer.reply(id, false, peer.ok());
+            for _ in 0..3 {
+                peer.headers(id, false, &[("x-a", "b")]);
+            }
+            victim.take(&mut peer);
+            victim.flush();
+            victim.now += Duration::from_millis(2);
+            id += 2;
+            let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+            let _ = victim
+                .engine
+                .open(victim.now, head, OpenOptions::without_content());
+        }
+        assert_eq!(closed_by(&victim), Some(Rule::TooManyResets), "{version}");
     });
 }
 

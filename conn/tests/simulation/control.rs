@@ -293,7 +293,7 @@ fn pings_go_ahead_of_data() {
 /// After GOAWAY, new streams and all their frames are ignored (§2.6.6), except for their header
 /// blocks, which the compression state needs.
 #[test]
-fn what_comes_after_go_away_is_ignored() {
+fn frames_after_go_away_are_ignored() {
     every_version(|version| {
         let (mut victim, mut peer, _) = server(version);
         peer.settings_ack();
@@ -462,7 +462,7 @@ fn codes_of_resets_and_of_go_away() {
 /// Frames in flight when we reset a stream are ignored, header blocks included (SPDY/3 §2.4.2, RFC
 /// 9113 §5.1).
 #[test]
-fn what_crosses_our_reset_is_ignored() {
+fn frames_in_flight_at_our_reset_are_ignored() {
     every_version(|version| {
         let (mut victim, mut peer, stream) = server(version);
         victim

@@ -197,7 +197,7 @@ fn a_body_ends_without_a_window() {
 
 /// The credit of bytes that no user receives is returned too, whichever rule discards them.
 #[test]
-fn credit_of_what_is_discarded_comes_back() {
+fn credit_of_discarded_content_is_returned() {
     const PIECE: usize = 3_000;
     type Discard = fn(&mut Victim, &mut Peer, u32);
     let ways: [(&str, bool, Discard); 8] = [
@@ -290,7 +290,7 @@ fn credit_of_what_is_discarded_comes_back() {
 /// A body without a reader is larger than its stream's window. The window still opens again and
 /// again.
 #[test]
-fn a_stream_that_nobody_reads_gets_its_credit() {
+fn a_stream_without_a_reader_gets_credit() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let stream = pair.post("/never/", Body::of(1 << 20));
@@ -316,7 +316,7 @@ fn a_stream_that_nobody_reads_gets_its_credit() {
 
 /// Trailers of a request without a reader cause no event.
 #[test]
-fn nobody_hears_of_what_nobody_reads() {
+fn trailers_without_a_reader_cause_no_event() {
     every_version(|version| {
         let mut victim = Victim::new(version, Side::Server);
         let mut peer = Peer::new(version, Side::Client);
@@ -337,7 +337,7 @@ fn nobody_hears_of_what_nobody_reads() {
 /// WINDOW_UPDATE is sent where it exists: for streams from SPDY/3 on, for the connection from
 /// SPDY/3.1 on.
 #[test]
-fn credit_is_told_in_the_words_of_the_version() {
+fn credit_uses_the_frames_of_the_version() {
     for (version, streams, connection) in [
         (Version::Spdy2, false, false),
         (Version::Spdy3, true, false),
@@ -407,7 +407,7 @@ fn data_over_the_connections_window_is_an_error() {
 
 /// If a stream ends early, the credit of its buffered bytes is returned with it.
 #[test]
-fn what_a_reset_stream_held_comes_back() {
+fn credit_of_a_reset_stream_is_returned() {
     for version in [Version::Spdy31, Version::Http2] {
         for by_peer in [true, false] {
             // Almost the window.

@@ -243,7 +243,7 @@ fn priorities_are_heard_before_during_and_over() {
 }
 
 #[test]
-fn a_priority_may_come_before_its_stream() {
+fn a_priority_may_precede_its_stream() {
     let update = |id: u8| {
         let mut frame = b"\x00\x00\x07\x10\x00\x00\x00\x00\x00\x00\x00\x00".to_vec();
         frame.extend_from_slice(&[id]);
@@ -438,7 +438,7 @@ fn only_plain_requests_are_promised() {
 }
 
 #[test]
-fn a_connection_tells_what_it_has_been_through() {
+fn statistics_count_stalls_bytes_and_resets() {
     every_version(|version| {
         let mut pair = Pair::with(version, |side, config| {
             config.limits.max_stream_window = 0;

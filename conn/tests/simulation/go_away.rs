@@ -164,7 +164,7 @@ fn the_reason_outlives_the_transport() {
 
 /// Unprocessed streams fail at once, with the reason, and may be retried elsewhere.
 #[test]
-fn streams_above_the_last_are_told_at_once() {
+fn streams_above_the_last_id_end_at_once() {
     every_version(|version| {
         for semantics in [Semantics::Http, Semantics::Raw] {
             let (code, reason) = code(version);

@@ -44,7 +44,7 @@ fn cut(pair: &mut Pair) -> StreamKey {
 }
 
 #[test]
-fn what_was_asked_is_answered_and_then_the_connection_closes() {
+fn complete_requests_are_answered_and_then_the_connection_closes() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.server.answers = false;
@@ -78,7 +78,7 @@ fn what_was_asked_is_answered_and_then_the_connection_closes() {
 }
 
 #[test]
-fn what_was_not_said_to_the_end_fails_at_once() {
+fn incomplete_requests_fail_at_once() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.server.answers = false;

@@ -31,7 +31,7 @@ fn opened(victim: &mut Victim) -> Vec<StreamKey> {
 }
 
 #[test]
-fn requests_beyond_what_lists_may_take_are_refused() {
+fn requests_beyond_the_bound_of_lists_are_refused() {
     let fields = many_fields();
     let fields = borrowed(&fields);
     every_version(|version| {

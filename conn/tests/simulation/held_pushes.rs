@@ -302,7 +302,7 @@ fn nothing_waits_longer_than_its_limit() {
 /// A push that is cancelled before it was sent leaves no trace. The frames that waited for it
 /// continue.
 #[test]
-fn a_push_that_is_given_up_lets_its_parent_go() {
+fn a_cancelled_push_releases_its_parent() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);

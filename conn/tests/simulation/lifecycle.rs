@@ -28,7 +28,7 @@ fn pings_are_answered_and_timed() {
 }
 
 #[test]
-fn a_graceful_shutdown_finishes_what_was_accepted() {
+fn a_graceful_shutdown_finishes_accepted_streams() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let running = pair.get("/never/");
@@ -200,7 +200,7 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
 
 /// The user receives a complete message, even if the connection ends before the user reads it.
 #[test]
-fn an_end_of_input_does_not_spoil_what_came_whole() {
+fn an_end_of_input_keeps_complete_messages() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.client.greedy = false;

@@ -80,7 +80,7 @@ fn url(version: Version) -> Vec<(&'static str, &'static str)> {
 
 /// The drafts' §3.3.1: an even id, the associated stream, the flag, and the absolute URL.
 #[test]
-fn a_push_says_what_it_is_and_for_which_stream() {
+fn a_push_names_its_request_and_its_parent() {
     // The push has its response, and precedes the response of the parent.
     for (version, answered) in SPDY.into_iter().flat_map(|v| [(v, true), (v, false)]) {
         let (mut victim, _, parent) = server(version);
@@ -461,7 +461,7 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
 /// The client waits for none of these pushes, although its server may not know that rule. Complete
 /// responses stay.
 #[test]
-fn who_cancels_a_request_waits_for_no_push_of_it() {
+fn a_cancelled_request_waits_for_none_of_its_pushes() {
     for version in SPDY {
         let (mut victim, mut peer, parent) = client(version);
         let uri = "https://example.org/other".parse().unwrap();

@@ -25,7 +25,7 @@ fn setting(id: u32, value: u32) -> Setting {
 }
 
 #[test]
-fn what_a_server_asks_to_keep_is_kept_and_comes_back() {
+fn persisted_settings_are_kept_and_returned() {
     for version in SPDY {
         let asked = PersistentSettings {
             forget: true,

@@ -39,7 +39,7 @@ fn wait(victim: &mut Victim, time: Duration) {
 }
 
 #[test]
-fn who_does_not_stop_is_told_to() {
+fn an_upload_that_continues_is_reset() {
     every_version(|version| {
         let mut config = Config::new(version, Side::Server);
         config.limits.upload_linger = Duration::from_millis(40);
@@ -59,7 +59,7 @@ fn who_does_not_stop_is_told_to() {
 }
 
 #[test]
-fn without_patience_they_are_told_at_once() {
+fn without_upload_linger_uploads_are_reset_at_once() {
     every_version(|version| {
         let mut config = Config::new(version, Side::Server);
         config.limits.upload_linger = Duration::ZERO;
@@ -72,7 +72,7 @@ fn without_patience_they_are_told_at_once() {
 
 /// Each stream has its response: this is no Rapid Reset, and no error.
 #[test]
-fn who_stops_by_itself_is_not_charged_for_it() {
+fn an_upload_that_stops_by_itself_is_not_charged() {
     every_version(|version| {
         let mut config = Config::new(version, Side::Server);
         config.limits.resets = Rate {
@@ -99,7 +99,7 @@ fn who_stops_by_itself_is_not_charged_for_it() {
 }
 
 #[test]
-fn who_leaves_with_its_response_breaks_nothing_off() {
+fn a_client_that_leaves_after_its_response_causes_no_error() {
     every_version(|version| {
         let mut victim = Victim::new(version, Side::Server);
         let mut peer = Peer::new(version, Side::Client);

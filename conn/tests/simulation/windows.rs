@@ -353,7 +353,7 @@ fn probes_are_few() {
 
 /// A slow stream costs its own window, and the others continue.
 #[test]
-fn streams_that_nobody_reads_stop_only_themselves() {
+fn streams_without_a_reader_stop_only_themselves() {
     for version in WITH_WINDOWS {
         let mut lab = Lab::new(version, LONG, |config| {
             config.limits = Limits::new(config.side)

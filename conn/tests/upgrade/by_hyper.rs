@@ -80,7 +80,7 @@ async fn hyper_as_the_server() {
 
 /// hyper's buffer has the client's first frames when hyper passes the transport on.
 #[tokio::test(start_paused = true)]
-async fn what_hyper_read_too_much_is_not_lost() {
+async fn bytes_that_hyper_read_after_the_head_are_not_lost() {
     let (mut here, there) = tokio::io::duplex(64 << 10);
     let mut peer = crate::peer::Peer::new(tokio::io::duplex(1).0, Version::Spdy31);
     let head = "GET / HTTP/1.1\r\nHost: n\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";

@@ -43,7 +43,7 @@ async fn answered_by(upgrade: Upgrade, answer: &str) -> UpgradeError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_request_says_what_it_has_to() {
+async fn the_request_has_all_required_fields() {
     let (here, mut there) = tokio::io::duplex(4096);
     let asking = tokio::spawn(async move { Upgrade::default().request(here, request()).await });
     let head = soon(read_head(&mut there)).await;
@@ -68,7 +68,7 @@ async fn the_request_says_what_it_has_to() {
 /// The upgrade omits fields that would end the request differently, and fields that must not be
 /// sent, whoever added them.
 #[tokio::test(start_paused = true)]
-async fn the_request_says_nothing_that_it_must_not() {
+async fn the_request_has_no_forbidden_fields() {
     for method in ["GET", "POST"] {
         let (here, mut there) = tokio::io::duplex(4096);
         let request = Request::builder()
@@ -127,7 +127,7 @@ async fn nothing_is_sent_before_the_101() {
 
 /// The 101 and the server's first frames in one segment, divided at every byte.
 #[tokio::test(start_paused = true)]
-async fn bytes_that_come_with_the_101_are_not_lost() {
+async fn bytes_that_arrive_with_the_101_are_not_lost() {
     let mut bytes = BytesMut::from(SWITCHING);
     let mut encoder = Peer::new(tokio::io::duplex(1).0, Version::Spdy31).encoder;
     crate::peer::syn_stream(&mut encoder, &mut bytes, 2, &[("from", "server")]);
@@ -156,7 +156,7 @@ async fn bytes_that_come_with_the_101_are_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_with_its_body() {
+async fn a_refusal_is_an_error_with_the_body() {
     let long = format!("Content-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let bodies = [
         ("Content-Length: 6\r\n\r\nno pod", "no pod"),
@@ -197,7 +197,7 @@ async fn a_server_that_holds_its_body_back_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_an_upgrade_has_its_error() {
+async fn responses_that_are_no_upgrade_have_errors_of_their_own() {
     let upgrade = Upgrade::default().with(|upgrade| upgrade.max_head = 4096);
     let ask = |answer: String| {
         let upgrade = upgrade.clone();
@@ -230,7 +230,7 @@ async fn what_is_not_an_upgrade_has_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_asked_for_is_not_sent() {
+async fn invalid_upgrade_requests_are_not_sent() {
     let no_host = Request::get("/path").body(()).unwrap();
     let connect = Request::connect("node:443").body(()).unwrap();
     let h2 = Upgrade::default().with(|upgrade| upgrade.version = Version::Http2);

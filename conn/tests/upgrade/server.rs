@@ -107,7 +107,7 @@ async fn the_body_is_read_before_the_switch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_a_clear_end_of_a_request_is_refused() {
+async fn requests_with_an_ambiguous_end_are_refused() {
     let bodies = [
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: gzip\r\n\r\n",
@@ -134,7 +134,7 @@ async fn what_cannot_be_a_clear_end_of_a_request_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_requests_are_told_what_is_required() {
+async fn other_requests_receive_the_required_upgrade() {
     let others = [
         "GET / HTTP/1.1\r\nHost: node\r\n\r\n",
         // Connection does not name it (RFC 9110 §7.8).
@@ -192,7 +192,7 @@ async fn a_client_that_does_not_finish_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_may_come_byte_by_byte() {
+async fn a_request_may_arrive_byte_by_byte() {
     let (mut here, there) = tokio::io::duplex(4096);
     let sending = tokio::spawn(async move {
         for byte in format!("\r\n{ASKING}Content-Length: 2\r\n\r\nhi").bytes() {

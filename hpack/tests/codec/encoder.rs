@@ -216,7 +216,9 @@ fn static_names_need_no_look_up() {
         });
         let (mut plain, mut quick) = (Encoder::with_config(config), Encoder::with_config(config));
         let mut last = LastEntry::default();
-        for round in 0..200_usize {
+        // Miri is a thousand times slower: the start, and both sides of the change.
+        let is_played = |round: &usize| !cfg!(miri) || *round < 9 || (97..109).contains(round);
+        for round in (0..200).filter(is_played) {
             let date = format!("Sun, 06 Nov 1994 08:49:{:02} GMT", round / 3 % 5);
             let length = (round * 7).to_string();
             let other = format!("{}", round % 4 / 3 * round);

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_refused() {
         for wrong in [
             &["--protocols", "h2,h3"][..],
             &["--http", "8080"],

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_share_one_reading() {
+    async fn waiting_requests_share_one_reading() {
         let tree = Tree::new("once");
         let identity = tree.identity();
         let first = tree.listings.make_once("", identity);

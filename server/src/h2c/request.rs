@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_quite_a_request_for_an_upgrade_is_none() {
+    fn incomplete_requests_for_an_upgrade_are_none() {
         let none = |request: http::request::Builder| {
             assert!(UpgradeRequest::of(&request.body(()).unwrap()).is_none());
         };

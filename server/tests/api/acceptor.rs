@@ -41,7 +41,7 @@ async fn any_transport_is_served_by_its_first_bytes() {
 }
 
 #[tokio::test]
-async fn requests_are_told_of_addresses_of_any_kind() {
+async fn requests_have_addresses_of_any_kind() {
     let tcp: std::net::SocketAddr = "192.0.2.1:4711".parse().unwrap();
     for (peer, expected) in [
         (Address::from(tcp), "h2 over cleartext from 192.0.2.1:4711"),
@@ -63,7 +63,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
 
 /// The error is returned, and reported to the observer.
 #[tokio::test]
-async fn what_is_no_protocol_is_an_error() {
+async fn bytes_of_no_protocol_are_an_error() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&log);
     let options = ServerOptions::default()
@@ -107,7 +107,7 @@ async fn a_shutdown_ends_connections_at_any_time() {
 
 /// The client has sent its request, and the server has not read it yet.
 #[tokio::test]
-async fn a_shutdown_answers_what_arrived_before_it() {
+async fn a_shutdown_answers_requests_that_arrived_before_it() {
     for protocol in detectable() {
         let shutdown = Shutdown::new();
         let acceptor = Acceptor::new(options().shutdown(shutdown.signal()));

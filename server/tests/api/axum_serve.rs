@@ -150,7 +150,7 @@ async fn a_layer_around_the_router_keeps_connect_info() {
 
 /// After the signal, the server still answers the request that arrived, and ends.
 #[tokio::test]
-async fn a_graceful_shutdown_answers_what_came() {
+async fn a_graceful_shutdown_answers_requests_that_arrived() {
     let (listener, address) = bind().await;
     let started = std::sync::Arc::new(tokio::sync::Notify::new());
     let go_on = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -183,7 +183,7 @@ async fn a_graceful_shutdown_answers_what_came() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_served_is_an_error() {
+async fn a_server_without_protocols_is_an_error() {
     let (listener, _) = bind().await;
     let server = serve(listener, Router::new())
         .configure(|builder| builder.options(|options| options.protocols([])));

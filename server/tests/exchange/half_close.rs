@@ -73,7 +73,7 @@ fn service(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_is_answered_and_then_the_connection_closes() {
+async fn complete_requests_are_answered_and_then_the_connection_closes() {
     for version in Version::ALL {
         for spawn in [Spawn::WhenPending, Spawn::Always] {
             let options = ServerOptions::default().spawn(spawn);
@@ -145,7 +145,7 @@ mod by_http1 {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_asked_is_answered_and_then_the_connection_closes() {
+    async fn complete_requests_are_answered_and_then_the_connection_closes() {
         for path in ["/file", "/late"] {
             let mut client = connect(&Failures::default());
             client.send("GET", path).await;

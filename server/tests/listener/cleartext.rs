@@ -13,7 +13,7 @@ async fn start() -> Running {
 }
 
 #[tokio::test]
-async fn every_version_is_told_from_its_first_bytes() {
+async fn every_version_is_detected_by_its_first_bytes() {
     let server = start().await;
     for (version, expected) in [
         (Version::Http2, "http h2"),

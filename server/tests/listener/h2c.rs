@@ -136,7 +136,7 @@ async fn answer(server: &Running, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_may_not_have_it_is_served_as_it_came() {
+async fn requests_without_a_permitted_upgrade_are_served_over_http1() {
     let ignoring = server(H2cUpgrade::Ignore).await;
     let get = request(&Method::GET, "/", "");
     let plain = answer(&ignoring, &get).await;

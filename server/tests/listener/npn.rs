@@ -55,7 +55,7 @@ async fn every_version_of_spdy_is_negotiated() {
 }
 
 #[tokio::test]
-async fn the_builder_s_order_is_what_clients_see_and_http_2_is_not_in_it() {
+async fn npn_offers_the_builders_order_without_http2() {
     let server = start(&[
         Protocol::Http2,
         Protocol::Spdy3,
@@ -135,7 +135,7 @@ async fn a_client_of_today_gets_through() {
 
 /// The draft permits a client to select a protocol that the server did not offer (§4).
 #[tokio::test]
-async fn what_the_client_chooses_is_checked() {
+async fn the_choice_of_the_client_is_checked() {
     let server = start(&[Protocol::Spdy31]).await;
     for (choice, told) in [
         ("spdy/2", "NotOffered { protocol: Spdy2 }"),
@@ -160,7 +160,7 @@ async fn a_server_of_http_2_alone_advertises_nothing() {
 }
 
 #[tokio::test]
-async fn clients_that_go_away_are_told_from_those_that_fail() {
+async fn a_disconnect_differs_from_a_failed_handshake() {
     let server = start(&[Protocol::Spdy31]).await;
     // In the middle of the handshake.
     let mut io = TcpStream::connect(server.address).await.unwrap();

@@ -276,7 +276,8 @@ fn many_short_fields_drive_out_the_oldest_and_nothing_breaks() {
 
 #[test]
 fn secrets_are_written_out_each_time() {
-    for version in VERSIONS {
+    // Miri is a thousand times slower.
+    for version in VERSIONS.into_iter().skip(if cfg!(miri) { 1 } else { 0 }) {
         let secret = |name: &str, value: &str| {
             let mut field = Field::new(name.as_bytes(), value.as_bytes());
             field.sensitive = true;
@@ -293,7 +294,7 @@ fn secrets_are_written_out_each_time() {
         ] {
             let mut stream = Stream::new(version);
             let other = Field::new(b"accept", b"text/html");
-            for _ in 0..4 {
+            for _ in 0..if cfg!(miri) { 2 } else { 4 } {
                 let list = [other.clone(), field.clone(), other.clone()];
                 let length = stream.send(&list);
                 assert!(length >= field.value.len() + 5, "{length} bytes");

@@ -247,12 +247,20 @@ fn hundred_megabytes(kubectl: &Kubectl<'_>) -> Result<(), String> {
 
 /// `script` gives kubectl a terminal; `stty` changes its size while the command runs.
 fn terminal(kubectl: &Kubectl<'_>) -> Result<(), String> {
-    let command = "stty size; n=0; while [ \"$(stty size)\" != \"44 122\" ] && [ $n -lt 200 ]; \
-                   do sleep 0.05; n=$((n+1)); done; stty size; tty; exit 5";
+    let started = kubectl.fixture.scratch("started");
+    let command = format!(
+        "stty size; : > {}; n=0; while [ \"$(stty size)\" != \"44 122\" ] && [ $n -lt 200 ]; \
+         do sleep 0.05; n=$((n+1)); done; stty size; tty; exit 5",
+        started.display()
+    );
     let inner = kubectl.fixture.scratch("terminal.sh");
+    // The size changes only once the command has printed the first one.
     let script = format!(
-        "stty rows 33 cols 101\n(sleep 0.7; stty rows 44 cols 122 < /dev/tty) &\n\
-         $K exec -it mypod -- sh -c '{command}'\n"
+        "stty rows 33 cols 101\n\
+         (n=0; while [ ! -e {} ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n+1)); done; \
+         stty rows 44 cols 122 < /dev/tty) &\n\
+         $K exec -it mypod -- sh -c '{command}'\n",
+        started.display()
     );
     std::fs::write(&inner, script).map_err(|error| error.to_string())?;
     let line = format!("script -qec 'sh {}' /dev/null", inner.display());

@@ -79,6 +79,51 @@ pub(super) const CASES: &[Case] = &[
             wire.http2_frame(Kind::ORIGIN, 0, 0, b"\0\x08http://v")
         })
     }),
+    flooded("client/altsvc-large", "21 ALTSVC", H2, |play| {
+        // Of a stream, and of origins without end.
+        let mut payload = b"\0\0h2=\":1\"".to_vec();
+        payload.extend_from_slice(&b", h2=\":1\"".repeat(1_600));
+        alternatives(play, move |wire, number| {
+            wire.http2_frame(Kind::ALTSVC, 0, 1, &payload);
+            let origin = format!("http://v{number:06}");
+            let mut payload = vec![0, 14];
+            payload.extend_from_slice(origin.as_bytes());
+            payload.extend_from_slice(b"h2=\":1\"; ma=99999");
+            wire.http2_frame(Kind::ALTSVC, 0, 0, &payload);
+        })
+    }),
+    flooded("client/origin-large", "21 ORIGIN", H2, |play| {
+        alternatives(play, |wire, number| {
+            let mut payload = Vec::new();
+            for part in 0..900 {
+                payload.extend_from_slice(&[0, 16]);
+                payload.extend_from_slice(format!("http://v{number:04}{part:04}").as_bytes());
+            }
+            payload.truncate(900 * 18);
+            wire.http2_frame(Kind::ORIGIN, 0, 0, &payload);
+        })
+    }),
+    Case::bounded("client/second-lists", "6 14 second", MULTIPLEXED, |play| {
+        let mut peers = servers(play)?;
+        let end = Instant::now() + play.flood_time();
+        while Instant::now() < end && peers.iter().any(|peer| peer.seen().closed.is_none()) {
+            for peer in &mut peers {
+                let ids = std::mem::take(&mut peer.seen().requests);
+                for id in ids {
+                    peer.wire.head(id, OK, Fin::More, &[]);
+                    for _ in 0..10 {
+                        let list = [field("x-a", "b")];
+                        peer.wire.head(id, Start::Trailers, Fin::More, &list);
+                    }
+                }
+                peer.flush_within(Duration::from_millis(100));
+            }
+        }
+        Ok(peers)
+    })
+    .client(TWO)
+    .beside(HONEST)
+    .busy(),
     Case::closed("client/frame-size", "20", H2, |play| {
         let mut peer = play.accept(Manners::Polite, 1)?;
         peer.wire
@@ -251,6 +296,17 @@ fn floods(play: &mut Play<'_>, frame: fn(&mut Wire)) -> Played {
     let mut peers = servers(play)?;
     let mut wire = Wire::new(play.dialect);
     frame(&mut wire);
+    flood(&mut peers, &wire.take(), play.flood_time());
+    Ok(peers)
+}
+
+/// A hundred frames, each of its own; again and again.
+fn alternatives(play: &mut Play<'_>, frame: impl Fn(&mut Wire, usize)) -> Played {
+    let mut peers = servers(play)?;
+    let mut wire = Wire::new(play.dialect);
+    for number in 0..100 {
+        frame(&mut wire, number);
+    }
     flood(&mut peers, &wire.take(), play.flood_time());
     Ok(peers)
 }

@@ -62,6 +62,27 @@ pub(super) const CASES: &[Case] = &[
             wire.http2_frame(Kind::PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=1")
         })
     }),
+    flooded("control/priority-update-idle", "9 RFC9218", H2, |play| {
+        // Streams that are not open, each of them another one.
+        priorities(play, |number| {
+            (1_001 + number * 2 % 100_000, b"u=0, i".to_vec())
+        })
+    }),
+    flooded("control/priority-update-open", "9 RFC9218", H2, |play| {
+        // The streams that `connections` opens change their place.
+        priorities(play, |number| {
+            (1, if number % 2 == 0 { b"u=0" } else { b"u=7" }.to_vec())
+        })
+    }),
+    // Few fit into the time: the bounds decide.
+    Case::bounded("control/priority-update-large", "9 RFC9218", H2, |play| {
+        // A dictionary of sixteen kilobytes, with a member that counts at its end.
+        let mut value = b"a=1,".repeat(4_000);
+        value.extend_from_slice(b"u=1");
+        priorities(play, move |_| (1, value.clone()))
+    })
+    .beside(HONEST)
+    .busy(),
     flooded("control/unknown", "21", MULTIPLEXED, |play| {
         floods(play, |wire| wire.unknown(b""))
     }),
@@ -150,6 +171,20 @@ fn connections(play: &Play<'_>) -> Result<Vec<Peer>, String> {
         peer.flush();
         peers.push(peer);
     }
+    Ok(peers)
+}
+
+/// PRIORITY_UPDATE frames, each for a stream and with a value of its own.
+fn priorities(play: &mut Play<'_>, update: impl Fn(u32) -> (u32, Vec<u8>)) -> Played {
+    let mut peers = connections(play)?;
+    let mut wire = Wire::new(play.dialect);
+    for number in 0..1_000 {
+        let (id, value) = update(number);
+        let mut payload = id.to_be_bytes().to_vec();
+        payload.extend_from_slice(&value);
+        wire.http2_frame(Kind::PRIORITY_UPDATE, 0, 0, &payload);
+    }
+    flood(&mut peers, &wire.take(), play.flood_time());
     Ok(peers)
 }
 

@@ -1,6 +1,6 @@
 //! Header lists that cost more than they weigh, and lists that are malformed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lacewing_frames::http2::Kind;
 
@@ -82,6 +82,26 @@ pub(super) const CASES: &[Case] = &[
         .beside("honest/small-requests"),
     Case::refused("headers/malformed", "28 matrix S11", MULTIPLEXED, malformed)
         .beside("honest/small-requests"),
+    Case::bounded("headers/second-lists", "14 second", MULTIPLEXED, |play| {
+        // HTTP/2 permits one list of trailers, at the end; SPDY permits HEADERS in between.
+        second_lists(play, Fin::More, &[field("x-a", "b")])
+    })
+    .beside("honest/trailers")
+    .busy(),
+    Case::closed("headers/second-heads", "3 28 second", MULTIPLEXED, |play| {
+        // Interim responses, as only a server may send them.
+        second_lists(play, Fin::More, &[field(":status", "103")])
+    })
+    .beside("honest/trailers")
+    .busy(),
+    Case::bounded(
+        "headers/trailers-unread",
+        "14 trailers",
+        MULTIPLEXED,
+        |play| second_lists(play, Fin::End, &small_fields(1)),
+    )
+    .beside("honest/trailers")
+    .busy(),
     Case::refused("headers/every-type", "21 unknown-types", H2, every_type)
         .beside("honest/small-requests"),
 ];
@@ -407,4 +427,23 @@ fn every_type(play: &mut Play<'_>) -> Played {
         }
     }
     Ok(last.into_iter().collect())
+}
+
+/// Uploads that get header lists after their first one, on streams that are opened without end.
+fn second_lists(play: &mut Play<'_>, fin: Fin, list: &[Field]) -> Played {
+    let mut peer = play.connect()?;
+    let end = Instant::now() + play.flood_time();
+    let mut count = 0_u32;
+    while Instant::now() < end && peer.seen().closed.is_none() {
+        let id = peer.post("/ignore");
+        for _ in 0..if fin == Fin::End { 1 } else { 10 } {
+            peer.wire.head(id, Start::Trailers, fin, list);
+            count += 1;
+        }
+        peer.opened.clear();
+        peer.flush_within(Duration::from_millis(100));
+    }
+    play.note(format!("{count} lists"));
+    peer.flush_within(Duration::from_millis(100));
+    Ok(vec![peer])
 }

@@ -94,6 +94,8 @@ pub(super) const CASES: &[Case] = &[
         answered(play, &mut peer, Duration::from_secs(3));
         Ok(vec![peer])
     }),
+    Case::honest("honest/web-sockets", "tunnels legit", H2, web_sockets)
+        .arguments(super::tunnels::EXTENDED),
     Case::honest("honest/small-data", "11 legit", MULTIPLEXED, small_data),
     Case::honest(
         "honest/one-byte-drained",
@@ -328,6 +330,33 @@ fn nine_continuations(play: &mut Play<'_>) -> Played {
         peer.flush();
     }
     answered(play, &mut peer, Duration::from_secs(3));
+    Ok(vec![peer])
+}
+
+/// A page with twenty WebSockets, loaded again and again: messages go both ways before it closes.
+fn web_sockets(play: &mut Play<'_>) -> Played {
+    let mut peer = play.connect()?;
+    let mut echoed = 0;
+    for _ in 0..play.small_or(10, 100) {
+        let ids: Vec<u32> = (0..20)
+            .map(|_| super::tunnels::web_socket(&mut peer, "/tunnel"))
+            .collect();
+        for _ in 0..5 {
+            for id in &ids {
+                echoed += peer.data_in_credit(*id, b"a message", Fin::More) as u64;
+            }
+            peer.flush();
+            peer.wait(Duration::from_secs(3), |seen| seen.data >= echoed);
+        }
+        for id in &ids {
+            peer.wire.data(*id, b"", Fin::End);
+        }
+        peer.flush();
+        answered(play, &mut peer, Duration::from_secs(3));
+    }
+    if peer.seen().data != echoed {
+        play.fail(format!("{} bytes of {echoed} came back", peer.seen().data));
+    }
     Ok(vec![peer])
 }
 

@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use crate::attack::case::Case;
-use crate::attack::dialect::{Dialect, H1, MULTIPLEXED};
+use crate::attack::dialect::{Dialect, H1, H2, MULTIPLEXED};
 use crate::attack::peer::Peer;
 use crate::attack::play::Play;
 use crate::attack::seen::Manners;
-use crate::attack::wire::{Fin, Start, Wire};
+use crate::attack::wire::{Fin, Start, Wire, field};
 
 type Played = Result<Vec<Peer>, String>;
 
+const EYC: &str = "ENHANCE_YOUR_CALM";
 const HONEST: &str = "honest/small-requests";
+const HONEST_EXTENDED: &str = "honest/web-sockets";
+/// The victim offers extended CONNECT (RFC 8441).
+pub(super) const EXTENDED: &[&str] = &["--extended-connect"];
 
 pub(super) const CASES: &[Case] = &[
     // The 2xx may cross the reset, as the response of any other request.
@@ -23,10 +27,71 @@ pub(super) const CASES: &[Case] = &[
     )
     .beside(HONEST)
     .busy(),
-    Case::bounded("tunnels/half-open", "18 tunnels", MULTIPLEXED, half_open).beside(HONEST),
-    Case::bounded("tunnels/drip", "7 11 tunnels", MULTIPLEXED, drip)
-        .beside(HONEST)
-        .busy(),
+    Case::closed(
+        "tunnels/accepted-resets",
+        "1 tunnels",
+        MULTIPLEXED,
+        |play| accepted_resets(play, connect),
+    )
+    .code(EYC)
+    .beside(HONEST)
+    .busy(),
+    Case::bounded("tunnels/half-open", "18 tunnels", MULTIPLEXED, |play| {
+        half_open(play, connect)
+    })
+    .beside(HONEST),
+    Case::bounded("tunnels/drip", "7 11 tunnels", MULTIPLEXED, |play| {
+        drip(play, connect)
+    })
+    .beside(HONEST)
+    .busy(),
+    extended("tunnels/extended-resets", |play| {
+        let mut peer = play.connect()?;
+        storm(play, &mut peer, |peer| web_socket(peer, "/tunnel"));
+        Ok(vec![peer])
+    })
+    .busy(),
+    extended("tunnels/extended-accepted-resets", |play| {
+        accepted_resets(play, |peer| web_socket(peer, "/tunnel"))
+    })
+    .code(EYC)
+    .busy(),
+    extended("tunnels/extended-half-open", |play| {
+        half_open(play, |peer| web_socket(peer, "/tunnel"))
+    }),
+    extended("tunnels/extended-drip", |play| {
+        drip(play, |peer| web_socket(peer, "/tunnel"))
+    })
+    .busy(),
+    extended("tunnels/extended-unanswered", unanswered),
+    extended("tunnels/extended-unanswered-resets", |play| {
+        let mut peer = play.connect()?;
+        storm(play, &mut peer, |peer| web_socket(peer, "/unread"));
+        Ok(vec![peer])
+    })
+    .code(EYC)
+    .busy(),
+    // Neither a service nor a tunnel is behind these: each is malformed.
+    Case::closed("tunnels/extended-not-offered", "3 tunnels", H2, |play| {
+        let mut peer = play.connect()?;
+        storm(play, &mut peer, |peer| web_socket(peer, "/tunnel"));
+        Ok(vec![peer])
+    })
+    .code(EYC)
+    .beside(HONEST_EXTENDED)
+    .busy(),
+    extended("tunnels/extended-malformed", |play| {
+        let mut peer = play.connect()?;
+        storm(play, &mut peer, |peer| {
+            let protocol = [field(":protocol", "websocket")];
+            // Without a path; and with another method.
+            peer.request("CONNECT", "", Fin::More, &protocol);
+            peer.request("GET", "/", Fin::More, &protocol)
+        });
+        Ok(vec![peer])
+    })
+    .code(EYC)
+    .busy(),
     Case::bounded("tunnels/upgrades-abandoned", "29 tunnels", H1, |play| {
         abandoned(play, "websocket", |_| {})
     })
@@ -53,14 +118,41 @@ pub(super) const CASES: &[Case] = &[
         .busy(),
 ];
 
+/// Opens a tunnel.
+type Connect = fn(&mut Peer) -> u32;
+
+/// An attack by extended CONNECT on a victim that offers it.
+const fn extended(name: &'static str, script: crate::attack::case::Script) -> Case {
+    Case::bounded(name, "1 7 11 18 tunnels RFC8441", H2, script)
+        .arguments(EXTENDED)
+        .beside(HONEST_EXTENDED)
+}
+
 fn connect(peer: &mut Peer) -> u32 {
     peer.request("CONNECT", "victim:80", Fin::More, &[])
 }
 
+/// An extended CONNECT (RFC 8441 §4).
+pub(super) fn web_socket(peer: &mut Peer, path: &str) -> u32 {
+    let fields = [
+        field(":protocol", "websocket"),
+        field(":scheme", "http"),
+        field(":path", path),
+        field("sec-websocket-version", "13"),
+    ];
+    peer.request("CONNECT", path, Fin::More, &fields)
+}
+
 fn connect_resets(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;
+    storm(play, &mut peer, connect);
+    Ok(vec![peer])
+}
+
+/// Opens and resets, without a look at what comes back.
+fn storm(play: &Play<'_>, peer: &mut Peer, open: Connect) {
     for _ in 0..play.small_or(20_000, 100_000) {
-        let id = connect(&mut peer);
+        let id = open(peer);
         peer.wire.reset(id);
         peer.opened.clear();
         if peer.seen().closed.is_some() {
@@ -68,12 +160,64 @@ fn connect_resets(play: &mut Play<'_>) -> Played {
         }
     }
     peer.flush();
+}
+
+/// Resets tunnels as soon as the victim has accepted them.
+fn accepted_resets(play: &mut Play<'_>, open: Connect) -> Played {
+    let mut peer = play.connect()?;
+    let end = Instant::now() + Duration::from_secs(play.small_or(3, 20));
+    let mut count = 0_u32;
+    while Instant::now() < end && peer.seen().closed.is_none() {
+        let ids: Vec<u32> = (0..50).map(|_| open(&mut peer)).collect();
+        peer.flush();
+        peer.wait(Duration::from_secs(1), |seen| {
+            ids.iter().all(|id| seen.statuses.contains_key(id))
+        });
+        let accepted = ids
+            .iter()
+            .filter(|id| peer.seen().statuses.contains_key(id))
+            .count();
+        count += u32::try_from(accepted).unwrap_or(0);
+        for id in ids {
+            peer.wire.reset(id);
+        }
+        peer.opened.clear();
+        peer.flush();
+    }
+    if count == 0 {
+        play.fail("no tunnel was opened");
+    }
+    play.note(format!("{count} tunnels"));
     Ok(vec![peer])
+}
+
+/// Tunnels that no handler answers, full of data, and left: half by a reset, half by a close of
+/// the connection.
+fn unanswered(play: &mut Play<'_>) -> Played {
+    let mut peers = Vec::new();
+    for number in 0..play.small_or(10, 50) {
+        let mut peer = play.connect_as(Manners::Stingy)?;
+        let ids: Vec<u32> = (0..100).map(|_| web_socket(&mut peer, "/unread")).collect();
+        for id in &ids {
+            peer.data_in_credit(*id, &[b'x'; 16_000], Fin::More);
+        }
+        peer.flush();
+        if number % 2 == 0 {
+            peers.push(peer);
+            continue;
+        }
+        for id in ids.iter().step_by(2) {
+            peer.wire.reset(*id);
+        }
+        peer.flush();
+        play.leave(peer);
+    }
+    Ok(peers)
 }
 
 /// Connections with a hundred tunnels each. Half of each tunnel is closed, and the server's half
 /// waits for a client that says nothing.
-fn half_open(play: &mut Play<'_>) -> Played {
+fn half_open(play: &mut Play<'_>, connect: Connect) -> Played {
     let mut peers = Vec::new();
     for _ in 0..play.small_or(10, 50) {
         let mut peer = play.connect_as(Manners::Stingy)?;
@@ -103,7 +247,7 @@ fn opened(play: &mut Play<'_>, peers: &[Peer], status: &str) {
 }
 
 /// A hundred tunnels that echo; each gets a byte in turn, and gives no credit back.
-fn drip(play: &mut Play<'_>) -> Played {
+fn drip(play: &mut Play<'_>, connect: Connect) -> Played {
     let mut peers = Vec::new();
     for _ in 0..2 {
         let mut peer = play.connect_as(Manners::Stingy)?;

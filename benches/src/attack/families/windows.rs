@@ -55,6 +55,33 @@ pub(super) const CASES: &[Case] = &[
     })
     .code("FLOW_CONTROL_ERROR")
     .beside("honest/download"),
+    Case::refused(
+        "windows/overflow-by-toggling",
+        "23 toggle",
+        WINDOWS,
+        |play| {
+            let mut peer = play.connect_as(Manners::Stingy)?;
+            peer.read_at(Pace::Full);
+            peer.wire.initial_window(0);
+            for _ in 0..99 {
+                let id = peer.get(LARGE);
+                peer.wire.window_update(id, 0x7000_0000);
+            }
+            peer.flush();
+            for size in [0x0fff_ffff, 0, 0x0fff_ffff, 0, 0x1fff_ffff] {
+                peer.wire.initial_window(size);
+            }
+            peer.flush();
+            Ok(vec![peer])
+        },
+    )
+    .beside("honest/download"),
+    Case::bounded("windows/settings-toggle", "24 toggle", WINDOWS, |play| {
+        // From negative windows to the largest ones: responses start and stop.
+        toggle(play, 0x7fff_0000)
+    })
+    .beside("honest/download")
+    .busy(),
     Case::bounded("windows/negative", "24", WINDOWS, negative).beside("honest/download"),
     Case::bounded(
         "windows/settings-churn",
@@ -151,6 +178,11 @@ fn negative(play: &mut Play<'_>) -> Played {
 
 /// INITIAL_WINDOW_SIZE up and down, with a hundred streams to change.
 fn settings_churn(play: &mut Play<'_>) -> Played {
+    toggle(play, 1)
+}
+
+/// INITIAL_WINDOW_SIZE between nothing and `size`, beside a hundred responses.
+fn toggle(play: &mut Play<'_>, size: u32) -> Played {
     let mut peer = play.connect_as(Manners::Stingy)?;
     peer.wire.initial_window(0);
     for _ in 0..99 {
@@ -158,7 +190,7 @@ fn settings_churn(play: &mut Play<'_>) -> Played {
     }
     peer.flush();
     let mut wire = Wire::new(play.dialect);
-    wire.initial_window(1);
+    wire.initial_window(size);
     wire.initial_window(0);
     let mut peers = vec![peer];
     flood(&mut peers, &wire.take(), play.flood_time());

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::token::TokensExhausted;
-
 /// The reason why an RPC gets no URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,3 +50,23 @@ impl From<TokensExhausted> for CriError {
         Self::ResourceExhausted(error)
     }
 }
+
+/// The store of tokens is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokensExhausted {
+    /// The limit: [`CriOptions::max_tokens`](super::CriOptions::max_tokens).
+    pub limit: usize,
+}
+
+impl fmt::Display for TokensExhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "maximum number of in-flight requests exceeded: {} wait (`max_tokens`)",
+            self.limit
+        )
+    }
+}
+
+impl std::error::Error for TokensExhausted {}

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use super::error::CriError;
+use super::error::{CriError, TokensExhausted};
 
 /// The random bytes of a token: too many to guess within its lifetime.
 const RANDOM_BYTES: usize = 16;
@@ -119,26 +119,6 @@ impl<T> fmt::Debug for TokenStore<T> {
             .finish_non_exhaustive()
     }
 }
-
-/// The store of tokens is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TokensExhausted {
-    /// The limit: [`CriOptions::max_tokens`](super::CriOptions::max_tokens).
-    pub limit: usize,
-}
-
-impl fmt::Display for TokensExhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "maximum number of in-flight requests exceeded: {} wait (`max_tokens`)",
-            self.limit
-        )
-    }
-}
-
-impl std::error::Error for TokensExhausted {}
 
 #[cfg(test)]
 mod tests {

@@ -5,10 +5,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "websocket")]
-use super::websocket_command::WebSocketEnding;
+use super::websocket_ending::WebSocketEnding;
 use super::{
     command_io::{CommandInput, CommandOutput, SharedSink, Sink},
-    spdy_command::SpdyEnding,
+    spdy_ending::SpdyEnding,
     terminal_sizes::TerminalSizes,
 };
 use crate::{

@@ -1,13 +1,7 @@
-//! `exec` and `attach` over SPDY/3.1: the streams that the client opens, and the end.
-
-use std::time::Duration;
+//! `exec` and `attach` over SPDY/3.1: the streams that the client opens.
 
 use http::HeaderMap;
-use lacewing_conn::driver::{RawStream, RawWriter};
-use tokio::{
-    io::AsyncWriteExt,
-    time::{Instant, timeout_at},
-};
+use lacewing_conn::driver::{Mux, RawStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,6 +9,7 @@ use super::{
     exec_session::{Ending, EndingTransport, ExecSession},
     link::Link,
     offer::{CommandOffer, CommandStreams, Terminal},
+    spdy_ending::SpdyEnding,
     terminal_sizes::{SizeSender, terminal_sizes},
 };
 use crate::{
@@ -72,7 +67,7 @@ pub(super) async fn start(
                 error: opened.error,
                 halves: Vec::new(),
                 link,
-                _end_of_session: CancellationToken::new().drop_guard(),
+                end_of_session: CancellationToken::new().drop_guard(),
             };
             tokio::spawn(ending.finish(Vec::new(), status, offer.limits.finish_timeout));
             return Err(error);
@@ -108,7 +103,7 @@ pub(super) async fn start(
         error: opened.error,
         halves,
         link,
-        _end_of_session: end_of_session.drop_guard(),
+        end_of_session: end_of_session.drop_guard(),
     }));
     Ok(ExecSession {
         stdin,
@@ -165,7 +160,7 @@ struct LateStreams {
 }
 
 impl LateStreams {
-    async fn answer(self, mux: lacewing_conn::driver::Mux) {
+    async fn answer(self, mux: Mux) {
         while let Some((headers, stream)) = mux.accept().await {
             stream.reply(HeaderMap::new());
             let parsed = StreamHeaders::parse_command(&headers);
@@ -179,65 +174,6 @@ impl LateStreams {
         if let Some(sizes) = &self.sizes {
             let end = self.end_of_session.clone();
             tokio::spawn(sizes.clone().read(stream, end));
-        }
-    }
-}
-
-/// The parts of a session that its end needs.
-#[derive(Debug)]
-pub(super) struct SpdyEnding {
-    error: Option<RawStream>,
-    /// Our halves of streams that the client alone sends on.
-    halves: Vec<RawWriter>,
-    link: Link,
-    /// Ends the tasks of `resize` streams.
-    _end_of_session: tokio_util::sync::DropGuard,
-}
-
-impl SpdyEnding {
-    /// Sends what is left in the order that every client survives: the output, the
-    /// outcome, the ends of the streams. v1 clients, and others that are impatient, stop
-    /// at the first end. GOAWAY follows all of it, since clients of Go stop reading
-    /// there; then the transport closes.
-    pub(super) async fn finish(
-        mut self,
-        mut sinks: Vec<Sink>,
-        status: bytes::Bytes,
-        finish_timeout: Duration,
-    ) -> Result<(), KubeError> {
-        // A deadline beyond the clock's range ends at once.
-        let now = Instant::now();
-        let deadline = now.checked_add(finish_timeout).unwrap_or(now);
-        let sending = async {
-            // Frames of different streams may overtake each other: the output must be
-            // with the transport before the status is written.
-            for sink in &mut sinks {
-                // The client may have closed one of them.
-                let _ = sink.flush().await;
-            }
-            let mut sent = Ok(());
-            if let Some(error) = &mut self.error {
-                sent = error.write_all(&status).await;
-                if sent.is_ok() {
-                    sent = error.flush().await;
-                }
-                let _ = error.shutdown().await;
-            }
-            for sink in &mut sinks {
-                let _ = sink.shutdown().await;
-            }
-            sent
-        };
-        let sent = timeout_at(deadline, sending).await;
-        drop((sinks, self.error, self.halves));
-        self.link.close().await;
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(KubeError::Closed),
-            Err(_) => Err(KubeError::TimedOut {
-                event: "the client's reading of the last bytes",
-                limit: finish_timeout,
-            }),
         }
     }
 }

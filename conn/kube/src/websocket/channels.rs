@@ -43,7 +43,7 @@ pub(crate) enum Channel {
 /// The number of channels.
 const CHANNELS: usize = 5;
 
-/// The way in which the end of a channel that we send is told to the peer.
+/// The report of the end of a channel that we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndOfChannel {
     /// By the end of the WebSocket.
@@ -56,7 +56,7 @@ pub(crate) enum EndOfChannel {
 ///
 /// Reading pauses while a reader leaves [`KubeLimits::channel_buffer`] bytes, as the
 /// protocol has no flow control of its own. PINGs of the peer then wait with the data
-/// before them; PONGs that nobody asked for (RFC 6455 §5.5.3) keep the peer's timer alive,
+/// before them; unsolicited PONGs (RFC 6455 §5.5.3) keep the peer's timer alive,
 /// and test whether the peer is still there.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelSocket {

@@ -199,7 +199,7 @@ async fn go_away_waits_for_the_client() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     client.open(5, &[("streamtype", "resize")]).await;
     let answered = async {
-        // Resets tell the client that its halves of the streams are not wanted.
+        // Resets precede it: the client's halves of the streams are not needed.
         while !matches!(
             client.next().await,
             Some(Message::SynReply { stream_id: 5, .. })

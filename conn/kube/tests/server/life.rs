@@ -23,10 +23,10 @@ async fn streams_that_never_open_end_the_session() {
         assert!(matches!(error, KubeError::TimedOut { .. }), "{error}");
         let seen = to_the_end(&mut client).await;
         // A client that listens learns of the reason.
-        let told = seen
+        let reported = seen
             .iter()
             .any(|seen| matches!(seen, Seen::Data(1, text) if text.starts_with(br#"{"metadata""#)));
-        assert_eq!(told, kinds.contains(&"error"), "{seen:?}");
+        assert_eq!(reported, kinds.contains(&"error"), "{seen:?}");
         assert_eq!(seen.last(), Some(&Seen::GoAway));
         tasks_end(before).await;
     }
@@ -175,4 +175,43 @@ async fn a_background_process_does_not_hold_the_session() {
     assert_eq!(seen[0], Seen::Data(3, b"before the exit".to_vec()));
     soon(finished).await.unwrap().unwrap();
     drop(process);
+}
+
+/// Container runtimes with one thread run their servers in a `LocalSet`, and need futures
+/// that are `Send` besides.
+#[tokio::test(start_paused = true)]
+async fn sessions_work_in_a_local_set() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let local = tokio::task::LocalSet::new();
+    let running = local.run_until(async {
+        let task = tokio::task::spawn_local(async {
+            let (session, mut client) = session("stdout=true", &["error", "stdout"]).await;
+            let finished = tokio::spawn(is_send(session.finish(CommandOutcome::Success)));
+            assert_eq!(to_the_end(&mut client).await.last(), Some(&Seen::GoAway));
+            soon(finished).await.unwrap().unwrap();
+        });
+        soon(task).await.unwrap();
+    });
+    running.await;
+}
+
+/// A refused request and an accepted one whose transport never arrives cost nothing.
+#[tokio::test(start_paused = true)]
+async fn failed_handshakes_leave_nothing() {
+    let before = tasks();
+    let offer = CommandOffer::new(CommandStreams::from_query("stdout=true"));
+    for _ in 0..10_000 {
+        assert!(
+            offer
+                .accept(&mut spdy_request(&["v9.channel.k8s.io"]))
+                .is_err()
+        );
+        let (_, pending) = offer
+            .accept(&mut spdy_request(&["v4.channel.k8s.io"]))
+            .unwrap();
+        assert!(pending.session().await.is_err());
+    }
+    assert_eq!(tasks(), before);
 }

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod bare;
 mod cri;
 mod exec;
 mod handshake;
@@ -144,4 +145,18 @@ async fn tasks_end(before: usize) {
     if timeout(Duration::from_secs(600), ended).await.is_err() {
         panic!("{} tasks are left, and {before} were before", tasks());
     }
+}
+
+/// The README shows the example that is compiled, and that kubectl is tested with.
+#[test]
+fn the_readme_has_the_example() {
+    let (readme, example) = (
+        include_str!("../../README.md"),
+        include_str!("../../examples/exec.rs"),
+    );
+    assert!(
+        readme.contains(example),
+        "copy examples/exec.rs into README.md"
+    );
+    assert!(example.lines().count() <= 60);
 }

@@ -264,7 +264,7 @@ async fn a_writer_that_waits_learns_that_the_stream_ended() {
 }
 
 #[test]
-fn the_body_ends_with_what_was_written_last() {
+fn the_body_ends_with_the_last_written_bytes() {
     let mut cx = Context::from_waker(Waker::noop());
     let (mut tunnel, mut body) = Tunnel::new(Incoming::empty());
     let mut body = Pin::new(&mut body);

@@ -11,11 +11,11 @@ const KEPT: usize = 64;
 
 /// The peer's first bytes, as far as they are known.
 pub(super) enum First {
-    /// They are long past.
+    /// They were handled before.
     Past,
-    /// They are too few.
+    /// Too few have arrived to recognise a protocol.
     Short,
-    /// They may be a frame. Boxed: this is passed on with every later frame too.
+    /// They may be a frame. Boxed, so that the enum stays small: every later frame passes it on too.
     Frame(Box<Head>),
 }
 

@@ -39,13 +39,12 @@ const LONGEST_SWEEP: Duration = Duration::from_secs(5);
 /// The shortest time between two sweeps.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
-/// So many sweeps fit into the shortest bound, so that it is kept to about an
-/// eighth.
+/// The number of sweeps within the shortest bound. A wait therefore exceeds its bound by about an
+/// eighth at most.
 const SWEEPS: u32 = 8;
 
-/// A deadline that is handled later than this was missed by us: the process was
-/// suspended, or has too much to do. What the peer did meanwhile has not been
-/// read.
+/// A delay beyond a deadline that is our fault: the process was suspended, or has too much to do.
+/// The engine has not read yet what the peer sent meanwhile.
 const LATE: Duration = Duration::from_secs(1);
 
 /// The shortage of memory or another resource of the process.
@@ -80,7 +79,7 @@ pub(super) struct Progress {
     frame: FrameProgress,
     /// Data waits for the connection's window.
     connection: Watch,
-    /// A stream may wait for the peer: a sweep is to be set.
+    /// A stream may wait for the peer: the engine must start the sweep's timer.
     wanted: bool,
     pressure: Pressure,
     /// Bytes of DATA received until the last sweep.
@@ -91,11 +90,11 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct FrameProgress {
     under_way: bool,
-    /// Bytes of it that were consumed in pieces.
+    /// Bytes of the frame that were consumed in pieces.
     taken: u32,
-    /// Bytes of it that were received, all together.
+    /// Bytes of the frame that were received in all.
     position: u32,
-    /// `position` when its time began.
+    /// The value of `position` when the timeout of the frame last started.
     mark: u32,
 }
 

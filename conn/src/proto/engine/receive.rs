@@ -36,8 +36,8 @@ impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer.has_spoken() {
             if let Message::Data(Data { stream, .. }) = message {
-                // Bytes of another protocol look like this where the first frame may be any. "GET "
-                // is DATA on stream 1195725856, and zeros are DATA on none.
+                // SPDY permits any frame first, so bytes of another protocol can look like DATA:
+                // "GET " is DATA on stream 1195725856, and zeros are DATA on stream 0.
                 if stream.value() == 0 || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
                     return Err(Rule::ForeignProtocol.fatal().detailed(text));

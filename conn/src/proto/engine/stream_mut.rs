@@ -7,9 +7,9 @@ use http::{HeaderMap, header::CONTENT_LENGTH};
 
 use super::Engine;
 use crate::{
-    Reason,
+    Error, Reason,
     proto::{
-        AddedFields, Head, Priority, Semantics, Side, StreamKey, UsageError,
+        AddedFields, Head, Priority, Rule, Semantics, Side, StreamKey, UsageError, Violation,
         content::{self, Content},
         memory,
         streams::{
@@ -436,6 +436,20 @@ impl StreamMut<'_> {
             }
         }
         engine.remove(*now, *key);
+    }
+
+    /// Ends the stream because its user holds as many header lists after the head as it
+    /// may. Charged to the peer as every violation is (MadeYouReset, CVE-2025-8671). An
+    /// [`Event::Reset`](crate::proto::Event::Reset) follows. If the stream is over already, no event
+    /// does: the error is returned.
+    pub fn refuse_more_lists(&mut self) -> Option<Error> {
+        let (id, rule) = (self.key.id(), Rule::TooManyLists);
+        if self.get().is_none() {
+            let violation = Violation::stream(id, rule, Reason::EnhanceYourCalm);
+            return Some(Error::violation(&violation));
+        }
+        self.engine.handle_broken(self.now, rule.on(id));
+        None
     }
 
     /// Leaves the stream to the engine: the user is gone and reads no more. Data that it handed

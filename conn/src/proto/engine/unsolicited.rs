@@ -23,9 +23,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`UsageError::Unsupported`] where the protocol has no frame for it, and on
-    /// the client side; [`UsageError::TooLarge`] if the origins do not fit one
-    /// frame; [`UsageError::StreamClosed`] once the connection is closed.
+    /// * [`UsageError::Unsupported`]: the protocol has no ORIGIN frame, or this side is the client.
+    /// * [`UsageError::TooLarge`]: the origins do not fit one frame.
+    /// * [`UsageError::StreamClosed`]: the connection is closed.
     pub fn send_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
         self.check_sender(Side::Server)?;
         self.wire.origins(origins)?;
@@ -37,8 +37,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`send_origins`](Self::send_origins), and
-    /// [`UsageError::StreamClosed`] if the stream is gone.
+    /// * [`UsageError::Unsupported`]: the protocol has no ALTSVC frame, or this side is the client.
+    /// * [`UsageError::TooLarge`]: the origin and the value do not fit one frame.
+    /// * [`UsageError::StreamClosed`]: the stream or the connection is closed.
     pub fn send_alternative(
         &mut self,
         origin_of: &AlternativeFor,
@@ -57,15 +58,17 @@ impl Engine {
     }
 
     /// Presents a client's certificate for streams of another origin
-    /// (CREDENTIAL, §2.6.9 of the third draft): `proof` as in TLS, and the
-    /// chain in DER, the client's own first. Slots begin at 1. Servers of ours
-    /// store none.
+    /// (CREDENTIAL, §2.6.9 of the third draft). Slots begin at 1.
+    ///
+    /// `proof` is the signature, as in TLS. `chain` is the certificates in DER, the client's own
+    /// first. Lacewing's server stores no certificate.
     ///
     /// # Errors
     ///
-    /// [`UsageError::Unsupported`] where the protocol has no frame for it, and on
-    /// the server side; [`UsageError::TooLarge`] if it does not fit one frame;
-    /// [`UsageError::StreamClosed`] once the connection is.
+    /// * [`UsageError::Unsupported`]: the protocol has no CREDENTIAL frame, or this side is the
+    ///   server.
+    /// * [`UsageError::TooLarge`]: proof and chain do not fit one frame.
+    /// * [`UsageError::StreamClosed`]: the connection is closed.
     pub fn send_credential(
         &mut self,
         slot: NonZeroU16,
@@ -82,8 +85,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`UsageError::Unsupported`] where the protocol has no frame for it;
-    /// [`UsageError::StreamClosed`] once the connection is.
+    /// * [`UsageError::Unsupported`]: the protocol has no NOOP frame.
+    /// * [`UsageError::StreamClosed`]: the connection is closed.
     pub fn send_noop(&mut self) -> Result<(), UsageError> {
         self.check_sender(self.config.side)?;
         self.wire.noop()?;

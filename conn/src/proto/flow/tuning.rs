@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pool_gives_what_it_has_and_gets_it_back() {
+    fn a_pool_lends_its_bytes_and_recovers_them() {
         let pool = WindowPool::new(1000);
         let mut tuning = Tuning::new(pool.clone(), 100);
         assert_eq!(tuning.grown(200, 2000, 100), Some(800));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_that_change_nothing_come_at_growing_pauses() {
+    fn probes_without_effect_follow_at_growing_intervals() {
         let start = Instant::now();
         let mut tuning = Tuning::new(WindowPool::new(0), 100);
         assert_eq!(tuning.finish_probe(start, None, 1000, 1000), None);

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_send_window_may_go_below_zero_and_comes_back() {
+    fn a_send_window_may_be_negative_and_recovers() {
         let mut window = SendWindow::new(Some(65_536));
         window.debit(60_000);
         assert_eq!(window.shift(16_384 - 65_536), Ok(()));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_gets_back_what_came_within_its_room() {
+    fn a_connection_recovers_credit_within_its_limit() {
         let mut window = RecvWindow::new(Some(100));
         assert_eq!(window.debit(40), Ok(()));
         assert_eq!(window.replenish(160), None);

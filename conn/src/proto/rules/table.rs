@@ -109,6 +109,7 @@ rules! {
     ConnectionOverBudget     => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "the connection holds all the memory that it may, or most of the process's budget, which is used up", "RFC 9113 §10.5"
     HeaderListTooLarge       => Stream(EnhanceYourCalm)     , Stream(FrameTooLarge)     , Stream(ProtocolError)     ; "the header list is over max_header_list_size or max_header_fields", "RFC 9113 §10.5.1"
     Compression              => Connection(CompressionError), Connection(ProtocolError) , Connection(ProtocolError) ; "a header block that does not decode", "RFC 9113 §4.3, drafts §2.6.10.1"
+    TooManyLists             => Stream(EnhanceYourCalm)     , Stream(EnhanceYourCalm)   , Stream(EnhanceYourCalm)   ; "more header lists after the head than may wait for a reader", "RFC 9113 §10.5, drafts §2.6.7"
     TooManyResets            => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "more resets than limits.resets allows", "RFC 9113 §10.5"
     TooManyGlitches          => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "more useless frames than limits.glitches allows", "RFC 9113 §10.5"
     PrefaceTimeout           => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "no frame arrived within preface_timeout", "RFC 9113 §3.4"

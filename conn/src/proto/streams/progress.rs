@@ -56,12 +56,15 @@ enum Kind {
 /// Sweeps since which too little was moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watch {
+    /// The count of moved bytes when the wait began.
     mark: u32,
-    /// The bytes that were moved by the last sweep.
+    /// The count of moved bytes at the last sweep.
     last: u32,
+    /// Sweeps since the wait began.
     pub(crate) sweeps: u16,
-    /// Sweeps that found a piece of less than [`PIECE`], and the first of them.
+    /// Sweeps that found a piece of less than [`PIECE`].
     drips: u16,
+    /// The value of `sweeps` at the first of `drips`.
     first_drip: u16,
 }
 
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn small_pieces_that_come_again_and_again_are_a_drip() {
+    fn repeated_small_pieces_are_a_drip() {
         assert_eq!(watch([1; 2]).dripping(), 0);
         assert_eq!(watch([1; 10]).dripping(), 10);
         // From the first of them on, pauses included.

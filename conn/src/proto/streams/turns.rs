@@ -5,7 +5,7 @@ use super::{Streams, stream::Turn};
 use crate::proto::{Priority, StreamId, StreamKey};
 
 impl Streams {
-    /// The stream whose turn it is.
+    /// The stream that may send now.
     #[inline]
     pub(crate) fn front(&self) -> Option<StreamKey> {
         self.scheduler.front()
@@ -35,7 +35,7 @@ impl Streams {
         }
     }
 
-    /// The stream whose turn it is sent `len` bytes and has more to send.
+    /// The stream in front sent `len` bytes and has more to send.
     pub(crate) fn served(&mut self, len: usize, priority: Priority) {
         self.scheduler.served(len, priority.incremental());
     }

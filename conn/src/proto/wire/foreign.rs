@@ -173,7 +173,7 @@ mod tests {
     const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
     #[test]
-    fn every_beginning_is_told_wherever_it_is_cut() {
+    fn every_protocol_is_recognised_from_split_input() {
         for version in Version::ALL {
             for side in SIDES {
                 for (start, _) in BEGINNINGS {

@@ -2,7 +2,13 @@
 
 #![cfg(target_os = "linux")]
 
-use std::{fs, io::Write, net::TcpStream, thread::sleep, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    thread::sleep,
+    time::Duration,
+};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -28,7 +34,7 @@ fn is_served(running: &Running) {
 /// 1,100 idle connections at 1,024 descriptors, half of them with a request behind
 /// them.
 #[test]
-fn more_idle_connections_than_descriptors_deny_nobody() {
+fn more_idle_connections_than_descriptors_deny_no_client() {
     let directory = Directory::new("lacewingd-idle");
     let granted = descriptors(1024);
     let running = Running::start_limited(
@@ -58,7 +64,7 @@ fn more_idle_connections_than_descriptors_deny_nobody() {
 
 /// Eleven connections once blocked all other clients, with 54 KB in total.
 #[test]
-fn eleven_connections_of_held_responses_deny_nobody() {
+fn eleven_connections_of_held_responses_deny_no_client() {
     let directory = Directory::new("lacewingd-eleven");
     for number in 0..100 {
         fs::write(
@@ -113,6 +119,39 @@ fn accepting_recovers_when_descriptors_ran_out() {
         .collect();
     assert!((1..=5).contains(&failed.len()), "{failed:?}");
     assert!(failed[0].contains("os error 24"), "{failed:?}");
+}
+
+/// A client that waits at the shutdown, because descriptors ran out, is served by one that another
+/// gives back.
+#[test]
+fn a_client_that_waits_for_a_descriptor_at_a_shutdown_is_served() {
+    const GRANTED: u32 = 40;
+    let directory = Directory::new("lacewingd-emfile-shutdown");
+    let args = ["--https", "off", "--max-connections", "1000"];
+    let mut running = Running::start_limited(&directory, GRANTED, &args);
+    let busy: Vec<TcpStream> = (0..2 * GRANTED)
+        .map(|_| {
+            let mut io = running.connect();
+            let _ = io.write_all(b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\nx-more: ");
+            io
+        })
+        .collect();
+    let mut waiting = running.connect();
+    waiting
+        .write_all(b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    sleep(Duration::from_millis(200));
+    running.signal("-TERM");
+    sleep(Duration::from_millis(200));
+    drop(busy);
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut log = String::new();
+    let mut stderr = running.child.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert!(log.contains("os error 24"), "{log}");
 }
 
 /// The bounds that the flags set are the bounds that hold.

@@ -17,7 +17,7 @@ fn status(running: &Running, protocol: Protocol, path: &str) -> u16 {
 }
 
 #[test]
-fn a_fifo_is_not_opened_and_holds_nobody_up() {
+fn a_fifo_is_not_opened_and_delays_no_request() {
     let directory = Directory::new("lacewingd-fifo");
     let fifo = directory.path("fifo");
     assert!(

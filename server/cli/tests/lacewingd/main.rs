@@ -89,7 +89,7 @@ fn fails(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_start_that_fails_says_why_and_what_to_do() {
+fn a_failed_start_prints_the_reason_and_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, said) = fails(&[".", "--https", "off", "--http", &address]);

@@ -24,7 +24,7 @@ impl Block<'_, '_> {
         self.encoder.field(name, counted);
     }
 
-    /// A field that is to be kept out of what is matched.
+    /// Adds a secret field, which the compressor must not match.
     fn sensitive_field<'v>(&mut self, name: &[u8], values: impl Iterator<Item = &'v [u8]>) {
         let counted = count(self.plain, name, values);
         self.encoder.sensitive_field(name, counted);

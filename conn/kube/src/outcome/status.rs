@@ -5,7 +5,8 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::{outcome::CommandOutcome, protocol::RemoteCommandProtocol};
+use super::CommandOutcome;
+use crate::protocol::RemoteCommandProtocol;
 
 /// Gathers the content of the error stream, within a limit.
 ///
@@ -150,19 +151,19 @@ struct Cause<'a> {
 }
 
 /// The text that Kubernetes' servers send for an exit code.
-pub(crate) fn exit_text(code: u8) -> String {
+pub(super) fn exit_text(code: u8) -> String {
     format!("command terminated with non-zero exit code: {code}")
 }
 
 /// The text of a failure. An empty one would look like a success in `V1` to `V3`.
-pub(crate) fn failure_text(text: &str) -> &str {
+pub(super) fn failure_text(text: &str) -> &str {
     match text.is_empty() {
         true => "internal error",
         false => text,
     }
 }
 
-pub(crate) fn encode(outcome: &CommandOutcome) -> Bytes {
+pub(super) fn encode(outcome: &CommandOutcome) -> Bytes {
     let status = match outcome {
         CommandOutcome::Success | CommandOutcome::Exited(0) => Status {
             status: Some(SUCCESS.into()),
@@ -192,7 +193,7 @@ pub(crate) fn encode(outcome: &CommandOutcome) -> Bytes {
     serde_json::to_vec(&status).map_or_else(|_| Bytes::new(), Bytes::from)
 }
 
-pub(crate) fn decode(content: &[u8]) -> Result<CommandOutcome, StatusError> {
+pub(super) fn decode(content: &[u8]) -> Result<CommandOutcome, StatusError> {
     if content.iter().all(u8::is_ascii_whitespace) {
         return Err(StatusError::Missing);
     }
