@@ -23,6 +23,8 @@ mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
 mod websocket;
 
+#[cfg(all(feature = "client", feature = "server"))]
+pub mod bridge;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "cri")]

@@ -160,6 +160,13 @@ pub struct ForwardStream {
     _permit: OwnedSemaphorePermit,
 }
 
+impl ForwardStream {
+    /// Returns the text of a failure that the server reported, as far as it has been read.
+    pub fn failure(&self) -> Option<String> {
+        self.report.failure().map(|error| error.to_string())
+    }
+}
+
 /// The server's text about a failure: the content of the error stream.
 #[derive(Debug)]
 struct Report {

@@ -25,8 +25,8 @@ use crate::{
     error::KubeError,
     limits::KubeLimits,
     outcome::CommandOutcome,
+    outcome::StatusCollector,
     protocol::RemoteCommandProtocol,
-    status::StatusCollector,
     stream_headers::{StreamHeaders, StreamType},
 };
 
@@ -145,7 +145,7 @@ impl CommandSession {
             stderr: stderr.map(reader),
             resize: resize.map(|stream| TerminalResizer::new(Sink::Spdy(stream))),
             protocol,
-            result: collect(Source::Spdy(error), protocol, limits),
+            result: collect(Source::Spdy(error), protocol, limits, &life),
             life,
             _handle: handle,
         })
@@ -204,6 +204,7 @@ impl CommandSession {
                 Source::Channel(socket.reader(Channel::Error)),
                 protocol,
                 limits,
+                &life,
             ),
             life,
             _handle: handle,
@@ -258,12 +259,24 @@ impl Drop for CommandSession {
 }
 
 /// Gathers the error stream on a task: it must not hold up the output.
-fn collect(error: Source, protocol: RemoteCommandProtocol, limits: &KubeLimits) -> SessionResult {
+fn collect(
+    error: Source,
+    protocol: RemoteCommandProtocol,
+    limits: &KubeLimits,
+    life: &Life,
+) -> SessionResult {
     let (sender, receiver) = oneshot::channel();
     let (max_status, limit) = (limits.max_status, limits.finish_timeout);
+    let abort = life.abort.clone();
     tokio::spawn(async move {
-        // The session may be gone.
-        let _ = sender.send(read_outcome(error, protocol, max_status, limit).await);
+        tokio::select! {
+            // The session may be gone.
+            outcome = read_outcome(error, protocol, max_status, limit) => {
+                let _ = sender.send(outcome);
+            }
+            // An open stream would hold up GOAWAY.
+            () = abort.cancelled() => {}
+        }
     });
     SessionResult::Waiting(receiver)
 }

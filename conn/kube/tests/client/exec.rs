@@ -179,6 +179,9 @@ async fn sizes_arrive_in_order() {
             soon(stdout.read_exact(&mut seen)).await.unwrap();
             assert_eq!(seen, text.into_bytes(), "{transport:?}");
         }
+        soon(session.stdin.as_mut().unwrap().shutdown())
+            .await
+            .unwrap();
         assert_eq!(
             soon(session.outcome()).await.unwrap(),
             CommandOutcome::Success

@@ -11,6 +11,7 @@
 )]
 
 mod bad_server;
+mod bridge;
 mod exec;
 mod forward;
 #[path = "../../../tests/raw/peer.rs"]

@@ -160,6 +160,14 @@ pub(crate) async fn run(mut session: ExecSession, command: &str) {
                     stdout.write_all(text.as_bytes()).await?;
                     stdout.flush().await?;
                 }
+                // The client has no stream that ends under it.
+                let mut rest = Vec::new();
+                session
+                    .stdin
+                    .as_mut()
+                    .unwrap()
+                    .read_to_end(&mut rest)
+                    .await?;
                 Ok(CommandOutcome::Success)
             }
             // Output without end.
