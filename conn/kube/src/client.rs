@@ -15,6 +15,7 @@ mod refusal;
 mod request;
 mod session;
 mod spdy;
+mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;
 

@@ -2,14 +2,10 @@
 
 use std::{future::Future, io};
 
-use http::{HeaderMap, Uri};
-use lacewing_conn::driver::upgrade::Switched;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-#[cfg(feature = "websocket")]
-use tokio_tungstenite::WebSocketStream;
 
 #[cfg(feature = "websocket")]
 use super::websocket;
@@ -19,13 +15,11 @@ use super::{
     request::{CommandRequest, ForwardRequest, Transport},
     session::CommandSession,
     spdy,
+    upgrade::{Ask, Upgraded},
 };
 #[cfg(feature = "websocket")]
 use crate::protocol::WebSocketProtocol;
-use crate::{
-    limits::KubeLimits,
-    protocol::{PortForwardProtocol, RemoteCommandProtocol},
-};
+use crate::protocol::{PortForwardProtocol, RemoteCommandProtocol};
 
 impl CommandRequest {
     /// Connects, and starts the session. `connect` opens a transport to the server. It is
@@ -139,26 +133,6 @@ impl ForwardRequest {
             websocket: WebSocketProtocol::PortForwardTunnel,
         }
     }
-}
-
-/// The parts of a request for an upgrade.
-pub(super) struct Ask<'a> {
-    pub(super) uri: &'a Uri,
-    pub(super) headers: &'a HeaderMap,
-    transport: Transport,
-    pub(super) limits: &'a KubeLimits,
-    /// The stream protocols over SPDY, the best first.
-    pub(super) spdy: Vec<&'static str>,
-    #[cfg(feature = "websocket")]
-    pub(super) websocket: WebSocketProtocol,
-}
-
-/// A transport behind the server's 101 response.
-pub(super) enum Upgraded<IO> {
-    /// SPDY, and the stream protocol that the server chose.
-    Spdy(Switched<IO>, Option<String>),
-    #[cfg(feature = "websocket")]
-    WebSocket(Box<WebSocketStream<IO>>),
 }
 
 impl Ask<'_> {

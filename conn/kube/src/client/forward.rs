@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{connect::Upgraded, error::ConnectError, life::Life, link::Link};
+use super::{error::ConnectError, life::Life, link::Link, upgrade::Upgraded};
 use crate::{
     activity::ActivityClock,
     error::KubeError,

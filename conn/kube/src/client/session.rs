@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     command_io::{CommandReader, CommandStdin, Sink, Source, TerminalResizer},
-    connect::Upgraded,
     error::ConnectError,
     life::{Handle, Life},
     link::Link,
     request::CommandRequest,
+    upgrade::Upgraded,
 };
 #[cfg(feature = "websocket")]
 use crate::websocket::{Channel, ChannelSocket, EndOfChannel};

@@ -4,7 +4,7 @@ use http::{HeaderValue, Request};
 use lacewing_conn::driver::upgrade::{STREAM_PROTOCOL_VERSION, Switched, Upgrade, UpgradeError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{connect::Ask, error::ConnectError};
+use super::{error::ConnectError, upgrade::Ask};
 
 /// Asks the server for SPDY. Returns the transport and the stream protocol that the server
 /// chose; `None` if it named none.

@@ -19,7 +19,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{connect::Ask, error::ConnectError, refusal::Refusal};
+use super::{error::ConnectError, refusal::Refusal, upgrade::Ask};
 use crate::{protocol::list, websocket::config};
 
 /// Asks the server for a WebSocket. The caller bounds the wait.
