@@ -1,10 +1,10 @@
-// The README shows the server's side, which needs features.
+// The README shows both sides, which need features.
 #![cfg_attr(
-    all(feature = "process", feature = "websocket"),
+    all(feature = "client", feature = "process", feature = "websocket"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(feature = "process", feature = "websocket")),
+    not(all(feature = "client", feature = "process", feature = "websocket")),
     doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
 )]
 // docs.rs shows which feature each item needs.
@@ -13,6 +13,7 @@
 
 #[cfg(any(feature = "server", feature = "client"))]
 mod activity;
+mod command_streams;
 mod error;
 mod limits;
 mod outcome;
@@ -22,11 +23,16 @@ mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]
 mod websocket;
 
+#[cfg(all(feature = "client", feature = "server"))]
+pub mod bridge;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "cri")]
 pub mod cri;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use command_streams::{CommandStreams, Terminal};
 pub use error::KubeError;
 pub use limits::{Activity, KubeLimits};
 pub use outcome::{CommandOutcome, StatusCollector, StatusError};

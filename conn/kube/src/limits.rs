@@ -25,6 +25,9 @@ pub struct KubeLimits {
     /// forwarded connection to follow the first. Answers a client that opens only some
     /// of them. Default 30 s, as kubelets have.
     pub stream_creation_timeout: Duration,
+    /// The time for a client to connect, and for the server to answer its HTTP request.
+    /// Default 30 s.
+    pub connect_timeout: Duration,
     /// Forwarded connections at once, over one connection. Answers a client that opens
     /// them without end. Default 500: each has two streams, and a connection has 1,000.
     pub max_forwards: usize,
@@ -93,6 +96,7 @@ impl KubeLimits {
         };
         Self {
             stream_creation_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(30),
             max_forwards: 500,
             max_pending_forwards: 100,
             max_status: 64 << 10,

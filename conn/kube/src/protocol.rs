@@ -196,6 +196,10 @@ impl WebSocketProtocol {
     /// names none either.
     pub const UNNAMED: Self = Self::channels(RemoteCommandProtocol::V1, ChannelEncoding::Binary);
 
+    /// `v5.channel.k8s.io`, the protocol that clients ask for.
+    #[cfg(all(feature = "client", feature = "websocket"))]
+    pub(crate) const V5: Self = Self::channels(RemoteCommandProtocol::V5, ChannelEncoding::Binary);
+
     const fn channels(version: RemoteCommandProtocol, encoding: ChannelEncoding) -> Self {
         Self::Channels { version, encoding }
     }

@@ -56,7 +56,7 @@ impl Forward {
     pub fn into_io(self) -> ForwardIo {
         ForwardIo {
             data: self.data,
-            _error: self.error,
+            error: self.error,
             _permit: self.permit,
             activity: self.activity,
         }
@@ -81,9 +81,20 @@ impl Forward {
 pub struct ForwardIo {
     data: RawStream,
     /// Its drop ends the error stream, without a text.
-    _error: RawWriter,
+    error: RawWriter,
     _permit: OwnedSemaphorePermit,
     activity: ActivityClock,
+}
+
+impl ForwardIo {
+    /// Reports a failure to the user of the client, and ends the connection. For proxies,
+    /// which learn late that a port is refused; see [`Forward::fail`].
+    pub async fn fail(mut self, text: &str) {
+        // The client may be gone.
+        let _ = self.error.write_all(text.as_bytes()).await;
+        let _ = self.error.shutdown().await;
+        let _ = self.data.shutdown().await;
+    }
 }
 
 impl AsyncRead for ForwardIo {

@@ -4,7 +4,6 @@ mod task;
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -125,6 +124,7 @@ impl ChannelSocket {
     }
 
     /// Queues an empty message of a channel.
+    #[cfg(feature = "server")]
     pub(crate) fn send_empty(&self, channel: Channel) {
         let message = message::encode(self.shared.encoding, channel as u8, b"");
         self.shared.lock().queue(message, None);
@@ -275,8 +275,9 @@ pub(crate) struct ChannelReader {
 
 impl ChannelReader {
     /// Waits for the next bytes; `None` at the end.
+    #[cfg(feature = "server")]
     pub(crate) async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        poll_fn(|cx| self.poll_chunk(cx)).await
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {

@@ -1,0 +1,184 @@
+//! The streams of a command: stdin and terminal sizes to write, stdout and stderr to read.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use lacewing_conn::{Error, Initiator, Reason, driver::RawStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::life::Handle;
+#[cfg(feature = "websocket")]
+use crate::websocket::{ChannelReader, ChannelWriter};
+use crate::{activity::ActivityClock, terminal_size::TerminalSize};
+
+/// The stdin of a command: bytes to the server.
+///
+/// Writes wait while the command takes nothing. `shutdown` ends stdin, and the output
+/// continues. Dropping it without `shutdown` is no end of stdin: the command may wait for
+/// more, or see an error.
+#[derive(Debug)]
+pub struct CommandStdin {
+    sink: Sink,
+    activity: ActivityClock,
+}
+
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// Whole: dropping it early resets the stream, and does not end it.
+    Spdy(RawStream),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelWriter),
+}
+
+impl CommandStdin {
+    pub(super) fn new(sink: Sink, activity: ActivityClock) -> Self {
+        Self { sink, activity }
+    }
+}
+
+impl AsyncWrite for CommandStdin {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.sink).poll_write(cx, data))?;
+        self.activity.record_data();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.sink).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.sink).poll_shutdown(cx)
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
+        }
+    }
+}
+
+/// The stdout or stderr of a command.
+///
+/// If the connection is lost, reads return an error and not the end. Read it to its end,
+/// or drop it, or the other streams wait for it: the protocols have no flow control of
+/// single streams.
+#[derive(Debug)]
+pub struct CommandReader {
+    source: Source,
+    activity: ActivityClock,
+    _handle: Handle,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Spdy(RawStream),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelReader),
+}
+
+impl CommandReader {
+    pub(super) fn new(source: Source, activity: ActivityClock, handle: Handle) -> Self {
+        Self {
+            source,
+            activity,
+            _handle: handle,
+        }
+    }
+}
+
+impl AsyncRead for CommandReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.source).poll_read(cx, buffer))?;
+        self.activity.record_data();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Spdy(stream) => match ready!(Pin::new(stream).poll_read(cx, buffer)) {
+                // Servers of Go end streams in this way.
+                Err(error) if is_cancel(&error) => Poll::Ready(Ok(())),
+                read => Poll::Ready(read),
+            },
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_read(cx, buffer),
+        }
+    }
+}
+
+/// Returns `true` if the server reset the stream with CANCEL. The data before it has been
+/// read then.
+fn is_cancel(error: &io::Error) -> bool {
+    let error = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<Error>());
+    error.is_some_and(|error| {
+        error.initiator() == Initiator::Peer
+            && error.reason() == Reason::Cancel
+            && !error.is_connection()
+    })
+}
+
+/// Sends the sizes of the local terminal to the command.
+#[derive(Debug)]
+pub struct TerminalResizer {
+    sink: Sink,
+}
+
+impl TerminalResizer {
+    pub(super) fn new(sink: Sink) -> Self {
+        Self { sink }
+    }
+
+    /// Sends a size. Cancelling the call may send a part of it, which the server skips.
+    ///
+    /// # Errors
+    ///
+    /// The server is gone, or takes no sizes.
+    pub async fn send(&mut self, size: TerminalSize) -> io::Result<()> {
+        self.sink.write_all(&size.encode()).await?;
+        self.sink.flush().await
+    }
+}

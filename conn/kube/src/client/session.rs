@@ -1,0 +1,335 @@
+//! A session of `exec` or `attach`.
+
+use std::{io, time::Duration};
+
+use lacewing_conn::driver::RawStream;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    command_io::{CommandReader, CommandStdin, Sink, Source, TerminalResizer},
+    error::ConnectError,
+    life::{Handle, Life},
+    link::Link,
+    request::CommandRequest,
+    upgrade::Upgraded,
+};
+#[cfg(feature = "websocket")]
+use crate::websocket::{Channel, ChannelSocket, EndOfChannel};
+use crate::{
+    command_streams::{CommandStreams, Terminal},
+    error::KubeError,
+    limits::KubeLimits,
+    outcome::CommandOutcome,
+    outcome::StatusCollector,
+    protocol::RemoteCommandProtocol,
+    stream_headers::{StreamHeaders, StreamType},
+};
+
+/// A session of `exec` or `attach`: the streams of a command, and its outcome.
+///
+/// Take the streams, and serve them at the same time: each holds up the others while it
+/// has no reader. Dropping the session before its [outcome](Self::outcome) closes the
+/// connection within a second, and the streams that are left fail. After the outcome,
+/// stdout and stderr continue to their ends.
+///
+/// ```no_run
+/// use lacewing_kube::{CommandOutcome, client::CommandSession};
+/// use tokio::io::{copy, sink, stdout};
+///
+/// async fn run(mut session: CommandSession) -> Result<CommandOutcome, Box<dyn std::error::Error>> {
+///     let (mut out, mut err) = (session.stdout.take(), session.stderr.take());
+///     let out = async {
+///         match &mut out {
+///             Some(out) => copy(out, &mut stdout()).await,
+///             None => Ok(0),
+///         }
+///     };
+///     let err = async {
+///         match &mut err {
+///             Some(err) => copy(err, &mut sink()).await,
+///             None => Ok(0),
+///         }
+///     };
+///     let (out, err, outcome) = tokio::join!(out, err, session.outcome());
+///     (out?, err?);
+///     Ok(outcome?)
+/// }
+/// # let _ = run;
+/// ```
+#[derive(Debug)]
+#[must_use = "a dropped session closes the connection"]
+pub struct CommandSession {
+    /// The command's stdin, if the request names it.
+    pub stdin: Option<CommandStdin>,
+    /// The command's stdout, if the request names it.
+    pub stdout: Option<CommandReader>,
+    /// The command's stderr, if the request names it.
+    pub stderr: Option<CommandReader>,
+    /// The terminal's sizes, if the request names a terminal and the protocol has them.
+    pub resize: Option<TerminalResizer>,
+    protocol: RemoteCommandProtocol,
+    result: SessionResult,
+    life: Life,
+    _handle: Handle,
+}
+
+/// The end of the command.
+#[derive(Debug)]
+enum SessionResult {
+    Waiting(oneshot::Receiver<Result<CommandOutcome, KubeError>>),
+    Known(CommandOutcome),
+    Failed,
+}
+
+impl CommandSession {
+    pub(super) async fn start<IO>(
+        upgraded: Upgraded<IO>,
+        request: &CommandRequest,
+    ) -> Result<Self, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (streams, limits) = (request.streams(), &request.limits);
+        match upgraded {
+            Upgraded::Spdy(switched, name) => {
+                // A server that names none speaks the oldest version.
+                let protocol = name.as_deref().map(RemoteCommandProtocol::from_name);
+                let protocol = protocol.unwrap_or(Some(RemoteCommandProtocol::V1));
+                let protocol = protocol.ok_or(ConnectError::WrongProtocol(name))?;
+                let life = Life::default();
+                // A failure and a cancelled call close the connection.
+                let abort = life.abort.clone().drop_guard();
+                let link = Link::start(switched.io, switched.input, limits, &life);
+                let session = Self::spdy(&link, protocol, streams, limits, life).await?;
+                abort.disarm();
+                Ok(session)
+            }
+            #[cfg(feature = "websocket")]
+            Upgraded::WebSocket(socket) => Ok(Self::websocket(*socket, streams, limits)),
+        }
+    }
+
+    /// Opens the streams in kubectl's order, one by one.
+    async fn spdy(
+        link: &Link,
+        protocol: RemoteCommandProtocol,
+        streams: CommandStreams,
+        limits: &KubeLimits,
+        life: Life,
+    ) -> Result<Self, KubeError> {
+        let open = async |is_wanted: bool, kind| match is_wanted {
+            true => link.open(&StreamHeaders::command(kind)).await.map(Some),
+            false => Ok(None),
+        };
+        let error = link
+            .open(&StreamHeaders::command(StreamType::Error))
+            .await?;
+        let stdin = open(streams.stdin, StreamType::Stdin).await?;
+        let stdout = open(streams.stdout, StreamType::Stdout).await?;
+        let stderr = open(streams.stderr, StreamType::Stderr).await?;
+        let has_sizes = streams.terminal == Terminal::Attached && protocol.has_resize_stream();
+        let resize = open(has_sizes, StreamType::Resize).await?;
+        let handle = life.handle();
+        let activity = link.activity();
+        let reader = |stream: RawStream| {
+            CommandReader::new(Source::Spdy(stream), activity.clone(), handle.clone())
+        };
+        Ok(Self {
+            stdin: stdin.map(|stream| CommandStdin::new(Sink::Spdy(stream), activity.clone())),
+            stdout: stdout.map(reader),
+            stderr: stderr.map(reader),
+            resize: resize.map(|stream| TerminalResizer::new(Sink::Spdy(stream))),
+            protocol,
+            result: collect(Source::Spdy(error), protocol, limits, &life),
+            life,
+            _handle: handle,
+        })
+    }
+
+    #[cfg(feature = "websocket")]
+    fn websocket<IO>(
+        socket: tokio_tungstenite::WebSocketStream<IO>,
+        streams: CommandStreams,
+        limits: &KubeLimits,
+    ) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let protocol = RemoteCommandProtocol::V5;
+        let wanted = [
+            (true, Channel::Error),
+            (streams.stdout, Channel::Stdout),
+            (streams.stderr, Channel::Stderr),
+        ];
+        let readable = wanted.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        let readable: Vec<_> = readable.map(|(_, channel)| channel).collect();
+        let encoding = crate::protocol::ChannelEncoding::Binary;
+        let socket = ChannelSocket::start(socket, protocol, encoding, &readable, limits);
+        let life = Life {
+            over: socket.cancellation().clone(),
+            ..Life::default()
+        };
+        tokio::spawn(supervise(
+            socket.clone(),
+            life.clone(),
+            limits.close_timeout,
+        ));
+        let handle = life.handle();
+        let activity = socket.activity();
+        let reader = |is_wanted: bool, channel| {
+            is_wanted.then(|| {
+                let source = Source::Channel(socket.reader(channel));
+                CommandReader::new(source, activity.clone(), handle.clone())
+            })
+        };
+        let has_terminal = streams.terminal == Terminal::Attached;
+        Self {
+            stdin: streams.stdin.then(|| {
+                let writer = socket.writer(Channel::Stdin, EndOfChannel::Message);
+                CommandStdin::new(Sink::Channel(writer), activity.clone())
+            }),
+            stdout: reader(streams.stdout, Channel::Stdout),
+            stderr: reader(streams.stderr, Channel::Stderr),
+            resize: has_terminal.then(|| {
+                let writer = socket.writer(Channel::Resize, EndOfChannel::Silent);
+                TerminalResizer::new(Sink::Channel(writer))
+            }),
+            protocol,
+            result: collect(
+                Source::Channel(socket.reader(Channel::Error)),
+                protocol,
+                limits,
+                &life,
+            ),
+            life,
+            _handle: handle,
+        }
+    }
+
+    /// Returns the protocol version that the client and the server agreed on.
+    pub fn protocol(&self) -> RemoteCommandProtocol {
+        self.protocol
+    }
+
+    /// Returns a token that is cancelled when the connection is over.
+    pub fn cancellation(&self) -> CancellationToken {
+        self.life.over.clone()
+    }
+
+    /// Waits for the end of the command. Cancelling the call loses nothing, and a second
+    /// call returns the same outcome.
+    ///
+    /// Read stdout and stderr meanwhile: the outcome arrives behind all output.
+    ///
+    /// # Errors
+    ///
+    /// The connection was lost, or the error stream has no complete status
+    /// ([`KubeError::Status`]): the command may have ended in any way. A second call
+    /// after that returns [`KubeError::Closed`].
+    pub async fn outcome(&mut self) -> Result<CommandOutcome, KubeError> {
+        let result = match &mut self.result {
+            SessionResult::Waiting(receiver) => receiver.await.unwrap_or(Err(KubeError::Closed)),
+            SessionResult::Known(outcome) => return Ok(outcome.clone()),
+            SessionResult::Failed => return Err(KubeError::Closed),
+        };
+        self.result = match &result {
+            Ok(outcome) => SessionResult::Known(outcome.clone()),
+            Err(_) => SessionResult::Failed,
+        };
+        result
+    }
+}
+
+impl Drop for CommandSession {
+    fn drop(&mut self) {
+        let is_known = match &mut self.result {
+            SessionResult::Waiting(receiver) => matches!(receiver.try_recv(), Ok(Ok(_))),
+            SessionResult::Known(_) => true,
+            SessionResult::Failed => false,
+        };
+        if !is_known {
+            self.life.abort.cancel();
+        }
+    }
+}
+
+/// Gathers the error stream on a task: it must not hold up the output.
+fn collect(
+    error: Source,
+    protocol: RemoteCommandProtocol,
+    limits: &KubeLimits,
+    life: &Life,
+) -> SessionResult {
+    let (sender, receiver) = oneshot::channel();
+    let (max_status, limit) = (limits.max_status, limits.finish_timeout);
+    let abort = life.abort.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            // The session may be gone.
+            outcome = read_outcome(error, protocol, max_status, limit) => {
+                let _ = sender.send(outcome);
+            }
+            // An open stream would hold up GOAWAY.
+            () = abort.cancelled() => {}
+        }
+    });
+    SessionResult::Waiting(receiver)
+}
+
+/// Reads the error stream to its end. Once a part has arrived, the end has `limit`.
+async fn read_outcome(
+    mut error: Source,
+    protocol: RemoteCommandProtocol,
+    max_status: usize,
+    limit: Duration,
+) -> Result<CommandOutcome, KubeError> {
+    let mut content = StatusCollector::new(protocol, max_status);
+    let mut buffer = vec![0; 4 << 10];
+    let mut deadline = None;
+    let lost: Option<io::Error> = loop {
+        let read = tokio::select! {
+            read = error.read(&mut buffer) => read,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                break None;
+            }
+        };
+        match read {
+            Ok(0) => break None,
+            Ok(len) => {
+                content.push(buffer.get(..len).unwrap_or_default());
+                deadline = deadline.or_else(|| Instant::now().checked_add(limit));
+            }
+            Err(error) => break Some(error),
+        }
+    };
+    match lost {
+        // The end without a text is a success for old versions: not this end.
+        Some(error) if content.is_empty() => Err(KubeError::Io(error)),
+        // A status that is complete is valid, although its stream has no end.
+        _ => Ok(content.finish()?),
+    }
+}
+
+/// Ends a WebSocket when its session ends.
+#[cfg(feature = "websocket")]
+async fn supervise(socket: ChannelSocket, life: Life, close_timeout: Duration) {
+    tokio::select! {
+        () = life.over.cancelled() => return,
+        // Without a Close: the end of stdin was not the caller's.
+        () = life.abort.cancelled() => {}
+        () = life.released.cancelled() => {
+            socket.close();
+            let closed = tokio::time::timeout(close_timeout, life.over.cancelled());
+            tokio::select! {
+                _ = closed => {}
+                () = life.abort.cancelled() => {}
+            }
+        }
+    }
+    socket.abandon();
+}
