@@ -13,8 +13,9 @@ type Played = Result<Vec<Peer>, String>;
 
 const LIMIT: &str = "max_connection_bytes";
 const HONEST: &str = "capacity/honest";
-/// MiB that the connection of a client may hold.
-const CLIENT: u64 = 12;
+/// MiB that the connection of a client may hold: `max_connection_bytes`, and a part of the buffers
+/// that its thread keeps (1.5 MiB), which are measured with it. In one run of ten, more than 12.
+const CLIENT: u64 = 13;
 /// Responses whose next piece waits for a window: 512 KiB in all.
 const RESPONSES: usize = 8;
 
