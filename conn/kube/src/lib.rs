@@ -18,6 +18,8 @@ mod error;
 mod limits;
 mod outcome;
 mod protocol;
+#[cfg(any(feature = "server", feature = "client"))]
+mod sink;
 mod stream_headers;
 mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::life::Handle;
 #[cfg(feature = "websocket")]
-use crate::websocket::{ChannelReader, ChannelWriter};
-use crate::{activity::ActivityClock, terminal_size::TerminalSize};
+use crate::websocket::ChannelReader;
+use crate::{activity::ActivityClock, sink::Sink, terminal_size::TerminalSize};
 
 /// The stdin of a command: bytes to the server.
 ///
@@ -23,14 +23,6 @@ use crate::{activity::ActivityClock, terminal_size::TerminalSize};
 pub struct CommandStdin {
     sink: Sink,
     activity: ActivityClock,
-}
-
-#[derive(Debug)]
-pub(super) enum Sink {
-    /// Whole: dropping it early resets the stream, and does not end it.
-    Spdy(RawStream),
-    #[cfg(feature = "websocket")]
-    Channel(ChannelWriter),
 }
 
 impl CommandStdin {
@@ -56,36 +48,6 @@ impl AsyncWrite for CommandStdin {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.sink).poll_shutdown(cx)
-    }
-}
-
-impl AsyncWrite for Sink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
-        }
     }
 }
 

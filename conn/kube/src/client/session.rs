@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    command_io::{CommandReader, CommandStdin, Sink, Source, TerminalResizer},
+    command_io::{CommandReader, CommandStdin, Source, TerminalResizer},
     error::ConnectError,
     life::{Handle, Life},
     link::Link,
@@ -27,6 +27,7 @@ use crate::{
     outcome::CommandOutcome,
     outcome::StatusCollector,
     protocol::RemoteCommandProtocol,
+    sink::Sink,
     stream_headers::{StreamHeaders, StreamType},
 };
 

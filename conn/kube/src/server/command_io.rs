@@ -9,16 +9,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use lacewing_conn::driver::{RawReader, RawStream};
+use lacewing_conn::driver::RawReader;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::ActivityClock;
 #[cfg(feature = "websocket")]
-use crate::websocket::{ChannelReader, ChannelWriter};
+use crate::websocket::ChannelReader;
+use crate::{activity::ActivityClock, sink::Sink};
 
 /// The bytes that one read of [`CommandOutput::copy_from`] takes at most: the size of
 /// Go's DATA frames.
@@ -194,16 +194,6 @@ struct SinkCell {
     waiting: Option<Waker>,
 }
 
-/// The sending half of a stream.
-#[derive(Debug)]
-pub(super) enum Sink {
-    /// Whole, since the connection takes an abandoned reading half for the end of the
-    /// client's interest.
-    Spdy(RawStream),
-    #[cfg(feature = "websocket")]
-    Channel(ChannelWriter),
-}
-
 impl SharedSink {
     pub(super) fn new(sink: Sink) -> Self {
         Self(Arc::new(Mutex::new(SinkCell {
@@ -241,35 +231,5 @@ impl SharedSink {
             cell.waiting = Some(cx.waker().clone());
         }
         polled
-    }
-}
-
-impl AsyncWrite for Sink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
-            #[cfg(feature = "websocket")]
-            Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
-        }
     }
 }

@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "websocket")]
 use super::websocket_ending::WebSocketEnding;
 use super::{
-    command_io::{CommandInput, CommandOutput, SharedSink, Sink},
+    command_io::{CommandInput, CommandOutput, SharedSink},
     spdy_ending::SpdyEnding,
     terminal_sizes::TerminalSizes,
 };
 use crate::{
     error::KubeError, limits::KubeLimits, outcome::CommandOutcome, protocol::RemoteCommandProtocol,
+    sink::Sink,
 };
 
 /// A session of `exec` or `attach`: the streams of a command, and its end.

@@ -5,7 +5,7 @@ use lacewing_conn::driver::{Mux, RawStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    command_io::{CommandInput, CommandOutput, SharedSink, Sink},
+    command_io::{CommandInput, CommandOutput, SharedSink},
     exec_session::{Ending, EndingTransport, ExecSession},
     link::Link,
     offer::{CommandOffer, CommandStreams, Terminal},
@@ -16,6 +16,7 @@ use crate::{
     error::KubeError,
     outcome::CommandOutcome,
     protocol::RemoteCommandProtocol,
+    sink::Sink,
     stream_headers::{StreamHeaders, StreamType},
 };
 

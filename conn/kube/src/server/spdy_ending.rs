@@ -10,8 +10,8 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
-use super::{command_io::Sink, link::Link};
-use crate::error::KubeError;
+use super::link::Link;
+use crate::{error::KubeError, sink::Sink};
 
 /// The parts of a session that its end needs.
 #[derive(Debug)]

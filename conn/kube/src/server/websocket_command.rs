@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 
 use super::{
-    command_io::{CommandInput, CommandOutput, SharedSink, Sink},
+    command_io::{CommandInput, CommandOutput, SharedSink},
     exec_session::{Ending, EndingTransport, ExecSession},
     offer::{CommandOffer, Terminal},
     terminal_sizes::terminal_sizes,
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     protocol::{ChannelEncoding, RemoteCommandProtocol},
+    sink::Sink,
     websocket::{Channel, ChannelSocket, EndOfChannel},
 };
 

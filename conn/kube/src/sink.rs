@@ -1,0 +1,53 @@
+//! The sending half of a command's stream, on either side.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use lacewing_conn::driver::RawStream;
+use tokio::io::AsyncWrite;
+
+#[cfg(feature = "websocket")]
+use crate::websocket::ChannelWriter;
+
+/// The sending half of a stream.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// Whole: a connection takes a reading half that is dropped for the end of the interest in
+    /// the stream, and a stream that is dropped early is reset, and does not end.
+    Spdy(RawStream),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelWriter),
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
+        }
+    }
+}
