@@ -44,9 +44,9 @@ struct Arguments {
     /// A limit of the victim, in place of the case's: stall=2s
     #[arg(long, value_name = "NAME=SECONDS")]
     limit: Vec<String>,
-    /// Plays HTTP/2's cases against every server of this machine that is known
-    /// (hyper, nghttpd, nginx, h2o) beside our own, each at its defaults, and
-    /// writes the comparison as Markdown
+    /// Plays HTTP/2's cases against our server and against hyper, nghttpd, nginx
+    /// and h2o where they are installed, each at its defaults. Writes the comparison
+    /// as Markdown
     #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "limit", "json"])]
     peers: Option<PathBuf>,
     /// Writes all figures

@@ -251,7 +251,7 @@ impl Body {
 
     /// Detaches a complete body after the end of the transport. Returns the credit
     /// to release; `None` for one that is not complete.
-    pub(super) fn settle(&self) -> Option<usize> {
+    pub(super) fn detach_complete(&self) -> Option<usize> {
         let mut state = self.state.lock();
         if state.detached || !matches!(state.end, End::Fin) {
             return None;
@@ -504,6 +504,6 @@ mod tests {
         let (body, _) = body(ListCharge::Free);
         assert!(body.take_trailers().is_some());
         assert_eq!(body.take_signal().lists, ListCharge::Free);
-        assert!(body.settle().is_none(), "detached at its end");
+        assert!(body.detach_complete().is_none(), "detached at its end");
     }
 }

@@ -194,9 +194,9 @@ impl Streams {
 
     /// Releases the rest of complete bodies once the transport has ended: an
     /// unread body must not make its stream count as unfinished.
-    pub(super) fn settle(&self, engine: &mut Engine, now: Instant) {
+    pub(super) fn release_complete(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
-            if let Some(credit) = body.settle() {
+            if let Some(credit) = body.detach_complete() {
                 engine.stream(now, body.stream()).release(credit);
                 engine.stream(now, body.stream()).release_headers();
             }

@@ -130,7 +130,7 @@ enum Turn {
 /// The work of a turn of an open connection.
 struct Work {
     /// Input was read or handled, completely so far. The transport may have more.
-    heard: bool,
+    received: bool,
     /// Something else happened that needs another turn.
     again: bool,
 }
@@ -277,14 +277,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
         match self.phase {
             Phase::Open => {
-                let Work { mut heard, again } = self.work(cx, now);
-                if heard && !again && !self.engine.is_closed() {
+                let Work {
+                    mut received,
+                    again,
+                } = self.work(cx, now);
+                if received && !again && !self.engine.is_closed() {
                     // Most often there is no more input, and a read shows that for less
                     // than a whole turn.
-                    heard = self.read(cx, now);
-                    self.read_ahead = heard;
+                    received = self.read(cx, now);
+                    self.read_ahead = received;
                 }
-                let deadline = self.handle_due(heard, now);
+                let deadline = self.handle_due(received, now);
                 if self.engine.is_closed() {
                     self.report_steps(now);
                     self.close();
@@ -347,11 +350,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         let mut again = self.handle_signals(now);
         self.count_detached();
         let read = std::mem::take(&mut self.read_ahead) || self.read(cx, now);
-        let heard = self.handle_events(now) || read;
+        let received = self.handle_events(now) || read;
         // Earlier input is handled before the end, and may have to wait.
         if self.input_ended && !self.end_reported && self.engine.wants_input() {
             self.end_reported = true;
-            self.streams.settle(&mut self.engine, now);
+            self.streams.release_complete(&mut self.engine, now);
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
@@ -359,7 +362,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_sources(&mut conn, cx);
-        if heard || self.may_pull_all() {
+        if received || self.may_pull_all() {
             self.offer_declined(now);
         }
         let open = self.engine.open_streams();
@@ -379,7 +382,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         let late = self.handle_events(now) || self.transport.input.len() < waiting;
         again |= late || self.offer_declined_after(late, now);
         self.report_steps(now);
-        Work { heard, again }
+        Work { received, again }
     }
 
     /// Reads once, if the engine takes input; `true` if something was read.

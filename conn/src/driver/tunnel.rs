@@ -296,7 +296,7 @@ enum Ending {
     /// Dropped without a shutdown, or reset.
     Aborted(Reason),
     /// The same, and the body has said so.
-    Told,
+    Reported,
 }
 
 impl Pipe {
@@ -380,9 +380,9 @@ impl Pipe {
                 wakers::register(&mut state.body, cx.waker());
                 Poll::Pending
             }
-            Ending::Fin | Ending::Told => Poll::Ready(None),
+            Ending::Fin | Ending::Reported => Poll::Ready(None),
             Ending::Aborted(reason) => {
-                state.ending = Ending::Told;
+                state.ending = Ending::Reported;
                 Poll::Ready(Some(Err(Error::reset(Initiator::User, reason))))
             }
         }

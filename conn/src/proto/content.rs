@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
-use super::{AddedFields, Head, Rule, Side, UsageError, rules::Rules, wire::settle_length};
+use super::{AddedFields, Head, Rule, Side, UsageError, rules::Rules, wire::content_length_of};
 
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(crate) struct Said {
 impl Said {
     fn length(self, fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
         if self.length {
-            settle_length(fields)
+            content_length_of(fields)
         } else {
             Ok(None)
         }
@@ -229,8 +229,8 @@ fn check_our_length(fields: &mut HeaderMap) -> Result<(), UsageError> {
     if plain {
         return Ok(());
     }
-    let settled = settle_length(fields);
-    settled.map(drop).map_err(|_| UsageError::InvalidLength)
+    let length = content_length_of(fields);
+    length.map(drop).map_err(|_| UsageError::InvalidLength)
 }
 
 #[cfg(test)]
@@ -276,8 +276,8 @@ mod tests {
         }
         for lengths in [&["x"][..], &[""], &["1", "2"], &["-1"], &["1, 1"]] {
             let mut head = response(200, lengths);
-            let settled = of_our_response(&mut head, &mut AddedFields::default(), GET);
-            assert_eq!(settled, Err(UsageError::InvalidLength), "{lengths:?}");
+            let result = of_our_response(&mut head, &mut AddedFields::default(), GET);
+            assert_eq!(result, Err(UsageError::InvalidLength), "{lengths:?}");
         }
         let mut head = response(200, &["7", "7"]);
         assert_eq!(

@@ -331,7 +331,7 @@ impl Engine {
             let before = input.len();
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
-                    self.life.heard(now, self.wire.output.end());
+                    self.life.note_received(now, self.wire.output.end());
                     self.timers.stop(Timer::HeaderBlock);
                     self.note_message(before.saturating_sub(input.len()));
                     self.handle_message(now, message)
@@ -377,7 +377,7 @@ impl Engine {
 
     /// Handles a stream that may be done. Once both halves are closed, it does not count
     /// among our own streams. Once the user is done too, it is removed.
-    fn settle(&mut self, now: Instant, key: StreamKey) {
+    fn close_if_done(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -406,7 +406,7 @@ impl Engine {
         let lingers = stream.recv.reader == Reader::Lingering;
         // A push of the peer is charged itself, and earns no allowance for late frames.
         let charged = stream.push.is_some() && !stream.is_ours();
-        let has_held_pushes = stream.send.behind > 0;
+        let has_held_pushes = stream.send.pushes_ahead > 0;
         let parent = stream.parent().filter(|_| stream.is_held());
         self.streams.remove(key);
         if let Some(parent) = parent {

@@ -216,9 +216,9 @@ pub struct Limits {
     ///
     /// Without pressure it bounds a window that *drips*, of the connection or of a stream that is
     /// no tunnel. A sweep looks at all streams every 5 s, or more often: eight times within the
-    /// shortest of `body_timeout`, `stall_timeout` and this time. A window drips if three sweeps or
-    /// more find that the peer took a piece of less than 4 KiB, and the peer took less than
-    /// `min_rate` times `pressed_stall_timeout` since it began to wait. A paused
+    /// shortest of `body_timeout`, `stall_timeout` and this time. A window drips if two things are true.
+    /// Three sweeps or more found that the peer took a piece of less than 4 KiB. And since it began to
+    /// wait, the peer took less than `min_rate` times `pressed_stall_timeout`. A paused
     /// player takes nothing, then a good part of its window; small pieces again and again only keep a
     /// response alive.
     ///
@@ -245,7 +245,7 @@ pub struct Limits {
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes
-    /// written since the peer was heard. Default 20 s.
+    /// written since something arrived from the peer. Default 20 s.
     pub keep_alive_timeout: Duration,
     /// PINGs are sent also while no stream is open, if `keep_alive_interval` is set. Default no.
     pub keep_alive_while_idle: bool,

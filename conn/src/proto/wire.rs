@@ -12,7 +12,7 @@ use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::fields::{Fields, ListLimit, settle_length};
+pub(crate) use self::fields::{Fields, ListLimit, content_length_of};
 pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{

@@ -29,7 +29,7 @@ impl<S: HttpService> Exchanges<S> {
         if conn.unwritten() > conn.limits().max_output_backlog {
             return Err(InformError::Busy);
         }
-        super::response::settle_fields(&mut head.fields);
+        super::response::remove_connection_fields(&mut head.fields);
         conn.stream(stream).inform(head)?;
         self.telemetry
             .interim(stream.id(), "informational response");

@@ -58,7 +58,7 @@ impl Heads {
             fields: parts.headers,
             ..Head::response(parts.status)
         };
-        let priority = settle_fields(&mut head.fields);
+        let priority = remove_connection_fields(&mut head.fields);
         let content = Content::of_response(kind, parts.status);
         content.remove_length(&mut head.fields);
         let left_out = content.is_left_out(kind, &body);
@@ -101,7 +101,7 @@ impl Heads {
 /// other protocols (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
 /// HTTP/1.1 set them. A `tracing` event names each. Returns the priority that the
 /// response sets.
-pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
+pub(super) fn remove_connection_fields(fields: &mut HeaderMap) -> Option<Priority> {
     // The field of a request for an upgrade (RFC 7540 §3.2.1).
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
     const PRIORITY: HeaderName = HeaderName::from_static("priority");

@@ -215,7 +215,7 @@ impl Exchange {
                 if let Some(status) = left_out(&response, kind) {
                     ledger.report(self.stream, &StreamError::NoContent { status });
                 }
-                settle(response, kind)
+                hold_to_length(response, kind)
             }));
             settled.unwrap_or(Err(StreamError::BodyPanicked))
         });
@@ -328,7 +328,7 @@ fn left_out<B: Body>(response: &Response<B>, kind: Kind) -> Option<StatusCode> {
 
 /// Holds a response to its content-length. The body is `None` if the
 /// response has no content.
-fn settle<B>(
+fn hold_to_length<B>(
     response: Response<B>,
     kind: Kind,
 ) -> Result<Response<Option<Outgoing<B>>>, StreamError>

@@ -17,7 +17,7 @@ pub(super) fn check<B: Body>(request: &mut Request<B>) -> Result<(), &'static st
     if *request.method() == Method::TRACE && !request.body().is_end_stream() {
         return Err("a TRACE request has no content (RFC 9110 §9.3.8)");
     }
-    settle_host(request).map_err(|Invalid| "a request needs one valid host (RFC 9112 §3.2)")
+    set_host(request).map_err(|Invalid| "a request needs one valid host (RFC 9112 §3.2)")
 }
 
 /// Checks that the target has the form of its method (RFC 9112 §3.2).
@@ -44,7 +44,7 @@ struct Invalid;
 
 /// Checks that the request has one `host` field, and sets it to the authority of the
 /// target, which has priority (RFC 9112 §3.2, §3.2.2).
-fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
+fn set_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     let valid = match host {
@@ -123,7 +123,7 @@ mod tests {
             let host = HeaderValue::from_static(host);
             request.headers_mut().append(HOST, host);
         }
-        settle_host(&mut request)?;
+        set_host(&mut request)?;
         let hosts = request.headers().get_all(HOST).iter();
         Ok(hosts
             .map(|host| host.to_str().unwrap().to_owned())
@@ -154,6 +154,6 @@ mod tests {
         }
         let mut old = Request::new(());
         *old.version_mut() = Version::HTTP_10;
-        assert_eq!(settle_host(&mut old), Ok(()));
+        assert_eq!(set_host(&mut old), Ok(()));
     }
 }

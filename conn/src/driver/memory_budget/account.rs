@@ -119,11 +119,11 @@ impl MemoryAccount {
     #[inline]
     pub fn report(&mut self, held: usize) {
         if held.abs_diff(self.reported) >= MOVED {
-            self.settle(held);
+            self.store(held);
         }
     }
 
-    fn settle(&mut self, held: usize) {
+    fn store(&mut self, held: usize) {
         let before = std::mem::replace(&mut self.reported, held);
         self.member.held.store(held, Ordering::Relaxed);
         let total = &self.budget.0.held;
@@ -176,7 +176,7 @@ impl MemoryAccount {
         if freed == 0 {
             self.budget.relieve();
         } else {
-            self.settle(self.reported.saturating_sub(freed));
+            self.store(self.reported.saturating_sub(freed));
         }
     }
 

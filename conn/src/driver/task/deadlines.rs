@@ -31,9 +31,9 @@ impl<IO, A: Application> Driver<IO, A> {
     /// sent in time still wait in the transport. While bytes arrive, deadlines are
     /// therefore checked once in [`TURNS`] turns, and one that has passed is handled
     /// after as many turns more. A peer that sends without pause does not escape them.
-    pub(super) fn handle_due(&mut self, heard: bool, now: Instant) -> Deadline {
+    pub(super) fn handle_due(&mut self, received: bool, now: Instant) -> Deadline {
         let deadlines = &mut self.deadlines;
-        if heard && deadlines.postponed == 0 && deadlines.unchecked < TURNS {
+        if received && deadlines.postponed == 0 && deadlines.unchecked < TURNS {
             deadlines.unchecked = deadlines.unchecked.saturating_add(1);
             return Deadline::Unchecked;
         }
@@ -41,12 +41,12 @@ impl<IO, A: Application> Driver<IO, A> {
         let next = self.engine.poll_timeout();
         if next.is_none_or(|due| due > now) {
             deadlines.postponed = 0;
-            return match heard {
+            return match received {
                 true => Deadline::Unchecked,
                 false => Deadline::At(next),
             };
         }
-        if heard && deadlines.postponed < TURNS {
+        if received && deadlines.postponed < TURNS {
             deadlines.postponed = deadlines.postponed.saturating_add(1);
             return Deadline::Unchecked;
         }

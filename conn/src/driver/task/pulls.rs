@@ -29,11 +29,11 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
     }
 
-    /// Offers the sources again that were declined in this turn, if `heard` from the peer, or
+    /// Offers the sources again that were declined in this turn, if `received` from the peer, or
     /// if less waits by now. Returns `true` if another turn must follow.
     #[inline]
-    pub(super) fn offer_declined_after(&mut self, heard: bool, now: Instant) -> bool {
-        if self.declined.is_empty() || !(heard || self.may_pull_all()) {
+    pub(super) fn offer_declined_after(&mut self, received: bool, now: Instant) -> bool {
+        if self.declined.is_empty() || !(received || self.may_pull_all()) {
             return false;
         }
         self.offer_declined(now);

@@ -13,7 +13,7 @@ use crate::proto::{Rule, Side, shutdown::Phase};
 #[derive(Debug)]
 pub(super) struct Life {
     /// The time of the last frame.
-    heard: Instant,
+    last_received: Instant,
     /// The end of our output when it arrived, in bytes since the start.
     written: u64,
     /// The last frame was the answer to a PING of keep-alive.
@@ -47,7 +47,7 @@ const SLOW_PATH: u64 = 1000;
 impl Life {
     pub(super) fn new(seed: u64, now: Instant) -> Self {
         Self {
-            heard: now,
+            last_received: now,
             written: 0,
             only_answered: false,
             busy_since: now,
@@ -59,8 +59,8 @@ impl Life {
     }
 
     #[inline]
-    pub(super) fn heard(&mut self, now: Instant, written: u64) {
-        self.heard = now;
+    pub(super) fn note_received(&mut self, now: Instant, written: u64) {
+        self.last_received = now;
         self.written = written;
         self.only_answered = false;
     }
@@ -99,7 +99,7 @@ impl Engine {
         self.life.probed = Some(now);
         // While we read nothing, the silence of the peer is our doing.
         let written = self.wire.output.end();
-        self.life.heard(now, written);
+        self.life.note_received(now, written);
         self.life.pings.forgive();
         // An answer to a PING that the peer never sent: it is ignored (the drafts' §2.6.5, RFC 9113
         // §6.7). With a PING, a peer with one loop for both directions, such as Go's spdystream,
@@ -113,7 +113,7 @@ impl Engine {
         match self.life.pings.keep_alive_since() {
             // Data arrived after the PING: the peer lives, though its answer
             // stands behind that data.
-            Some(since) if self.life.heard > since => self.life.pings.forgive(),
+            Some(since) if self.life.last_received > since => self.life.pings.forgive(),
             // The answer may wait in the transport, which we do not read.
             Some(_) if !self.wants_input() => self.life.pings.forgive(),
             Some(_) => {
@@ -149,7 +149,7 @@ impl Engine {
         match self.life.probed {
             Some(probed) => probed.checked_add(PROBE),
             // At once: a time that has passed.
-            None => Some(self.life.heard),
+            None => Some(self.life.last_received),
         }
     }
 
@@ -173,10 +173,10 @@ impl Engine {
             return None;
         }
         if explicit.is_some() {
-            return self.life.heard.checked_add(interval);
+            return self.life.last_received.checked_add(interval);
         }
         // Idle time is no silence.
-        let since = self.life.heard.max(self.life.busy_since);
+        let since = self.life.last_received.max(self.life.busy_since);
         let interval = if self.life.only_answered {
             interval.max(BETWEEN_PINGS)
         } else {

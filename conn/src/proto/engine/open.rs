@@ -123,7 +123,7 @@ impl Engine {
         self.life.note_open(now, self.streams.is_empty());
         let key = self.streams.insert(stream);
         if state.is_closed() {
-            self.settle(now, key);
+            self.close_if_done(now, key);
         }
         Ok(key)
     }

@@ -232,7 +232,7 @@ impl Engine {
         }
         if grew {
             // A long frame on a slow path is a sign of life.
-            self.life.heard(now, self.wire.output.end());
+            self.life.note_received(now, self.wire.output.end());
         }
     }
 

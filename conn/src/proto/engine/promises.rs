@@ -218,7 +218,7 @@ impl Engine {
                 fin,
             });
             if fin {
-                self.settle(now, key);
+                self.close_if_done(now, key);
             }
         }
         Ok(Some(Event::Promised {

@@ -138,7 +138,7 @@ impl Engine {
     fn resume(&mut self, now: Instant, key: StreamKey) {
         self.end(now, key);
         self.schedule(key);
-        self.settle(now, key);
+        self.close_if_done(now, key);
     }
 
     /// A push of this stream is held no longer: what waited behind it is sent, unless

@@ -263,7 +263,7 @@ impl Engine {
         stream.note_reply(head.status());
         self.streams.hold_headers(key, memory.saturating_add(names));
         if headers.fin {
-            self.settle(now, key);
+            self.close_if_done(now, key);
         }
         Ok(Some(Event::Reply {
             stream: key,
@@ -302,7 +302,7 @@ impl Engine {
             self.streams.hold_headers(key, memory);
         }
         if fin {
-            self.settle(now, key);
+            self.close_if_done(now, key);
         }
         let event = Event::Headers {
             stream: key,
@@ -346,7 +346,7 @@ impl Engine {
             let credited = (stream.recv.reader != Reader::Lingering).then_some(key);
             self.give_back(now, credited, flow);
             if fin {
-                self.settle(now, key);
+                self.close_if_done(now, key);
             }
             if data.len() < CHEAP_DATA && !fin {
                 return self.useless(now);
@@ -357,7 +357,7 @@ impl Engine {
         self.flow.hold(data.len());
         self.give_back(now, Some(key), flow.saturating_sub(data.len()));
         if fin {
-            self.settle(now, key);
+            self.close_if_done(now, key);
         }
         Ok(Some(Event::Data {
             stream: key,
@@ -463,7 +463,7 @@ impl Engine {
             stream.send.pending = Bytes::new();
             self.streams.release_unsent(key, usize::MAX);
             self.streams.dequeue(key);
-            self.settle(now, key);
+            self.close_if_done(now, key);
             return Ok(Some(Event::Stopped {
                 stream: key,
                 reason,

@@ -99,7 +99,7 @@ impl Engine {
                 stream.send_end_stream();
                 stream.send.source = Source::None;
                 self.streams.dequeue(key);
-                self.settle(now, key);
+                self.close_if_done(now, key);
             } else {
                 self.finish_half(now, key);
             }
@@ -135,7 +135,7 @@ impl Engine {
         }
         self.streams.release_unsent(key, usize::MAX);
         self.streams.dequeue(key);
-        self.settle(now, key);
+        self.close_if_done(now, key);
     }
 
     /// Ends our half if no data waits, nor the stream itself.

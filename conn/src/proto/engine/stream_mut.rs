@@ -127,7 +127,7 @@ impl StreamMut<'_> {
         let stream = engine.streams.get_mut(*key);
         let stream = stream.ok_or(UsageError::StreamClosed)?;
         // With pushes to be sent first, the end is sent after them.
-        let waits = fin && stream.send.behind > 0;
+        let waits = fin && stream.send.pushes_ahead > 0;
         let fin = fin && !waits;
         let placed = stream.check_send(Part::Head { fin });
         placed.map_err(|_| UsageError::AlreadyReplied)?;
@@ -152,7 +152,7 @@ impl StreamMut<'_> {
         }
         engine.send_held_pushes(*now);
         if fin {
-            engine.settle(*now, *key);
+            engine.close_if_done(*now, *key);
         }
         Ok(())
     }
@@ -312,7 +312,7 @@ impl StreamMut<'_> {
         if !self.engine.shutdown.is_closed() {
             self.engine.give_back(now, Some(key), len);
         }
-        self.engine.settle(now, key);
+        self.engine.close_if_done(now, key);
     }
 
     /// Releases the header lists after the head, of which the user holds none any
@@ -321,7 +321,7 @@ impl StreamMut<'_> {
     pub fn release_headers(&mut self) {
         let Self { engine, now, key } = self;
         engine.streams.release_lists(*key);
-        engine.settle(*now, *key);
+        engine.close_if_done(*now, *key);
     }
 
     /// Returns `true` if header lists after the head wait for
@@ -407,7 +407,7 @@ impl StreamMut<'_> {
         match engine.streams.get_mut(*key) {
             Some(stream) => {
                 stream.handler = Handler::Done;
-                engine.settle(*now, *key);
+                engine.close_if_done(*now, *key);
             }
             // Our own streams never count among those that are gone.
             None if key.id().opener() == Some(engine.config.side) => {}
@@ -426,7 +426,7 @@ impl StreamMut<'_> {
         let Some(stream) = self.get() else {
             return;
         };
-        // A push that the peer never heard of needs no end.
+        // A push that was never announced needs no end.
         let known = !stream.is_held() && !stream.is_closed();
         let Self { engine, now, key } = self;
         if known && !engine.shutdown.is_closed() {

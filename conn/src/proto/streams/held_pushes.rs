@@ -13,7 +13,7 @@ impl Streams {
         self.pushes.push_back(key);
         self.dequeue(parent);
         if let Some(parent) = self.get_mut(parent) {
-            parent.send.behind = parent.send.behind.saturating_add(1);
+            parent.send.pushes_ahead = parent.send.pushes_ahead.saturating_add(1);
         }
         key
     }
@@ -57,7 +57,7 @@ impl Streams {
         }
         let parent = self.find(parent).and_then(|parent| self.get_mut(parent));
         if let Some(parent) = parent {
-            parent.send.behind = parent.send.behind.saturating_sub(1);
+            parent.send.pushes_ahead = parent.send.pushes_ahead.saturating_sub(1);
         }
     }
 }

@@ -100,7 +100,7 @@ pub(crate) struct SendHalf {
     pub(super) turn: Turn,
     /// Pushes of this stream that are not on the wire yet: its body waits for
     /// them.
-    pub(crate) behind: u32,
+    pub(crate) pushes_ahead: u32,
 }
 
 /// The user's source of data, asked when it is the stream's turn.
@@ -243,7 +243,7 @@ impl Stream {
                 ending: Ending::Open,
                 source: Source::None,
                 turn: Turn::None,
-                behind: 0,
+                pushes_ahead: 0,
             },
             recv: RecvHalf {
                 window: recv,
@@ -344,7 +344,7 @@ impl Stream {
 
     /// Its body stands behind a push that is not on the wire yet.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.send.behind > 0 || self.is_held()
+        self.send.pushes_ahead > 0 || self.is_held()
     }
 
     /// Memory of what the user handed over is charged.

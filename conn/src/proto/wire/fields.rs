@@ -321,7 +321,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 
 /// The length that all content-length fields agree on; `None` without any. One of them is
 /// left (RFC 9110 §8.6).
-pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
+pub(crate) fn content_length_of(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
     let mut length = None;
     let mut repeated = false;
     for value in fields.get_all(header::CONTENT_LENGTH) {
@@ -450,7 +450,7 @@ mod tests {
             for value in values {
                 map.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            let length = settle_length(&mut map);
+            let length = content_length_of(&mut map);
             assert!(length.is_err() || map.len() < 2);
             length
         };

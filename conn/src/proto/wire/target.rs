@@ -46,7 +46,7 @@ impl Target {
             return Err(Rule::MissingPseudoField);
         }
         // One that a URI has no place for is no target of a connection.
-        let authority = settle_authority(self.authority, None, self.host, fields)?;
+        let authority = authority_of(self.authority, None, self.host, fields)?;
         let authority = authority.ok_or(Rule::UnsupportedTarget)?;
         // There is no default port (RFC 9110 §9.3.6).
         if authority.port_u16().is_none() {
@@ -65,7 +65,7 @@ impl Target {
         if path.as_str() == "*" && method != Method::OPTIONS {
             return Err(Rule::InvalidPseudoValue);
         }
-        let authority = settle_authority(self.authority, Some(&scheme), self.host, fields)?;
+        let authority = authority_of(self.authority, Some(&scheme), self.host, fields)?;
         let mut parts = uri::Parts::default();
         // Without an authority a URI cannot carry its scheme.
         parts.scheme = authority.is_some().then_some(scheme);
@@ -77,7 +77,7 @@ impl Target {
 
 /// The authority for the URI. The `host` field, of which there is one at most, has the same value
 /// as `:authority`. It has all of it where a URI has no place for that.
-fn settle_authority(
+fn authority_of(
     authority: Option<Authority>,
     scheme: Option<&Scheme>,
     host: HostField,
