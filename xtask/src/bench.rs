@@ -14,6 +14,7 @@ mod server;
 mod site;
 mod statistics;
 mod table;
+mod tail;
 mod workload;
 
 use crate::shell;
@@ -101,6 +102,9 @@ fn measure_all(programs: &Programs, site: &Site, options: &Options) -> (Vec<Row>
                 client::measure(workload, programs, site, options),
             );
         }
+    }
+    if options.wants(tail::NAME) {
+        add(tail::NAME, tail::measure(programs, site, options));
     }
     match idle::measure(programs, site, options) {
         Ok(idle) => idle.into_iter().for_each(|row| add("", Ok(row))),
