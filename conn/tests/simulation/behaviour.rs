@@ -211,9 +211,7 @@ fn a_reply_may_precede_the_end_of_the_request() {
         pair.server.greedy = false;
         pair.run();
         let key = pair.server.keys[&stream.id().value()];
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::FORBIDDEN), true)
             .unwrap();
         pair.run();
@@ -221,7 +219,7 @@ fn a_reply_may_precede_the_end_of_the_request() {
         assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
         assert!(seen.ended);
         // The handler does not read the rest. The server reports this a little later.
-        pair.server.engine.stream(pair.now, key).abandon();
+        pair.server_stream(key).abandon();
         pair.server.release_all(pair.now);
         pair.run();
         assert!(!pair.response(stream.id().value()).stopped);
@@ -250,14 +248,12 @@ fn an_unread_body_is_discarded_until_the_reply_is_complete() {
         pair.server.greedy = false;
         pair.run();
         let key = pair.server.keys[&stream];
-        pair.server.engine.stream(pair.now, key).abandon();
+        pair.server_stream(key).abandon();
         pair.run();
         // The whole body arrived, its credit was returned, and no user saw it.
         assert!(pair.server.seen[&stream].body.len() < 150_000 || version == Version::Spdy2);
         assert_eq!(pair.server.engine.stats().buffered_bytes, 0);
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::OK), false)
             .unwrap();
         pair.server.send(pair.now, key, Body::of(1000));
@@ -329,18 +325,14 @@ fn informational_responses_where_there_is_a_frame_for_them() {
         pair.run();
         let key = pair.server.keys[&stream];
         let informed = pair
-            .server
-            .engine
-            .stream(pair.now, key)
+            .server_stream(key)
             .inform(Head::response(StatusCode::EARLY_HINTS));
         if version == Version::Http2 {
             informed.unwrap();
         } else {
             assert_eq!(informed, Err(UsageError::Unsupported));
         }
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
@@ -440,9 +432,7 @@ fn urgent_streams_finish_first_and_none_starves() {
                 set_priority(&mut pair, *stream, *urgency);
             }
             let key = pair.server.keys[stream];
-            pair.server
-                .engine
-                .stream(pair.now, key)
+            pair.server_stream(key)
                 .reply(Head::response(StatusCode::OK), false)
                 .unwrap();
             pair.server.send(pair.now, key, Body::of(200_000));
@@ -489,9 +479,7 @@ fn less_urgent_streams_do_not_starve() {
                 set_priority(&mut pair, *stream, *urgency);
             }
             let key = pair.server.keys[stream];
-            pair.server
-                .engine
-                .stream(pair.now, key)
+            pair.server_stream(key)
                 .reply(Head::response(StatusCode::OK), false)
                 .unwrap();
             pair.server.send(pair.now, key, Body::of(*len));
@@ -543,24 +531,13 @@ fn pushed_responses_arrive() {
         let key = pair.server.keys[&parent];
         let uri = "https://example.org/style.css".parse().unwrap();
         let request = Head::request(Method::GET, uri);
-        let pushed = pair
-            .server
-            .engine
-            .stream(pair.now, key)
-            .push(request)
-            .unwrap();
+        let pushed = pair.server_stream(key).push(request).unwrap();
         let mut head = Head::response(StatusCode::OK);
         head.fields
             .insert("content-type", HeaderValue::from_static("text/css"));
-        pair.server
-            .engine
-            .stream(pair.now, pushed)
-            .reply(head, false)
-            .unwrap();
+        pair.server_stream(pushed).reply(head, false).unwrap();
         pair.server.send(pair.now, pushed, Body::of(50_000));
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
@@ -587,9 +564,7 @@ fn unwanted_pushes_are_refused() {
         let key = pair.server.keys[&parent];
         let uri = "https://example.org/style.css".parse().unwrap();
         let pushed = pair
-            .server
-            .engine
-            .stream(pair.now, key)
+            .server_stream(key)
             .push(Head::request(Method::GET, uri));
         if version == Version::Http2 {
             assert!(matches!(pushed, Err(OpenError::PushDisabled)));
@@ -597,18 +572,12 @@ fn unwanted_pushes_are_refused() {
             // SPDY has no setting for it: the client resets the stream.
             let pushed = pushed.unwrap();
             let head = Head::response(StatusCode::OK);
-            pair.server
-                .engine
-                .stream(pair.now, pushed)
-                .reply(head, false)
-                .unwrap();
+            pair.server_stream(pushed).reply(head, false).unwrap();
             pair.run();
             let seen = &pair.server.seen[&pushed.id().value()];
             assert_eq!(seen.reset, Some(Reason::RefusedStream));
         }
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();

@@ -48,7 +48,7 @@ fn open(victim: &mut Victim, peer: &mut Peer, ids: impl Iterator<Item = u32>) {
 
 /// Replies with a piece of data, which waits for a window or the transport.
 fn reply(victim: &mut Victim, stream: StreamKey) {
-    let mut handle = victim.engine.stream(victim.now, stream);
+    let mut handle = victim.stream(stream);
     let head = Head::response(StatusCode::OK);
     handle.reply(head, false).unwrap();
     handle
@@ -244,10 +244,7 @@ fn the_parts_at_their_limits_are_below_the_first_step() {
         assert!(!victim.engine.is_nearly_full(), "{version}: {peak}");
         victim.events.clear();
         for stream in streams {
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .release(21 * 16_000);
+            victim.stream(stream).release(21 * 16_000);
         }
         peer.request(101, true, &[]);
         victim.take_unread(&mut peer);
@@ -284,7 +281,7 @@ fn a_large_body_in_one_piece_does_not_count() {
         peer.request(1, true, &[]);
         victim.take_unread(&mut peer);
         let stream = opened(&victim)[0];
-        let mut handle = victim.engine.stream(victim.now, stream);
+        let mut handle = victim.stream(stream);
         handle.reply(Head::response(StatusCode::OK), false).unwrap();
         let body = Bytes::from(vec![7; 50 * MIB]);
         handle.send_data(body, true).unwrap();

@@ -93,7 +93,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
             let before = opened(&mut victim);
             assert_eq!(before.len(), 100, "{version}");
             for stream in &before {
-                victim.engine.stream(victim.now, *stream).retain();
+                victim.stream(*stream).retain();
             }
             victim.now += Duration::from_secs(2);
             for n in 0..100 {
@@ -112,7 +112,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
             // The handlers notice it one by one.
             let mut after = opened(&mut victim);
             for stream in before {
-                victim.engine.stream(victim.now, stream).finish();
+                victim.stream(stream).finish();
                 victim.poll();
                 after.extend(opened(&mut victim));
             }
@@ -140,7 +140,7 @@ fn stuck_handlers_delay_new_streams_briefly() {
         victim.take(&mut peer);
         let stuck = opened(&mut victim);
         for stream in &stuck {
-            victim.engine.stream(victim.now, *stream).retain();
+            victim.stream(*stream).retain();
             peer.reset(stream.id().value());
         }
         for n in 100..103 {
@@ -159,7 +159,7 @@ fn stuck_handlers_delay_new_streams_briefly() {
         assert!(victim.engine.wants_input());
         assert_eq!(opened(&mut victim), []);
         for stream in stuck {
-            victim.engine.stream(victim.now, stream).finish();
+            victim.stream(stream).finish();
         }
         peer.request(1001, true, &[]);
         victim.take(&mut peer);
@@ -315,7 +315,7 @@ fn small_data_that_is_late_is_charged_and_long_data_is_not() {
                 panic!("{version}")
             };
             let reason = lacewing_conn::Reason::Cancel;
-            victim.engine.stream(victim.now, stream).reset(reason);
+            victim.stream(stream).reset(reason);
             for _ in 0..200 {
                 for _ in 0..100 {
                     peer.data(1, &vec![7; len], false);
@@ -356,7 +356,7 @@ fn a_client_bears_no_flood_of_interim_responses_or_pushes() {
             if let Some(stream) = promised {
                 // The user does the same with frames of no use.
                 let reason = lacewing_conn::Reason::Cancel;
-                victim.engine.stream(victim.now, stream).reset(reason);
+                victim.stream(stream).reset(reason);
             }
             victim.flush();
             id += 2;

@@ -109,10 +109,7 @@ fn no_content_reaches_the_user_where_there_is_none() {
             let (mut victim, mut peer, stream) = client(version, &method);
             reply(&mut peer, status, false, &[]);
             victim.take(&mut peer);
-            assert_eq!(
-                victim.engine.stream(victim.now, stream).has_content(),
-                after != Nothing
-            );
+            assert_eq!(victim.stream(stream).has_content(), after != Nothing);
             peer.data(1, b"seven b", false);
             victim.take(&mut peer);
             victim.flush();
@@ -196,11 +193,7 @@ fn tunnels_are_opened_by_any_success() {
             let mut head = Head::response(StatusCode::from_u16(status).unwrap());
             head.fields
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("3"));
-            pair.server
-                .engine
-                .stream(pair.now, at_server)
-                .reply(head, false)
-                .unwrap();
+            pair.server_stream(at_server).reply(head, false).unwrap();
             let bytes = Bytes::from_static(b"of a tunnel");
             let server = &mut pair.server.engine;
             server
@@ -377,14 +370,10 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                     panic!("no request")
                 };
-                victim.engine.stream(victim.now, stream).retain();
+                victim.stream(stream).retain();
                 if begun {
                     let head = Head::response(StatusCode::OK);
-                    victim
-                        .engine
-                        .stream(victim.now, stream)
-                        .reply(head, false)
-                        .unwrap();
+                    victim.stream(stream).reply(head, false).unwrap();
                 }
                 victim.flush();
                 let (data, fin) = misbehave;
@@ -411,17 +400,11 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 assert!(error.to_string().contains("content-length"), "{error}");
                 // The stream counts until the handler ends, and no longer.
                 let response = Head::response(StatusCode::OK);
-                assert!(
-                    victim
-                        .engine
-                        .stream(victim.now, stream)
-                        .reply(response, true)
-                        .is_err()
-                );
+                assert!(victim.stream(stream).reply(response, true).is_err());
                 let handlers = victim.engine.stats();
                 let counted = handlers.open_streams + handlers.detached_handlers as usize;
                 assert_eq!(counted, 1, "{context}");
-                victim.engine.stream(victim.now, stream).finish();
+                victim.stream(stream).finish();
                 if answered && !ends {
                     // The engine discards the rest of the body.
                     peer.data(1, &[0; 1000], true);
@@ -470,18 +453,11 @@ fn lengths_of_ours_are_numbers() {
                 fields: head.fields,
                 ..Head::response(StatusCode::OK)
             };
-            let refused = victim
-                .engine
-                .stream(victim.now, stream)
-                .reply(response, false);
+            let refused = victim.stream(stream).reply(response, false);
             assert_eq!(refused, Err(UsageError::InvalidLength), "{version}");
             // The handler may still answer.
             let sorry = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .reply(sorry, true)
-                .unwrap();
+            victim.stream(stream).reply(sorry, true).unwrap();
         }
         let mut pair = Pair::new(version);
         pair.server.answers = false;

@@ -122,7 +122,7 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
                     Side::Server => server(version),
                     Side::Client => client(version),
                 };
-                let room = victim.engine.stream(victim.now, stream).send_capacity();
+                let room = victim.stream(stream).send_capacity();
                 for _ in 0..3 {
                     victim.take_bytes(&frame);
                 }
@@ -131,11 +131,7 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
                 assert_eq!(victim.engine.open_streams(), 1, "{context}");
                 assert!(!victim.engine.is_shutting_down(), "{context}");
                 assert_eq!(victim.engine.peer_max_concurrent_streams(), 100);
-                assert_eq!(
-                    victim.engine.stream(victim.now, stream).send_capacity(),
-                    room,
-                    "{context}"
-                );
+                assert_eq!(victim.stream(stream).send_capacity(), room, "{context}");
                 for _ in 0..11_000 {
                     victim.take_bytes(&frame);
                 }
@@ -259,18 +255,10 @@ fn pings_go_ahead_of_data() {
     for version in SPDY {
         let (mut victim, mut peer, stream) = server(version);
         let ok = Head::response(StatusCode::OK);
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .reply(ok, false)
-            .unwrap();
+        victim.stream(stream).reply(ok, false).unwrap();
         victim.flush();
         let body = Bytes::from(vec![7; 50_000]);
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .send_data(body, false)
-            .unwrap();
+        victim.stream(stream).send_data(body, false).unwrap();
         let ping = control(number(version), 6, &[0x12, 0x34, 0x56, 0x77]);
         peer.raw(&ping);
         victim.take(&mut peer);
@@ -372,11 +360,7 @@ fn go_away_says_which_requests_may_be_made_again() {
         // The other streams receive their answers.
         let key = pair.server.keys[&streams[0]];
         let ok = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(ok, true)
-            .unwrap();
+        pair.server_stream(key).reply(ok, true).unwrap();
         pair.run();
         assert_eq!(pair.response(streams[0]).status, Some(StatusCode::OK));
         // A stream without an answer at the end of the connection may have been processed.
@@ -422,7 +406,7 @@ fn codes_of_resets_and_of_go_away() {
     for version in SPDY {
         for (reason, code) in codes {
             let (mut victim, _, stream) = server(version);
-            victim.engine.stream(victim.now, stream).reset(reason);
+            victim.stream(stream).reset(reason);
             victim.flush();
             let known = version != Version::Spdy2 || code <= 7;
             let expected = if known { code } else { 1 };
@@ -465,10 +449,7 @@ fn codes_of_resets_and_of_go_away() {
 fn frames_in_flight_at_our_reset_are_ignored() {
     every_version(|version| {
         let (mut victim, mut peer, stream) = server(version);
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .reset(Reason::Cancel);
+        victim.stream(stream).reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.resets, 1, "{version}");
         victim.events.clear();

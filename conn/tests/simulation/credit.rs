@@ -46,12 +46,8 @@ fn serving(version: Version, streams: u32) -> (Victim, Peer, Vec<StreamKey>) {
         .collect();
     for key in &keys {
         let ok = Head::response(StatusCode::OK);
-        victim
-            .engine
-            .stream(victim.now, *key)
-            .reply(ok, false)
-            .unwrap();
-        victim.engine.stream(victim.now, *key).offer();
+        victim.stream(*key).reply(ok, false).unwrap();
+        victim.stream(*key).offer();
     }
     (victim, peer, keys)
 }
@@ -99,12 +95,8 @@ fn open_streams_move_with_the_initial_window() {
             panic!("{version}: no request")
         };
         let ok = Head::response(StatusCode::OK);
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .reply(ok, false)
-            .unwrap();
-        victim.engine.stream(victim.now, stream).offer();
+        victim.stream(stream).reply(ok, false).unwrap();
+        victim.stream(stream).offer();
         assert_eq!(sent(&mut victim), start + 1_500 + 16_884, "{version}");
     }
 }
@@ -134,11 +126,7 @@ fn the_initial_window_is_not_the_connections() {
     peer.initial_window(0);
     victim.take(&mut peer);
     let data = Bytes::from(vec![0; 100_000]);
-    victim
-        .engine
-        .stream(victim.now, keys[0])
-        .send_data(data, true)
-        .unwrap();
+    victim.stream(keys[0]).send_data(data, true).unwrap();
     assert_eq!(sent(&mut victim), 100_000);
 }
 
@@ -170,21 +158,13 @@ fn a_body_ends_without_a_window() {
         let (mut victim, _, keys) = serving(version, 1);
         let len = initial(version).unwrap_or(10_000);
         let body = Bytes::from(vec![0; len]);
-        victim
-            .engine
-            .stream(victim.now, keys[0])
-            .send_data(body, false)
-            .unwrap();
+        victim.stream(keys[0]).send_data(body, false).unwrap();
         while victim.engine.poll_transmit(victim.now) == lacewing_conn::proto::Transmit::Write {
             victim.flush();
         }
         victim.flush();
         let end = Bytes::new();
-        victim
-            .engine
-            .stream(victim.now, keys[0])
-            .send_data(end, true)
-            .unwrap();
+        victim.stream(keys[0]).send_data(end, true).unwrap();
         let sent = victim.flush();
         let expected: &[u8] = match version {
             Version::Http2 => &[0, 0, 0, 0, 1, 0, 0, 0, 1],
@@ -215,10 +195,7 @@ fn credit_of_discarded_content_is_returned() {
             let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                 panic!("no request")
             };
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .reset(Reason::Cancel);
+            victim.stream(stream).reset(Reason::Cancel);
             peer.data(id, &[7; PIECE], false);
         }),
         ("on a stream that is refused", true, |_, peer, id| {
@@ -249,15 +226,11 @@ fn credit_of_discarded_content_is_returned() {
             let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                 panic!("no request")
             };
-            victim.engine.stream(victim.now, stream).abandon();
+            victim.stream(stream).abandon();
             peer.data(id, &[7; PIECE], true);
             victim.take(peer);
             let ok = Head::response(StatusCode::OK);
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .reply(ok, true)
-                .unwrap();
+            victim.stream(stream).reply(ok, true).unwrap();
         }),
     ];
     for version in [Version::Spdy31, Version::Http2] {
@@ -297,14 +270,10 @@ fn a_stream_without_a_reader_gets_credit() {
         pair.server.greedy = false;
         pair.run();
         let key = pair.server.keys[&stream];
-        pair.server.engine.stream(pair.now, key).abandon();
+        pair.server_stream(key).abandon();
         pair.run();
         let ok = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(ok, true)
-            .unwrap();
+        pair.server_stream(key).reply(ok, true).unwrap();
         pair.run();
         let seen = pair.response(stream);
         assert!(!seen.stopped, "{version}: all of it was sent before");
@@ -325,7 +294,7 @@ fn trailers_without_a_reader_cause_no_event() {
         let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
             panic!("no request")
         };
-        victim.engine.stream(victim.now, stream).abandon();
+        victim.stream(stream).abandon();
         victim.events.clear();
         peer.data(1, b"body", false);
         peer.headers(1, true, &[("x-trailer", "1")]);
@@ -424,10 +393,7 @@ fn credit_of_a_reset_stream_is_returned() {
                 victim.take(&mut peer);
             } else {
                 let stream = stream.unwrap();
-                victim
-                    .engine
-                    .stream(victim.now, stream)
-                    .reset(Reason::Cancel);
+                victim.stream(stream).reset(Reason::Cancel);
             }
             let credit = victim.engine.stats().receive_credit;
             assert_eq!(credit, 65_536, "{version}, by the peer: {by_peer}");

@@ -62,11 +62,7 @@ fn extended_connect_is_used_only_where_it_is_offered() {
     pair.run();
     let key = pair.server.keys[&stream.id().value()];
     let ok = Head::response(StatusCode::OK);
-    pair.server
-        .engine
-        .stream(pair.now, key)
-        .reply(ok, false)
-        .unwrap();
+    pair.server_stream(key).reply(ok, false).unwrap();
     pair.server.send(pair.now, key, Body::of(1000));
     pair.run();
     assert_eq!(pair.response(1).body, content(1000));
@@ -141,11 +137,7 @@ fn a_tunnel_carries_data_and_nothing_else() {
         let mut ok = Head::response(StatusCode::OK);
         // RFC 9110 §9.3.6: it has no meaning in a 2xx response to CONNECT.
         ok.fields.insert("content-length", 5.into());
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(ok, false)
-            .unwrap();
+        pair.server_stream(key).reply(ok, false).unwrap();
         pair.client.send(pair.now, stream, Body::of(300_000));
         pair.server.send(pair.now, key, Body::of(200_000));
         pair.run();
@@ -163,10 +155,7 @@ fn a_tunnel_carries_data_and_nothing_else() {
             .unwrap();
         peer.reply(1, false, peer.ok());
         victim.take(&mut peer);
-        let trailers = victim
-            .engine
-            .stream(victim.now, key)
-            .send_trailers(HeaderMap::new());
+        let trailers = victim.stream(key).send_trailers(HeaderMap::new());
         assert_eq!(trailers, Err(UsageError::Unsupported));
         peer.headers(1, true, &[("x-checksum", "1")]);
         victim.take(&mut peer);
@@ -187,11 +176,7 @@ fn a_refused_tunnel_is_an_ordinary_response() {
         pair.run();
         let key = pair.server.keys[&1];
         let forbidden = Head::response(StatusCode::FORBIDDEN);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(forbidden, false)
-            .unwrap();
+        pair.server_stream(key).reply(forbidden, false).unwrap();
         pair.server
             .send(pair.now, key, Body::of(100).with_trailers());
         pair.run();
@@ -211,35 +196,21 @@ fn priorities_are_heard_before_during_and_over() {
     pair.run();
     let server_key = pair.server.keys[&first];
     assert_eq!(
-        pair.server.engine.stream(pair.now, server_key).priority(),
+        pair.server_stream(server_key).priority(),
         Some(Priority::default())
     );
     // The client changes the priority.
     let urgent = Priority::new(0, true);
-    pair.client
-        .engine
-        .stream(pair.now, client_key)
-        .prioritize(urgent);
+    pair.client_stream(client_key).prioritize(urgent);
     pair.run();
-    assert_eq!(
-        pair.server.engine.stream(pair.now, server_key).priority(),
-        Some(urgent)
-    );
+    assert_eq!(pair.server_stream(server_key).priority(), Some(urgent));
     // From then on, the server's own value applies.
     let late = Priority::new(7, false);
-    pair.server
-        .engine
-        .stream(pair.now, server_key)
-        .prioritize(late);
-    pair.client
-        .engine
-        .stream(pair.now, client_key)
+    pair.server_stream(server_key).prioritize(late);
+    pair.client_stream(client_key)
         .prioritize(Priority::new(1, false));
     pair.run();
-    assert_eq!(
-        pair.server.engine.stream(pair.now, server_key).priority(),
-        Some(late)
-    );
+    assert_eq!(pair.server_stream(server_key).priority(), Some(late));
 }
 
 #[test]
@@ -425,16 +396,11 @@ fn only_plain_requests_are_promised() {
         promise(Method::GET, "/no-authority", None),
         promise(Method::GET, "https://example.org/", Some(3)),
     ] {
-        let refused = pair
-            .server
-            .engine
-            .stream(pair.now, key)
-            .push(bad)
-            .unwrap_err();
+        let refused = pair.server_stream(key).push(bad).unwrap_err();
         assert!(matches!(refused, OpenError::Usage(UsageError::NotPushable)));
     }
     let good = promise(Method::HEAD, "https://example.org/", Some(0));
-    assert!(pair.server.engine.stream(pair.now, key).push(good).is_ok());
+    assert!(pair.server_stream(key).push(good).is_ok());
 }
 
 #[test]
@@ -469,10 +435,7 @@ fn statistics_count_stalls_bytes_and_resets() {
         let stream = pair.get("/never/");
         pair.run();
         let key = pair.client.keys[&stream];
-        pair.client
-            .engine
-            .stream(pair.now, key)
-            .reset(Reason::Cancel);
+        pair.client_stream(key).reset(Reason::Cancel);
         pair.run();
         let (server, client) = (pair.server.engine.stats(), pair.client.engine.stats());
         assert_eq!(client.resets_sent.of(Reason::Cancel), 1);

@@ -300,22 +300,14 @@ fn ours_may_follow_the_data() {
                 panic!("{version}")
             };
             let reply = Head::response(http::StatusCode::OK);
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .reply(reply, false)
-                .unwrap();
+            victim.stream(stream).reply(reply, false).unwrap();
             victim.engine.shutdown(victim.now);
             victim.flush();
             assert!(victim.engine.is_shutting_down());
             assert_eq!(victim.monitor.go_aways, 0, "{version}");
             if ends {
                 let data = bytes::Bytes::from_static(b"the last word");
-                victim
-                    .engine
-                    .stream(victim.now, stream)
-                    .send_data(data, true)
-                    .unwrap();
+                victim.stream(stream).send_data(data, true).unwrap();
                 victim.flush();
             } else {
                 victim.now += Duration::from_secs(31);

@@ -21,11 +21,7 @@ fn answer(pair: &mut Pair, stream: u32, body: Body) {
     let mut head = Head::response(StatusCode::OK);
     head.fields
         .insert("x-late", HeaderValue::from_static("yes"));
-    pair.server
-        .engine
-        .stream(pair.now, key)
-        .reply(head, false)
-        .unwrap();
+    pair.server_stream(key).reply(head, false).unwrap();
     pair.server.send(pair.now, key, body);
     pair.run();
 }
@@ -172,11 +168,7 @@ fn nothing_is_asked_of_a_peer_that_says_no_more() {
         assert_eq!(pair.server.engine.stats().pings_sent, pings, "{version}");
         assert!(!pair.server.engine.is_closed(), "{version}");
         let head = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(head, true)
-            .unwrap();
+        pair.server_stream(key).reply(head, true).unwrap();
         assert!(pair.server.engine.is_closed(), "{version}");
     });
 }
@@ -192,15 +184,11 @@ fn pushes_are_finished_too() {
         let key = pair.server.keys[&parent];
         let uri = "https://example.org/style".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let push = pair.server.engine.stream(pair.now, key).push(head).unwrap();
+        let push = pair.server_stream(key).push(head).unwrap();
         pair.run();
         half_close(&mut pair);
         let reply = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, push)
-            .reply(reply, false)
-            .unwrap();
+        pair.server_stream(push).reply(reply, false).unwrap();
         pair.server.send(pair.now, push, Body::of(2000));
         pair.run();
         answer(&mut pair, parent, Body::of(1000));
@@ -222,11 +210,7 @@ fn a_server_that_closes_its_side_ends_the_connection() {
         pair.run();
         let key = pair.server.keys[&upload.id().value()];
         let early = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(early, true)
-            .unwrap();
+        pair.server_stream(key).reply(early, true).unwrap();
         pair.run();
         pair.client.engine.handle_eof(pair.now);
         pair.run();

@@ -64,7 +64,7 @@ fn requests_beyond_the_bound_of_lists_are_refused() {
         // Streams that end free memory. Small lists almost always have room.
         for stream in held {
             let reason = lacewing_conn::Reason::Cancel;
-            victim.engine.stream(victim.now, stream).reset(reason);
+            victim.stream(stream).reset(reason);
         }
         peer.request(1001, true, &fields);
         victim.take(&mut peer);
@@ -174,7 +174,7 @@ fn trailers_of_complete_responses_count_until_they_are_released() {
 
         // After the user reads them, they free memory, and their streams are gone.
         for key in held {
-            victim.engine.stream(victim.now, key).release_headers();
+            victim.stream(key).release_headers();
         }
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
         let left = victim.engine.held_bytes();
@@ -204,7 +204,7 @@ fn trailers_without_a_reader_are_not_held() {
         let stream = *stream;
         let mut peer = Peer::new(version, Side::Server);
         let _ = peer.bytes.split();
-        victim.engine.stream(victim.now, stream).abandon();
+        victim.stream(stream).abandon();
         peer.headers(1, true, &fields);
         let left = victim.engine.open_streams();
         victim.take(&mut peer);

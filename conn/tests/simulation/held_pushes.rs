@@ -67,11 +67,7 @@ fn start(version: Version) -> (Victim, StreamKey) {
 fn push(victim: &mut Victim, parent: StreamKey, n: u8) -> StreamKey {
     let uri = format!("https://example.org/{n}").parse().unwrap();
     let request = Head::request(Method::GET, uri);
-    victim
-        .engine
-        .stream(victim.now, parent)
-        .push(request)
-        .unwrap()
+    victim.stream(parent).push(request).unwrap()
 }
 
 fn ok() -> Head {
@@ -93,29 +89,13 @@ fn the_body_waits_for_the_responses_to_its_pushes() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), false)
-            .unwrap();
+        victim.stream(parent).reply(ok(), false).unwrap();
         let page = Bytes::from_static(b"page");
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .send_data(page, true)
-            .unwrap();
+        victim.stream(parent).send_data(page, true).unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reply(ok(), false)
-            .unwrap();
+        victim.stream(pushed).reply(ok(), false).unwrap();
         let style = Bytes::from_static(b"style");
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .send_data(style, true)
-            .unwrap();
+        victim.stream(pushed).send_data(style, true).unwrap();
         let expected = [(SYN_STREAM, 2, OPEN), (DATA, 1, FIN), (DATA, 2, FIN)];
         let mut sent = frames(&victim.flush());
         sent[1..].sort_unstable();
@@ -129,22 +109,11 @@ fn the_end_of_a_response_without_a_body_waits_too() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), true)
-            .unwrap();
-        let more = victim
-            .engine
-            .stream(victim.now, parent)
-            .send_data(Bytes::new(), true);
+        victim.stream(parent).reply(ok(), true).unwrap();
+        let more = victim.stream(parent).send_data(Bytes::new(), true);
         assert_eq!(more, Err(UsageError::HalfClosed), "{version}");
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(pushed).reply(ok(), true).unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (DATA, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
@@ -152,16 +121,8 @@ fn the_end_of_a_response_without_a_body_waits_too() {
         // A reply that is ready at once needs no wait.
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reply(ok(), true)
-            .unwrap();
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(pushed).reply(ok(), true).unwrap();
+        victim.stream(parent).reply(ok(), true).unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (SYN_REPLY, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -172,24 +133,12 @@ fn trailers_wait_too() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), false)
-            .unwrap();
+        victim.stream(parent).reply(ok(), false).unwrap();
         let mut trailers = HeaderMap::new();
         trailers.insert("x-sum", "1".parse().unwrap());
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .send_trailers(trailers)
-            .unwrap();
+        victim.stream(parent).send_trailers(trailers).unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(pushed).reply(ok(), true).unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (HEADERS, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -199,13 +148,9 @@ fn trailers_wait_too() {
 fn a_body_that_is_under_way_stops_for_a_push() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), false)
-            .unwrap();
+        victim.stream(parent).reply(ok(), false).unwrap();
         // Longer than the data that is cut ahead, so that it waits in the queue.
-        victim.engine.stream(victim.now, parent).offer();
+        victim.stream(parent).offer();
         victim.flush();
         let pushed = push(&mut victim, parent, 1);
         let mut peer = Peer::new(version, Side::Client);
@@ -217,13 +162,9 @@ fn a_body_that_is_under_way_stops_for_a_push() {
         }
         victim.monitor.receives(&peer.bytes);
         victim.take(&mut peer);
-        victim.engine.stream(victim.now, parent).offer();
+        victim.stream(parent).offer();
         assert_eq!(frames(&victim.flush()), [], "{version}");
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(pushed).reply(ok(), true).unwrap();
         let sent = frames(&victim.flush());
         assert_eq!(
             sent[..2],
@@ -240,28 +181,13 @@ fn no_push_overtakes_another() {
         let (mut victim, parent) = start(version);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim
-            .engine
-            .stream(victim.now, second)
-            .reply(ok(), false)
-            .unwrap();
+        victim.stream(second).reply(ok(), false).unwrap();
         let style = Bytes::from_static(b"style");
-        victim
-            .engine
-            .stream(victim.now, second)
-            .send_data(style, true)
-            .unwrap();
-        let early = victim
-            .engine
-            .stream(victim.now, second)
-            .send_headers(HeaderMap::new());
+        victim.stream(second).send_data(style, true).unwrap();
+        let early = victim.stream(second).send_headers(HeaderMap::new());
         assert!(early.is_err(), "{version}");
         assert_eq!(frames(&victim.flush()), [], "{version}");
-        victim
-            .engine
-            .stream(victim.now, first)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(first).reply(ok(), true).unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (SYN_STREAM, 4, OPEN), (DATA, 4, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -275,25 +201,13 @@ fn nothing_waits_longer_than_its_limit() {
         let (mut victim, parent) = asked(config);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim
-            .engine
-            .stream(victim.now, second)
-            .reply(ok(), true)
-            .unwrap();
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(second).reply(ok(), true).unwrap();
+        victim.stream(parent).reply(ok(), true).unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
         assert_eq!(wait(&mut victim), Duration::from_millis(40), "{version}");
         let expected = [(SYN_STREAM, 2, OPEN), (SYN_STREAM, 4, FIN), (DATA, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
-        victim
-            .engine
-            .stream(victim.now, first)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(first).reply(ok(), true).unwrap();
         assert_eq!(frames(&victim.flush()), [(HEADERS, 2, FIN)], "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
     }
@@ -306,16 +220,9 @@ fn a_cancelled_push_releases_its_parent() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(parent).reply(ok(), true).unwrap();
         victim.flush();
-        victim
-            .engine
-            .stream(victim.now, pushed)
-            .reset(Reason::Cancel);
+        victim.stream(pushed).reset(Reason::Cancel);
         assert_eq!(frames(&victim.flush()), [(DATA, 1, FIN)], "{version}");
         assert_eq!(victim.engine.stats().open_streams, 0, "{version}");
     }
@@ -329,12 +236,8 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
         let (mut victim, parent) = start(version);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim.engine.stream(victim.now, first).retain();
-        victim
-            .engine
-            .stream(victim.now, second)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(first).retain();
+        victim.stream(second).reply(ok(), true).unwrap();
         let mut peer = Peer::new(version, Side::Client);
         peer.reset(1);
         victim.take(&mut peer);
@@ -354,10 +257,7 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
         // The same if our side cancels.
         let (mut victim, parent) = start(version);
         push(&mut victim, parent, 1);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reset(Reason::Cancel);
+        victim.stream(parent).reset(Reason::Cancel);
         victim.poll();
         assert_eq!(
             frames(&victim.flush()),
@@ -397,7 +297,7 @@ fn nothing_is_sent_on_behind_a_push_that_ends_with_the_connection() {
         };
         let parent = *stream;
         push(&mut victim, parent, 1);
-        let mut stream = victim.engine.stream(victim.now, parent);
+        let mut stream = victim.stream(parent);
         stream.reply(ok(), true).unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 5, OPEN)], "{version}");
         victim.engine.abort(victim.now, Reason::NoError, "enough");

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Engine, Event, Head, OpenOptions, ServerPush, Transmit},
+    proto::{Config, Engine, Event, Head, OpenOptions, ServerPush, StreamKey, StreamMut, Transmit},
 };
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::Sensitivity;
@@ -347,6 +347,11 @@ impl Victim {
         }
     }
 
+    /// The engine's view of a stream, now.
+    pub(crate) fn stream(&mut self, key: StreamKey) -> StreamMut<'_> {
+        self.engine.stream(self.now, key)
+    }
+
     /// Processes the peer's bytes, and collects the answers.
     pub(crate) fn take(&mut self, peer: &mut Peer) {
         let bytes = peer.bytes.split();
@@ -376,7 +381,7 @@ impl Victim {
     pub(crate) fn poll(&mut self) {
         while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
             if let Event::Data { stream, data, .. } = &event {
-                self.engine.stream(self.now, *stream).release(data.len());
+                self.stream(*stream).release(data.len());
             }
             self.events.push(event);
         }
@@ -385,8 +390,7 @@ impl Victim {
     /// Writes all output, as a driver does.
     pub(crate) fn flush(&mut self) -> Bytes {
         while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(self.now) {
-            self.engine
-                .stream(self.now, stream)
+            self.stream(stream)
                 .send_data(Bytes::from_static(&[0; 10_000]), false)
                 .unwrap();
             if self.engine.output().len() > 1 << 20 {
@@ -467,10 +471,7 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
                 let stream = *stream;
                 if rng.chance(50) {
                     let head = Head::response(http::StatusCode::OK);
-                    let _ = victim
-                        .engine
-                        .stream(victim.now, stream)
-                        .reply(head, rng.chance(50));
+                    let _ = victim.stream(stream).reply(head, rng.chance(50));
                 }
             }
         }

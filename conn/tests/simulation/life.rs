@@ -81,11 +81,7 @@ fn a_peer_that_answers_or_talks_stays() {
         assert!(!pair.client.engine.is_closed());
         let key = pair.server.keys[&stream];
         let head = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(head, true)
-            .unwrap();
+        pair.server_stream(key).reply(head, true).unwrap();
         pair.run();
         // No stream is open: no PING is sent, and no timer is left.
         pair.sleep(SECOND * 100);
@@ -143,11 +139,7 @@ fn an_old_connection_is_drained() {
         );
         let key = pair.server.keys[&stream];
         let head = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(head, true)
-            .unwrap();
+        pair.server_stream(key).reply(head, true).unwrap();
         pair.run();
         assert!(pair.server.engine.is_closed());
         assert_eq!(pair.response(stream).status, Some(StatusCode::OK));
@@ -171,11 +163,7 @@ fn a_connection_without_streams_is_let_go() {
         assert!(pair.client.engine.can_open(), "a stream is open");
         let key = pair.server.keys[&stream];
         let head = Head::response(StatusCode::OK);
-        pair.server
-            .engine
-            .stream(pair.now, key)
-            .reply(head, true)
-            .unwrap();
+        pair.server_stream(key).reply(head, true).unwrap();
         pair.run();
         pair.sleep(SECOND * 59);
         assert!(pair.client.engine.can_open());

@@ -54,9 +54,7 @@ fn a_graceful_shutdown_finishes_accepted_streams() {
         }
         assert!(!pair.server.engine.is_closed());
         let key = pair.server.keys[&running];
-        pair.server
-            .engine
-            .stream(pair.now, key)
+        pair.server_stream(key)
             .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
@@ -147,9 +145,7 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
             while pair.client.engine.poll_transmit(pair.now) != lacewing_conn::proto::Transmit::Idle
             {
                 // The only source gives all data at once.
-                pair.client
-                    .engine
-                    .stream(pair.now, pair.client.keys[&stream])
+                pair.client_stream(pair.client.keys[&stream])
                     .send_data(content(300), true)
                     .unwrap();
             }

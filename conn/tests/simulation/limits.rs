@@ -83,7 +83,7 @@ fn handlers_that_still_run_count_after_a_reset() {
             peer.request(2 * count + 1, true, &[]);
             victim.take(&mut peer);
             if let Some(Event::Opened { stream, .. }) = victim.events.last() {
-                victim.engine.stream(victim.now, *stream).retain();
+                victim.stream(*stream).retain();
             }
             peer.reset(2 * count + 1);
             victim.take(&mut peer);
@@ -99,7 +99,7 @@ fn handlers_that_still_run_count_after_a_reset() {
         assert_eq!(opened.len(), 5, "{version}");
         assert_eq!(victim.engine.stats().detached_handlers, 5);
         for stream in opened {
-            victim.engine.stream(victim.now, stream).finish();
+            victim.stream(stream).finish();
         }
         peer.request(101, true, &[]);
         victim.take(&mut peer);
@@ -173,11 +173,7 @@ fn late_credit_for_streams_that_ended_is_paid_for_by_them() {
                 panic!("{version}: {:?}", victim.events);
             };
             let head = lacewing_conn::proto::Head::response(http::StatusCode::OK);
-            victim
-                .engine
-                .stream(victim.now, stream)
-                .reply(head, true)
-                .unwrap();
+            victim.stream(stream).reply(head, true).unwrap();
             victim.flush();
             peer.window_update(id, 1000);
             peer.window_update(id, 1000);

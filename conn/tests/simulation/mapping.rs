@@ -156,11 +156,7 @@ fn a_response_says_all_that_the_drafts_ask_for() {
             let value = HeaderValue::from_static(value);
             response.fields.append("set-cookie", value);
         }
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .reply(response, true)
-            .unwrap();
+        victim.stream(stream).reply(response, true).unwrap();
         let fields = head(version, &victim.flush());
         let names = match version {
             Version::Spdy2 => ["status", "version"],

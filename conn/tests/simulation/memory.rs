@@ -70,7 +70,7 @@ fn everything_that_a_connection_holds_is_in_its_figure() {
         let mut sizes = Vec::new();
         for &key in &streams {
             let before = victim.engine.held_bytes();
-            let mut stream = victim.engine.stream(victim.now, key);
+            let mut stream = victim.stream(key);
             let head = Head::response(StatusCode::OK);
             stream.reply(head, false).unwrap();
             let data = Bytes::from(vec![7; 100_000]);
@@ -84,10 +84,7 @@ fn everything_that_a_connection_holds_is_in_its_figure() {
 
         // All of it is freed with its streams.
         for key in streams {
-            victim
-                .engine
-                .stream(victim.now, key)
-                .reset(lacewing_conn::Reason::Cancel);
+            victim.stream(key).reset(lacewing_conn::Reason::Cancel);
         }
         victim.flush();
         let left = victim.engine.held_bytes();
@@ -103,7 +100,7 @@ fn data_that_is_sent_is_held_no_longer() {
         victim.take(&mut peer);
         let streams = opened(&mut victim);
         let before = victim.engine.held_bytes();
-        let mut stream = victim.engine.stream(victim.now, streams[0]);
+        let mut stream = victim.stream(streams[0]);
         stream.reply(Head::response(StatusCode::OK), false).unwrap();
         stream
             .send_data(Bytes::from(vec![7; 60_000]), false)
@@ -130,7 +127,7 @@ fn the_costliest_stream_that_stands_still_is_shed() {
         let streams = opened(&mut victim);
         // Without windows, the transport accepts nothing.
         for (key, len) in streams.iter().zip([400_000, 900_000, 500_000]) {
-            let mut stream = victim.engine.stream(victim.now, *key);
+            let mut stream = victim.stream(*key);
             stream.reply(Head::response(StatusCode::OK), false).unwrap();
             stream.send_data(Bytes::from(vec![7; len]), true).unwrap();
         }
@@ -191,7 +188,7 @@ fn a_closed_stream_is_shed_without_a_reset() {
         }
         victim.take_unread(&mut peer);
         let stream = opened(&mut victim)[0];
-        let mut handle = victim.engine.stream(victim.now, stream);
+        let mut handle = victim.stream(stream);
         handle.reply(Head::response(StatusCode::OK), true).unwrap();
         victim.flush();
         assert_eq!(victim.engine.open_streams(), 1, "{version}");
@@ -236,7 +233,7 @@ fn streams_that_move_are_not_shed() {
             .events
             .retain(|event| matches!(event, Event::Opened { .. }));
         let streams = opened(&mut victim);
-        let mut stream = victim.engine.stream(victim.now, streams[0]);
+        let mut stream = victim.stream(streams[0]);
         stream.reply(Head::response(StatusCode::OK), false).unwrap();
         stream.offer();
         assert_eq!(victim.engine.shed(victim.now, "max_memory"), None);

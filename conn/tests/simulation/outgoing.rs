@@ -39,11 +39,7 @@ fn names_of_control_data_are_taken_in_spdy_2() {
             fields,
             ..Head::response(StatusCode::OK)
         };
-        pair.server
-            .engine
-            .stream(pair.now, stream)
-            .reply(response, true)
-            .unwrap();
+        pair.server_stream(stream).reply(response, true).unwrap();
         pair.run();
         let seen = &pair.client.seen[&id];
         assert_eq!(seen.status, Some(StatusCode::OK), "{version}");
@@ -189,7 +185,7 @@ fn added_fields_are_sent_unless_the_response_has_them() {
                 })),
             };
             let stream = pair.server.keys[&id];
-            let mut stream = pair.server.engine.stream(pair.now, stream);
+            let mut stream = pair.server_stream(stream);
             stream.respond(head, added, true).unwrap();
             pair.run();
             let seen = &pair.client.seen[&id];

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Error, Limits, Reason, Side, Version,
     proto::{
-        Config, Engine, Event, Head, OpenError, OpenOptions, Priority, Setting, StreamKey, Transmit,
+        Config, Engine, Event, Head, OpenError, OpenOptions, Priority, Setting, StreamKey,
+        StreamMut, Transmit,
     },
 };
 
@@ -444,6 +445,16 @@ impl Pair {
         let opened = self.client.engine.open(self.now, head, options);
         self.run();
         opened.unwrap().id().value()
+    }
+
+    /// The client's view of a stream, now.
+    pub(crate) fn client_stream(&mut self, key: StreamKey) -> StreamMut<'_> {
+        self.client.engine.stream(self.now, key)
+    }
+
+    /// The server's view of a stream, now.
+    pub(crate) fn server_stream(&mut self, key: StreamKey) -> StreamMut<'_> {
+        self.server.engine.stream(self.now, key)
     }
 
     /// The client's record of a stream.

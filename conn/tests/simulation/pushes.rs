@@ -84,27 +84,15 @@ fn a_push_names_its_request_and_its_parent() {
     // The push has its response, and precedes the response of the parent.
     for (version, answered) in SPDY.into_iter().flat_map(|v| [(v, true), (v, false)]) {
         let (mut victim, _, parent) = server(version);
-        let push = victim
-            .engine
-            .stream(victim.now, parent)
-            .push(style())
-            .unwrap();
+        let push = victim.stream(parent).push(style()).unwrap();
         if answered {
-            victim
-                .engine
-                .stream(victim.now, push)
-                .reply(ok(), true)
-                .unwrap();
+            victim.stream(push).reply(ok(), true).unwrap();
         } else {
             victim.now += victim.engine.limits().max_push_delay;
             victim.engine.handle_timeout(victim.now);
         }
         let mut sent = victim.flush().to_vec();
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reply(ok(), true)
-            .unwrap();
+        victim.stream(parent).reply(ok(), true).unwrap();
         sent.extend_from_slice(&victim.flush());
         let sent = frames(version, &sent);
         let pushes = sent.iter().filter_map(|frame| match frame {
@@ -304,10 +292,7 @@ fn pushes_are_bounded() {
 fn a_push_may_cross_the_reset_of_its_parent() {
     for version in SPDY {
         let (mut victim, mut peer, parent) = client(version);
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reset(Reason::Cancel);
+        victim.stream(parent).reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.resets, 1);
         peer.associated((2, 1), true, false, &url(version));
@@ -352,25 +337,13 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             };
             let mut pushes = Vec::new();
             for stream in [parent, parent, other] {
-                let push = victim
-                    .engine
-                    .stream(victim.now, stream)
-                    .push(style())
-                    .unwrap();
-                victim
-                    .engine
-                    .stream(victim.now, push)
-                    .reply(ok(), false)
-                    .unwrap();
+                let push = victim.stream(stream).push(style()).unwrap();
+                victim.stream(push).reply(ok(), false).unwrap();
                 pushes.push(push);
             }
             if replied {
                 // Its own response is complete; those of its pushes are not.
-                victim
-                    .engine
-                    .stream(victim.now, parent)
-                    .reply(ok(), true)
-                    .unwrap();
+                victim.stream(parent).reply(ok(), true).unwrap();
             }
             victim.flush();
             peer.reset(1);
@@ -391,24 +364,14 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             for push in &pushes[..2] {
                 assert!(ended.contains(push), "{context}: {ended:?}");
                 let data = Bytes::from_static(b"late");
-                assert!(
-                    victim
-                        .engine
-                        .stream(victim.now, *push)
-                        .send_data(data, true)
-                        .is_err()
-                );
+                assert!(victim.stream(*push).send_data(data, true).is_err());
             }
             assert_eq!(ended.contains(&parent), !replied, "{context}");
             assert!(!ended.contains(&pushes[2]), "{context}");
             assert!(victim.flush().is_empty(), "{context}: not a frame more");
             // A push of another stream continues.
             let data = Bytes::from_static(b"body");
-            victim
-                .engine
-                .stream(victim.now, pushes[2])
-                .send_data(data, true)
-                .unwrap();
+            victim.stream(pushes[2]).send_data(data, true).unwrap();
             assert!(!victim.flush().is_empty(), "{context}");
             assert_eq!(victim.engine.open_streams(), 1, "{context}");
         }
@@ -416,22 +379,10 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
         // response that waited for it.
         for body in ["page", ""] {
             let (mut victim, mut peer, parent) = server(version);
-            victim
-                .engine
-                .stream(victim.now, parent)
-                .push(style())
-                .unwrap();
-            victim
-                .engine
-                .stream(victim.now, parent)
-                .reply(ok(), false)
-                .unwrap();
+            victim.stream(parent).push(style()).unwrap();
+            victim.stream(parent).reply(ok(), false).unwrap();
             let body = Bytes::from_static(body.as_bytes());
-            victim
-                .engine
-                .stream(victim.now, parent)
-                .send_data(body, true)
-                .unwrap();
+            victim.stream(parent).send_data(body, true).unwrap();
             victim.flush();
             peer.reset(1);
             victim.take(&mut peer);
@@ -440,16 +391,8 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
         }
         // Another reason ends only the stream.
         let (mut victim, mut peer, parent) = server(version);
-        let push = victim
-            .engine
-            .stream(victim.now, parent)
-            .push(style())
-            .unwrap();
-        victim
-            .engine
-            .stream(victim.now, push)
-            .reply(ok(), false)
-            .unwrap();
+        let push = victim.stream(parent).push(style()).unwrap();
+        victim.stream(push).reply(ok(), false).unwrap();
         victim.flush();
         let three = u8::from(version != Version::Spdy2);
         peer.raw(&[0x80, 2 + three, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 6]);
@@ -479,10 +422,7 @@ fn a_cancelled_request_waits_for_none_of_its_pushes() {
         victim.take(&mut peer);
         victim.events.clear();
         victim.flush();
-        victim
-            .engine
-            .stream(victim.now, parent)
-            .reset(Reason::Cancel);
+        victim.stream(parent).reset(Reason::Cancel);
         victim.poll();
         victim.flush();
         let ended: Vec<_> = victim
@@ -517,10 +457,7 @@ fn a_push_can_be_cancelled() {
         let Some(Event::Promised { stream, .. }) = victim.events.pop() else {
             panic!("{version}: no push")
         };
-        victim
-            .engine
-            .stream(victim.now, stream)
-            .reset(Reason::Cancel);
+        victim.stream(stream).reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
         // Frames in flight are ignored, and their credit is released.
@@ -536,18 +473,10 @@ fn a_push_can_be_cancelled() {
         assert_eq!(stats.receive_credit, full, "{version}");
 
         let (mut victim, mut peer, parent) = server(version);
-        let push = victim
-            .engine
-            .stream(victim.now, parent)
-            .push(style())
-            .unwrap();
-        victim
-            .engine
-            .stream(victim.now, push)
-            .reply(ok(), false)
-            .unwrap();
+        let push = victim.stream(parent).push(style()).unwrap();
+        victim.stream(push).reply(ok(), false).unwrap();
         victim.flush();
-        victim.engine.stream(victim.now, push).offer();
+        victim.stream(push).offer();
         peer.reset(2);
         victim.take(&mut peer);
         assert!(

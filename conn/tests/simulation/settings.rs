@@ -129,12 +129,7 @@ fn the_peer_says_how_many_streams_it_takes() {
             Event::Opened { stream, .. } => Some(*stream),
             _ => None,
         });
-        let mut push = || {
-            victim
-                .engine
-                .stream(victim.now, parent.unwrap())
-                .push(get())
-        };
+        let mut push = || victim.stream(parent.unwrap()).push(get());
         assert!(push().is_ok(), "{version}");
         assert!(
             matches!(push(), Err(OpenError::TooManyStreams { max: 1 })),

@@ -21,12 +21,8 @@ fn refuse(victim: &mut Victim, peer: &mut Peer, id: u32) {
         panic!("no request")
     };
     let forbidden = Head::response(StatusCode::FORBIDDEN);
-    victim
-        .engine
-        .stream(victim.now, stream)
-        .reply(forbidden, true)
-        .unwrap();
-    victim.engine.stream(victim.now, stream).abandon();
+    victim.stream(stream).reply(forbidden, true).unwrap();
+    victim.stream(stream).abandon();
     victim.flush();
     victim.events.clear();
 }

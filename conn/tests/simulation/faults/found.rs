@@ -227,7 +227,7 @@ fn a_short_bound_of_one_wait_leaves_the_long_one_of_another() {
         };
         let stream = *stream;
         let head = Head::response(StatusCode::OK);
-        let mut sender = victim.engine.stream(victim.now, stream);
+        let mut sender = victim.stream(stream);
         sender.reply(head, false).unwrap();
         sender.send_data(vec![7; 100].into(), true).unwrap();
         // The peer is alive, and grants nothing.

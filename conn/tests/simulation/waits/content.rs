@@ -310,10 +310,7 @@ fn a_tunnel_may_be_idle_for_an_hour() {
     pair.run();
     assert!(pair.server.engine.stream(now, key).is_tunnel());
     pair.sleep(HOUR);
-    assert!(
-        pair.server.engine.stream(pair.now, key).is_tunnel(),
-        "it is there"
-    );
+    assert!(pair.server_stream(key).is_tunnel(), "it is there");
     assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
 }
 
@@ -329,7 +326,7 @@ fn a_client_waits_for_the_content_of_a_push() {
         let head = Head::request(Method::POST, "https://a/".parse().unwrap());
         let opened = victim.engine.open(victim.now, head, OpenOptions::default());
         let upload = bytes::Bytes::from(vec![7; 100_000]);
-        let mut stream = victim.engine.stream(victim.now, opened.unwrap());
+        let mut stream = victim.stream(opened.unwrap());
         stream.send_data(upload, false).unwrap();
         victim.flush();
         let fields: &[(&str, &str)] = match version {
