@@ -82,6 +82,22 @@ impl<F: Field> Decoder<F> {
         self.table.size()
     }
 
+    /// The fields of the dynamic table, newest first: the indexes 62, 63 and so on (section 2.3.3).
+    ///
+    /// ```
+    /// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
+    ///
+    /// let mut decoder = Decoder::<HeaderField>::new(4096);
+    /// // A literal field with incremental indexing: `a: b`.
+    /// decoder.decode_to_vec(b"\x40\x01a\x01b", ListLimits::default())?;
+    /// let table: Vec<_> = decoder.table().collect();
+    /// assert_eq!(table, [&HeaderField::new(b"a", b"b")]);
+    /// # Ok::<(), lacewing_hpack::DecodeError>(())
+    /// ```
+    pub fn table(&self) -> impl ExactSizeIterator<Item = &F> {
+        self.table.values().map(|stored| &stored.field)
+    }
+
     /// Decodes one header block and passes its fields to `sink`, in their order.
     ///
     /// # Errors

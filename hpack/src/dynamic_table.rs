@@ -61,6 +61,11 @@ impl<T> DynamicTable<T> {
         self.entries.get_mut(age).map(|entry| &mut entry.value)
     }
 
+    /// The values of the entries, newest first.
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.entries.iter().map(|entry| &entry.value)
+    }
+
     /// The entry that is evicted next.
     #[inline]
     pub(crate) fn oldest(&self) -> Option<&T> {

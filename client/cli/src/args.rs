@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{dialling::Dialling, status};
+use crate::{dialling::Dialling, headers, status};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
+    /// Convert header blocks (HPACK, and SPDY's zlib) to JSON or text, and back
+    #[command(after_help = headers::HELP)]
+    Headers(headers::Headers),
 }
 
 #[derive(Clone, Debug, Parser)]

@@ -17,6 +17,15 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
         .map_err(|error| unwritten(&error))
 }
 
+/// Writes bytes to the standard output, as [`print`] does.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(|error| unwritten(&error))
+}
+
 /// Writes a line with the program's name to the standard error output.
 pub(crate) fn note(text: impl fmt::Display) {
     eprint(format_args!("lacewing: {text}\n"));

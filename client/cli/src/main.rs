@@ -9,6 +9,8 @@ mod console;
 mod dialling;
 mod frame_log;
 mod get;
+mod headers;
+mod hex;
 mod output;
 mod progress;
 mod pushes;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
                 done
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
+            Command::Headers(headers) => headers::run(&headers),
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),

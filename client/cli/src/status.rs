@@ -38,6 +38,14 @@ impl Failure {
         }
     }
 
+    /// An input that is malformed.
+    pub(crate) fn input(message: impl fmt::Display) -> Self {
+        Self {
+            status: PROTOCOL,
+            message: Some(message.to_string()),
+        }
+    }
+
     /// An error of a file or of the local system.
     pub(crate) fn local(message: impl fmt::Display) -> Self {
         Self {

@@ -62,6 +62,7 @@ fn a_list_or_a_help_without_a_reader_is_no_error() {
         &["conform", "--list", "--protocol", "spdy/3.1"],
         &["--help"],
         &["get", "--help"],
+        &["headers", "--help"],
         &["--version"],
     ] {
         let (status, said) = without_stdout(args);
