@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{dialling::Dialling, headers, status};
+use crate::{decode, dialling::Dialling, headers, status};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
+    /// Show the frames in bytes, or in a packet capture
+    #[command(after_help = decode::HELP)]
+    Decode(decode::Decode),
     /// Convert header blocks (HPACK, and SPDY's zlib) to JSON or text, and back
     #[command(after_help = headers::HELP)]
     Headers(headers::Headers),
@@ -198,7 +201,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-fn protocol(text: &str) -> Result<Version, String> {
+pub(crate) fn protocol(text: &str) -> Result<Version, String> {
     text.parse()
         .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
 }

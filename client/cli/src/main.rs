@@ -6,6 +6,7 @@
 mod args;
 mod conform;
 mod console;
+mod decode;
 mod dialling;
 mod frame_log;
 mod get;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
                 done
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
+            Command::Decode(decode) => decode::run(&decode),
             Command::Headers(headers) => headers::run(&headers),
         });
     match done {

@@ -95,6 +95,16 @@ impl FrameLog {
             }
         }
     }
+
+    /// The bytes of an incomplete frame so far.
+    pub fn unfinished(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Returns whether an error of the connection made all later bytes undecodable.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
 }
 
 impl fmt::Debug for FrameLog {

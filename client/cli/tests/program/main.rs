@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod decode;
 mod dialling;
 mod foreign;
 mod get;

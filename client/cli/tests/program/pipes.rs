@@ -63,6 +63,7 @@ fn a_list_or_a_help_without_a_reader_is_no_error() {
         &["--help"],
         &["get", "--help"],
         &["headers", "--help"],
+        &["decode", "--help"],
         &["--version"],
     ] {
         let (status, said) = without_stdout(args);
