@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{decode, dialling::Dialling, headers, status};
+use crate::{decode, dialling::Dialling, headers, ping, status};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Show the frames in bytes, or in a packet capture
     #[command(after_help = decode::HELP)]
     Decode(decode::Decode),
+    /// Measure the round trip to a server by PING frames
+    #[command(after_help = ping::HELP)]
+    Ping(ping::Ping),
     /// Convert header blocks (HPACK, and SPDY's zlib) to JSON or text, and back
     #[command(after_help = headers::HELP)]
     Headers(headers::Headers),
@@ -206,19 +209,19 @@ pub(crate) fn protocol(text: &str) -> Result<Version, String> {
         .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
     std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
         Ok(number) => Ok(number),
     }
 }
 
-fn url(text: &str) -> Result<Uri, String> {
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
         .map_err(|error| format!("not a URL: {error}"))?;

@@ -13,6 +13,7 @@ mod get;
 mod headers;
 mod hex;
 mod output;
+mod ping;
 mod progress;
 mod pushes;
 mod status;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
             Command::Decode(decode) => decode::run(&decode),
+            Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
             Command::Headers(headers) => headers::run(&headers),
         });
     match done {

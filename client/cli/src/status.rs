@@ -83,6 +83,14 @@ impl Failure {
         }
     }
 
+    /// A server that did not answer in time.
+    pub(crate) fn no_answer(url: &http::Uri, after: std::time::Duration) -> Self {
+        Self {
+            status: CONNECT,
+            message: Some(format!("{url}: no answer within {after:?}")),
+        }
+    }
+
     /// A response that ended before its body was complete.
     pub(crate) fn response(url: &http::Uri, error: &lacewing_client::Error) -> Self {
         let message = format!("{url}: the response body is incomplete: {error}");
