@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{decode, dialling::Dialling, headers, ping, status};
+use crate::{decode, dialling::Dialling, headers, ping, status, value_parsers};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -56,13 +56,13 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Conform {
     /// The protocol to test: h2, spdy/3.1, spdy/3 or spdy/2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol, default_value = "h2")]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol, default_value = "h2")]
     pub(crate) protocol: Version,
     /// The server to test: https by ALPN, http by prior knowledge. Its path
     /// must answer GET with 200 and some content
     #[arg(
         value_name = "URL",
-        value_parser = url,
+        value_parser = value_parsers::url,
         required_unless_present_any = ["client", "list"],
         conflicts_with = "client"
     )]
@@ -102,12 +102,12 @@ pub(crate) struct Conform {
     pub(crate) bytewise: bool,
 
     /// Seconds to wait for a reaction
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = value_parsers::seconds)]
     pub(crate) timeout: std::time::Duration,
 
     /// Seconds to wait for the next client, or for a server that stopped to
     /// start again
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = value_parsers::seconds)]
     pub(crate) patience: std::time::Duration,
 
     /// The path of a resource with 64 KiB of content or more [default: the URL's
@@ -157,7 +157,7 @@ pub(crate) struct Get {
     pub(crate) data: Option<PathBuf>,
 
     /// Send this header field; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = value_parsers::header)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 
     /// Use this method instead of GET, or POST with --data
@@ -167,7 +167,7 @@ pub(crate) struct Get {
     /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone
     /// by ALPN; http uses it by prior knowledge. Without this option an https
     /// server chooses among all four, and http uses h2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
     pub(crate) protocol: Option<Version>,
 
     /// Start in HTTP/1.1 with http servers, and ask them to switch to HTTP/2
@@ -183,50 +183,12 @@ pub(crate) struct Get {
     pub(crate) dialling: Dialling,
 
     /// Fetch up to N URLs at once; several URLs then need --output
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parsers::at_least_one)]
     pub(crate) parallel: usize,
 
     /// The URLs to fetch
-    #[arg(value_name = "URL", required = true, value_parser = url)]
+    #[arg(value_name = "URL", required = true, value_parser = value_parsers::url)]
     pub(crate) urls: Vec<Uri>,
-}
-
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
-    let name = name
-        .trim()
-        .parse()
-        .map_err(|_| format!("{:?} is not a header field name", name.trim()))?;
-    let value = value
-        .trim()
-        .parse()
-        .map_err(|_| "the value contains control characters")?;
-    Ok((name, value))
-}
-
-pub(crate) fn protocol(text: &str) -> Result<Version, String> {
-    text.parse()
-        .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
-}
-
-pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
-    let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
-    std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
-}
-
-pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-pub(crate) fn url(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text
-        .parse()
-        .map_err(|error| format!("not a URL: {error}"))?;
-    lacewing_client::Origin::of(&uri).map_err(|error| error.to_string())?;
-    Ok(uri)
 }
 
 #[cfg(test)]

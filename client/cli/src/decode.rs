@@ -16,7 +16,7 @@ use self::{
     detect::{Content, detect},
     flows::Flows,
 };
-use crate::{args, console, hex, status::Failure};
+use crate::{console, hex, status::Failure, value_parsers};
 
 /// The text of `lacewing decode --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -38,7 +38,7 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Decode {
     /// The protocol: h2, spdy/3.1, spdy/3 or spdy/2 [default: by the first bytes]
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = args::protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
     protocol: Option<Version>,
 
     /// The sender of the bytes. Captures have both [default: by the first bytes]

@@ -12,8 +12,8 @@ use std::{
 use clap::{Args, Subcommand};
 
 use self::{
-    codec::{BlockDecoder, BlockEncoder, Codec, Field, SpdyCompression},
-    document::{Case, Document},
+    codec::{BlockDecoder, BlockEncoder, SpdyCompression},
+    document::{Case, Codec, Document, Field},
 };
 use crate::{console, hex, status::Failure};
 

@@ -18,6 +18,7 @@ mod progress;
 mod pushes;
 mod status;
 mod upload;
+mod value_parsers;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -11,7 +11,7 @@ use lacewing_client::{ClientError, ClientOptions, Connect as _, Connection, Orig
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{args, console, dialling::Dialling, status::Failure};
+use crate::{console, dialling::Dialling, status::Failure, value_parsers};
 
 /// The text of `lacewing ping --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -27,20 +27,20 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Ping {
     /// End after this many PINGs
-    #[arg(short, long, value_name = "N", value_parser = args::at_least_one)]
+    #[arg(short, long, value_name = "N", value_parser = value_parsers::at_least_one)]
     count: Option<usize>,
 
     /// Seconds from one PING to the next
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = args::seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = value_parsers::seconds)]
     interval: Duration,
 
     /// Seconds to wait for the answer
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = args::seconds)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = value_parsers::seconds)]
     timeout: Duration,
 
     /// The protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone by ALPN;
     /// http uses it by prior knowledge [default: https offers all; http uses h2]
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = args::protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
     protocol: Option<Version>,
 
     /// Print one JSON object at the end, and nothing before
@@ -51,7 +51,7 @@ pub(crate) struct Ping {
     dialling: Dialling,
 
     /// The server
-    #[arg(value_name = "URL", value_parser = args::url)]
+    #[arg(value_name = "URL", value_parser = value_parsers::url)]
     url: Uri,
 }
 

@@ -7,9 +7,8 @@ use lacewing_hpack::{
     Sensitivity,
 };
 use lacewing_spdy_zlib::{Compression, Decoder as Zlib, Encoder as ZlibEncoder, Version};
-use serde::{Deserialize, Serialize};
 
-use super::document::{Entry, Table, Value};
+use super::document::{Codec, Entry, Field, Table, Value};
 
 /// The largest list that a block may decode to, in bytes and in fields.
 const MAX_LIST: usize = 16 << 20;
@@ -17,20 +16,6 @@ const MAX_FIELDS: usize = 100_000;
 
 /// The first index of the dynamic table (RFC 7541 §2.3.3).
 const FIRST_DYNAMIC: usize = 62;
-
-/// The compression of header blocks.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Codec {
-    /// HPACK, of HTTP/2
-    Hpack,
-    /// The zlib of SPDY/3 and SPDY/3.1
-    #[value(name = "spdy/3", alias = "spdy3", alias = "spdy/3.1")]
-    Spdy3,
-    /// The zlib of SPDY/2
-    #[value(name = "spdy/2", alias = "spdy2")]
-    Spdy2,
-}
 
 /// The compression of SPDY's encoder.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -42,13 +27,6 @@ pub(super) enum SpdyCompression {
     Stored,
     /// zlib at level 9, as small as SPDY gets; not safe for secrets
     Zlib,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) name: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    pub(super) never_indexed: bool,
 }
 
 /// Decodes the blocks of one direction.

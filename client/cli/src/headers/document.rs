@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{Codec, Field};
 use crate::hex;
 
 /// Header blocks that share a compression context.
@@ -14,6 +14,20 @@ pub(super) struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) codec: Option<Codec>,
     pub(super) cases: Vec<Case>,
+}
+
+/// The compression of header blocks.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Codec {
+    /// HPACK, of HTTP/2
+    Hpack,
+    /// The zlib of SPDY/3 and SPDY/3.1
+    #[value(name = "spdy/3", alias = "spdy3", alias = "spdy/3.1")]
+    Spdy3,
+    /// The zlib of SPDY/2
+    #[value(name = "spdy/2", alias = "spdy2")]
+    Spdy2,
 }
 
 /// A header block, as bytes, as a list, or both.
@@ -42,6 +56,14 @@ pub(super) struct Case {
 
 /// An object with one key: the name of a field.
 pub(super) type Pair = BTreeMap<String, Value>;
+
+/// A field of a list, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    pub(super) never_indexed: bool,
+}
 
 /// A value as text, or as bytes where it is no UTF-8.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

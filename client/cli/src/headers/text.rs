@@ -1,6 +1,6 @@
 //! Header lists as text: a field a line, as HTTP/1.1 writes them, and a blank line after each list.
 
-use super::codec::Field;
+use super::document::Field;
 
 /// Reads the lists of a text.
 ///
