@@ -30,7 +30,9 @@ pub(crate) fn tls_failure(_: &io::Error) -> TlsFailure {
 
 #[cfg(any(feature = "tls", feature = "npn"))]
 pub(crate) fn tls_failure(error: &io::Error) -> TlsFailure {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    // A server that closes with bytes of ours unread resets the transport.
+    if let BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof = error.kind() {
         return TlsFailure::Closed;
     }
     let Some(inner) = error.get_ref() else {

@@ -1,8 +1,12 @@
 //! The end of a connection: our GOAWAY, the peer's, and what is left to be done
 //! (RFC 9113 §6.8; the drafts' §2.6.6).
 
+use std::io;
+
 use super::{Reason, Rule, StreamId};
 use crate::{Error, Initiator};
+
+const WITHOUT_A_FRAME: &str = "the peer closed the transport without a frame; check that it speaks this protocol on this port";
 
 /// The progress of a connection towards its end.
 #[derive(Debug, Default)]
@@ -178,13 +182,26 @@ impl Shutdown {
                 let rule = Rule::UnexpectedEof;
                 let text = match has_spoken {
                     true => rule.to_string(),
-                    false => format!(
-                        "the peer closed the transport without a frame; check that it speaks \
-                         this protocol on this port: {rule}"
-                    ),
+                    false => format!("{WITHOUT_A_FRAME}: {rule}"),
                 };
                 Error::connection(Initiator::Peer, Reason::ProtocolError, text)
             }
+        }
+    }
+
+    /// The error of a transport that failed. A peer that resets it before its first frame may be
+    /// one of another protocol.
+    pub(crate) fn io_error(&self, error: io::Error, has_spoken: bool) -> Error {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        // A peer that sent an error may close the transport at once.
+        if let Some(go_away) = self.peer() {
+            return go_away.clone().failed_after_go_away(error);
+        }
+        match error.kind() {
+            kind @ (BrokenPipe | ConnectionAborted | ConnectionReset) if !has_spoken => {
+                Error::io(io::Error::new(kind, format!("{WITHOUT_A_FRAME}: {error}")))
+            }
+            _ => Error::io(error),
         }
     }
 

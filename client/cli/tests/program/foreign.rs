@@ -29,12 +29,17 @@ fn tls() -> rustls::ServerConfig {
 
 /// A server that sends these bytes to each client.
 fn server_sending(bytes: &'static [u8]) -> SocketAddr {
+    server_reading(4096, bytes)
+}
+
+/// A server that reads so many bytes, sends these, and closes.
+fn server_reading(length: usize, bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.read(&mut vec![0; length]);
             let _ = stream.write_all(bytes);
         }
     });
@@ -106,10 +111,16 @@ fn insecure_is_for_certificates_only() {
     }
 }
 
-/// A server that hangs up without a word, as many do at bytes of another protocol.
+/// A server that hangs up without a word, as many do at bytes of another protocol. If it did not
+/// read them all, the transport is reset.
 #[test]
 fn a_server_that_hangs_up_may_speak_something_else() {
-    let address = server_sending(b"");
+    for length in [1, 4096] {
+        hangs_up(server_reading(length, b""));
+    }
+}
+
+fn hangs_up(address: SocketAddr) {
     let mut ways = vec![vec!["get"], vec!["get", "-k"]];
     if cfg!(feature = "npn") {
         ways.push(vec!["get", "--npn"]);

@@ -67,11 +67,7 @@ impl Engine {
         if self.shutdown.is_closed() {
             return;
         }
-        // A peer that sent an error may close the transport at once.
-        let error = match self.shutdown.peer() {
-            Some(go_away) => go_away.clone().failed_after_go_away(error),
-            None => Error::io(error),
-        };
+        let error = self.shutdown.io_error(error, self.peer.has_spoken());
         self.end_all(now, &error);
     }
 
