@@ -1,7 +1,6 @@
 //! `lacewing decode`: bytes or packet captures to frames.
 
 mod capture;
-mod detect;
 mod flows;
 
 use std::{
@@ -12,11 +11,16 @@ use std::{
 use clap::{Args, ValueEnum};
 use lacewing_conform::{FrameLog, Side, Version};
 
-use self::{
+use self::flows::Flows;
+use crate::{
+    console,
     detect::{Content, detect},
-    flows::Flows,
+    frame_output::{Form, Output},
+    frame_text::{FrameFilter, group},
+    hex,
+    status::Failure,
+    value_parsers,
 };
-use crate::{console, hex, status::Failure, value_parsers};
 
 /// The text of `lacewing decode --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -48,6 +52,13 @@ pub(crate) struct Decode {
     /// The form of the input
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "auto")]
     format: Format,
+
+    /// Print one JSON object a frame
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    filter: FrameFilter,
 
     /// The input; - is stdin
     #[arg(value_name = "FILE", default_value = "-")]
@@ -133,7 +144,18 @@ fn run_bytes(decode: &Decode, bytes: &[u8]) -> Result<(), Failure> {
     let mut log = FrameLog::new(version, sender);
     let mut lines = Vec::new();
     log.decode(bytes, &mut lines);
-    print(&lines)?;
+    for frame in group(lines) {
+        if !decode.filter.admits(&frame) {
+            continue;
+        }
+        match decode.json {
+            true => {
+                let object = serde_json::Value::from(frame.json(sender));
+                console::print(format_args!("{object}\n"))?;
+            }
+            false => console::print(frame.marked(""))?,
+        }
+    }
     match log.unfinished() {
         _ if log.is_lost() => Err(Failure::input("the rest of the bytes cannot be decoded")),
         0 => Ok(()),
@@ -144,20 +166,23 @@ fn run_bytes(decode: &Decode, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn run_capture(decode: &Decode, bytes: &[u8]) -> Result<(), Failure> {
+    let form = match decode.json {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    let mut output = Output::new(&decode.filter, form);
     let mut flows = Flows::default();
-    let mut printed = Ok(());
-    let mut lines = Vec::new();
+    let mut written = Ok(());
     let passed_over = capture::segments(bytes, |segment| {
-        flows.take(segment, decode.protocol, &mut lines);
-        if printed.is_ok() && !lines.is_empty() {
-            printed = print(&lines);
+        if written.is_ok() {
+            flows.take(segment, decode.protocol, &mut output);
+            written = output.write();
         }
-        lines.clear();
     });
-    printed?;
+    written?;
     let beyond = flows.passed_over;
-    flows.finish(&mut lines);
-    print(&lines)?;
+    flows.finish(&mut output);
+    output.write()?;
     if beyond > 0 {
         console::note(format_args!(
             "{beyond} segments belong to connections beyond the first 100,000"
@@ -175,17 +200,5 @@ fn run_capture(decode: &Decode, bytes: &[u8]) -> Result<(), Failure> {
             "{}: {error}",
             decode.file.display()
         ))),
-    }
-}
-
-fn print(lines: &[String]) -> Result<(), Failure> {
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(line);
-        text.push('\n');
-    }
-    match text.is_empty() {
-        true => Ok(()),
-        false => console::print(text),
     }
 }

@@ -6,21 +6,16 @@ use std::{
     time::Duration,
 };
 
-use lacewing_conform::{FrameLog, Side, Version};
+use lacewing_conform::{Side, Version};
 
-use super::{
-    capture::Segment,
-    detect::{Content, detect},
-};
+use super::capture::Segment;
+use crate::{conversation::Conversation, detect::Content, frame_output::Output};
 
 /// The connections that are followed; later ones are counted.
 const MAX_CONNECTIONS: usize = 100_000;
 
 /// The bytes that a direction may hold behind a gap, before they are taken for lost.
 const MAX_OUT_OF_ORDER: usize = 16 << 20;
-
-/// The bytes that decide the protocol.
-const MAX_UNDECIDED: usize = 64;
 
 /// The connections so far.
 #[derive(Default)]
@@ -39,10 +34,10 @@ type Ends = (SocketAddr, SocketAddr);
 struct Connection {
     number: usize,
     client: SocketAddr,
+    server: SocketAddr,
     client_half: Half,
     server_half: Half,
-    content: Content,
-    version: Option<Version>,
+    conversation: Conversation,
 }
 
 /// The bytes of one side.
@@ -54,21 +49,19 @@ struct Half {
     later: BTreeMap<u32, Vec<u8>>,
     /// The sum of their lengths.
     held: usize,
-    /// The bytes from before the protocol was known.
-    undecided: Vec<u8>,
-    log: Option<FrameLog>,
     lost: bool,
 }
 
 impl Flows {
-    /// Takes a segment, and adds the lines that its bytes complete.
+    /// Takes a segment, and writes the frames that its bytes complete.
     pub(super) fn take(
         &mut self,
         segment: &Segment<'_>,
         protocol: Option<Version>,
-        lines: &mut Vec<String>,
+        output: &mut Output<'_>,
     ) {
         let start = *self.start.get_or_insert(segment.time);
+        output.at(segment.time.saturating_sub(start));
         let ends = (segment.from.min(segment.to), segment.from.max(segment.to));
         let opens = segment.syn && !segment.ack;
         if opens || !self.connections.contains_key(&ends) {
@@ -77,151 +70,99 @@ impl Flows {
                 return;
             }
             // The sender of the first segment is the client, unless it answers a SYN.
-            let client = match segment.syn && segment.ack {
-                true => segment.to,
-                false => segment.from,
+            let (client, server) = match segment.syn && segment.ack {
+                true => (segment.to, segment.from),
+                false => (segment.from, segment.to),
             };
             self.last = self.last.saturating_add(1);
-            let connection = Connection::new(self.last, client, protocol);
+            let connection = Connection::new(self.last, client, server, protocol);
             // The same ports again.
             if let Some(old) = self.connections.insert(ends, connection) {
-                old.finish(lines);
+                old.finish(output);
             }
         }
         if let Some(connection) = self.connections.get_mut(&ends) {
-            let at = segment.time.saturating_sub(start);
-            connection.take(segment, at, lines);
+            connection.take(segment, output);
         }
     }
 
     /// The ends of all connections: bytes that are left, and content that is no frames.
-    pub(super) fn finish(self, lines: &mut Vec<String>) {
+    pub(super) fn finish(self, output: &mut Output<'_>) {
         let mut connections: Vec<_> = self.connections.into_values().collect();
         connections.sort_by_key(|connection| connection.number);
         for connection in connections {
-            connection.finish(lines);
+            connection.finish(output);
         }
     }
 }
 
 impl Connection {
-    fn new(number: usize, client: SocketAddr, protocol: Option<Version>) -> Self {
+    fn new(
+        number: usize,
+        client: SocketAddr,
+        server: SocketAddr,
+        protocol: Option<Version>,
+    ) -> Self {
         Self {
             number,
             client,
+            server,
             client_half: Half::default(),
             server_half: Half::default(),
-            content: Content::Undecided,
-            version: protocol,
+            conversation: Conversation::new(protocol),
         }
     }
 
-    fn take(&mut self, segment: &Segment<'_>, at: Duration, lines: &mut Vec<String>) {
-        let sender = match segment.from == self.client {
-            true => Side::Client,
-            false => Side::Server,
-        };
-        let half = match sender {
-            Side::Client => &mut self.client_half,
-            Side::Server => &mut self.server_half,
+    fn take(&mut self, segment: &Segment<'_>, output: &mut Output<'_>) {
+        let (sender, half) = match segment.from == self.client {
+            true => (Side::Client, &mut self.client_half),
+            false => (Side::Server, &mut self.server_half),
         };
         let bytes = half.in_order(segment);
-        if bytes.is_empty() {
-            return;
+        let taken = self.conversation.take(sender, &bytes);
+        // A capture that begins in the middle may show the server first.
+        if taken.reversed {
+            std::mem::swap(&mut self.client, &mut self.server);
+            std::mem::swap(&mut self.client_half, &mut self.server_half);
         }
-        if self.version.is_none() {
-            half.undecided.extend_from_slice(&bytes);
-            self.content = detect(&half.undecided);
-            match self.content {
-                Content::Frames(version, side) => {
-                    self.version = Some(version);
-                    // A capture that begins in the middle shows the server first.
-                    if side.is_some_and(|side| side != sender) {
-                        std::mem::swap(&mut self.client_half, &mut self.server_half);
-                        self.client = match sender {
-                            Side::Client => segment.to,
-                            Side::Server => segment.from,
-                        };
-                    }
-                    let introduction = format!(
-                        "[{}] {} -> {}, {version}",
-                        self.number,
-                        self.client,
-                        self.server(segment)
-                    );
-                    lines.push(introduction);
-                    self.replay(at, lines);
-                }
-                Content::Undecided if half.undecided.len() < MAX_UNDECIDED => {}
-                _ => half.undecided = Vec::new(),
-            }
-            return;
+        if let Some(version) = taken.detected {
+            output.introduce(self.number, self.client, self.server, version);
         }
-        self.decode(sender, &bytes, at, lines);
-    }
-
-    fn server(&self, segment: &Segment<'_>) -> SocketAddr {
-        match segment.from == self.client {
-            true => segment.to,
-            false => segment.from,
+        for (sender, frame) in &taken.frames {
+            output.frame(self.number, *sender, frame);
         }
     }
 
-    /// Decodes what came before the protocol was known.
-    fn replay(&mut self, at: Duration, lines: &mut Vec<String>) {
-        for sender in [Side::Client, Side::Server] {
-            let half = match sender {
-                Side::Client => &mut self.client_half,
-                Side::Server => &mut self.server_half,
-            };
-            let bytes = std::mem::take(&mut half.undecided);
-            if !bytes.is_empty() {
-                self.decode(sender, &bytes, at, lines);
-            }
-        }
-    }
-
-    fn decode(&mut self, sender: Side, bytes: &[u8], at: Duration, lines: &mut Vec<String>) {
-        let Some(version) = self.version else { return };
-        let (half, arrow) = match sender {
-            Side::Client => (&mut self.client_half, '>'),
-            Side::Server => (&mut self.server_half, '<'),
-        };
-        let log = half
-            .log
-            .get_or_insert_with(|| FrameLog::new(version, sender));
-        let mut frames = Vec::new();
-        log.decode(bytes, &mut frames);
-        let mark = format!("{:.6} [{}] {arrow} ", at.as_secs_f64(), self.number);
-        lines.extend(frames.into_iter().map(|line| format!("{mark}{line}")));
-    }
-
-    fn finish(&self, lines: &mut Vec<String>) {
-        let number = self.number;
-        if self.version.is_none() {
-            let content = match self.content {
+    fn finish(&self, output: &mut Output<'_>) {
+        if self.conversation.version().is_none() {
+            let content = match self.conversation.content() {
                 Content::Tls => "TLS: its frames cannot be read",
                 Content::Http1 => "HTTP/1.1",
+                // A connection without any bytes is of no interest.
+                Content::Undecided => return,
                 _ => "an unknown protocol; name it by --protocol",
             };
-            // A connection without any bytes is of no interest.
-            if self.content != Content::Undecided {
-                lines.push(format!("[{number}] {} speaks {content}", self.client));
-            }
-            return;
+            return output.remark(self.number, &format!("{} speaks {content}", self.client));
         }
-        for (half, arrow) in [(&self.client_half, '>'), (&self.server_half, '<')] {
-            if half.held > 0 {
-                let held = half.held;
-                lines.push(format!(
-                    "[{number}] {arrow} ! {held} bytes follow a gap in the capture"
-                ));
+        for (half, sender) in [
+            (&self.client_half, Side::Client),
+            (&self.server_half, Side::Server),
+        ] {
+            let name = match sender {
+                Side::Client => "client",
+                Side::Server => "server",
+            };
+            if half.held > 0 || half.lost {
+                let text = format!(
+                    "{} bytes of the {name} follow a gap in the capture",
+                    half.held
+                );
+                output.remark(self.number, &text);
             }
-            let unfinished = half.log.as_ref().map_or(0, FrameLog::unfinished);
+            let unfinished = self.conversation.unfinished(sender);
             if unfinished > 0 {
-                lines.push(format!(
-                    "[{number}] {arrow} ! {unfinished} bytes of an incomplete frame"
-                ));
+                let text = format!("{unfinished} bytes of an incomplete frame of the {name}");
+                output.remark(self.number, &text);
             }
         }
     }

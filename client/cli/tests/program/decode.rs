@@ -211,9 +211,12 @@ fn what_a_capture_lacks_is_told() {
     ];
     let output = decode(&[], &pcap(&packets));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("[1] > ! 12 bytes follow a gap"), "{text}");
     assert!(
-        text.contains("[1] < ! 4 bytes of an incomplete frame"),
+        text.contains("[1] 12 bytes of the client follow a gap"),
+        "{text}"
+    );
+    assert!(
+        text.contains("[1] 4 bytes of an incomplete frame of the server"),
         "{text}"
     );
     // The file ends in a packet.

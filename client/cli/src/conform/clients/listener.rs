@@ -4,15 +4,10 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use lacewing_client::{Transport, Version};
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer},
-};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{console, status::Failure};
+use crate::{console, self_signed, status::Failure};
 
 /// Accepts connections of clients under test.
 pub(super) struct ClientListener {
@@ -79,8 +74,7 @@ impl ClientListener {
 impl Tls {
     /// Makes a certificate for the names of the loopback and for the address.
     fn new(address: SocketAddr, version: Version) -> Result<Self, Failure> {
-        let mut config = config(address)
-            .map_err(|error| Failure::local(format!("cannot make a certificate: {error}")))?;
+        let mut config = self_signed::config(address)?;
         config.alpn_protocols = vec![version.alpn().into()];
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
@@ -100,20 +94,4 @@ impl Tls {
             )),
         }
     }
-}
-
-fn config(address: SocketAddr) -> Result<ServerConfig, Box<dyn std::error::Error>> {
-    let mut names = ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
-    let host = address.ip().to_string();
-    if !address.ip().is_unspecified() && !names.contains(&host) {
-        names.push(host);
-    }
-    let made = rcgen::generate_simple_self_signed(names)?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
-    let chain: Vec<CertificateDer<'static>> = vec![made.cert.der().clone()];
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(config)
 }

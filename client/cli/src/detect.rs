@@ -11,7 +11,7 @@ const SETTINGS: u8 = 4;
 
 /// The content of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Frames(Version, Option<Side>),
     /// More bytes are needed.
     Undecided,
@@ -21,7 +21,7 @@ pub(super) enum Content {
 }
 
 /// Looks at the first bytes that one side sent.
-pub(super) fn detect(bytes: &[u8]) -> Content {
+pub(crate) fn detect(bytes: &[u8]) -> Content {
     let preface = bytes.get(..PREFACE.len()).unwrap_or(bytes);
     match bytes {
         [] => Content::Undecided,
