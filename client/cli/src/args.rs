@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{decode, dialling::Dialling, headers, ping, status, value_parsers};
+use crate::{decode, dialling::Dialling, headers, ping, status, tap, value_parsers};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
+    /// Pass connections on to a server, and show their frames
+    #[command(after_help = tap::HELP)]
+    Tap(tap::Tap),
     /// Show the frames in bytes, or in a packet capture
     #[command(after_help = decode::HELP)]
     Decode(decode::Decode),

@@ -22,6 +22,7 @@ mod progress;
 mod pushes;
 mod self_signed;
 mod status;
+mod tap;
 mod upload;
 mod value_parsers;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
+            Command::Tap(tap) => runtime.block_on(tap::run(tap)),
             Command::Headers(headers) => headers::run(&headers),
         });
     match done {

@@ -19,3 +19,4 @@ mod ping;
 mod pipes;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
+mod tap;

@@ -65,6 +65,7 @@ fn a_list_or_a_help_without_a_reader_is_no_error() {
         &["headers", "--help"],
         &["decode", "--help"],
         &["ping", "--help"],
+        &["tap", "--help"],
         &["--version"],
     ] {
         let (status, said) = without_stdout(args);
