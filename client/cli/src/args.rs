@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{decode, dialling::Dialling, headers, ping, status, tap, value_parsers};
+use crate::{decode, dialling::Dialling, headers, mux, ping, status, tap, value_parsers};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Measure the round trip to a server by PING frames
     #[command(after_help = ping::HELP)]
     Ping(ping::Ping),
+    /// Join byte streams over one connection, as netcat does over TCP
+    #[command(after_help = mux::HELP)]
+    Mux(mux::Mux),
     /// Convert header blocks (HPACK, and SPDY's zlib) to JSON or text, and back
     #[command(after_help = headers::HELP)]
     Headers(headers::Headers),

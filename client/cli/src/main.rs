@@ -16,6 +16,7 @@ mod frame_text;
 mod get;
 mod headers;
 mod hex;
+mod mux;
 mod output;
 mod ping;
 mod progress;
@@ -64,6 +65,12 @@ fn main() -> ExitCode {
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
             Command::Tap(tap) => runtime.block_on(tap::run(tap)),
+            Command::Mux(mux) => {
+                let done = runtime.block_on(mux::run(mux));
+                // A read of stdin cannot be cancelled: nothing waits for it.
+                runtime.shutdown_background();
+                done
+            }
             Command::Headers(headers) => headers::run(&headers),
         });
     match done {

@@ -83,6 +83,22 @@ impl Failure {
         }
     }
 
+    /// An address without a listener.
+    pub(crate) fn unreachable(address: std::net::SocketAddr, error: impl fmt::Display) -> Self {
+        Self {
+            status: CONNECT,
+            message: Some(format!("cannot connect to {address}: {error}")),
+        }
+    }
+
+    /// A connection or a stream that ended too early.
+    pub(crate) fn broken(address: std::net::SocketAddr, error: impl fmt::Display) -> Self {
+        Self {
+            status: PROTOCOL,
+            message: Some(format!("{address}: {error}")),
+        }
+    }
+
     /// A server that did not answer in time.
     pub(crate) fn no_answer(url: &http::Uri, after: std::time::Duration) -> Self {
         Self {

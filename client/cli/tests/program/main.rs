@@ -14,6 +14,7 @@ mod dialling;
 mod foreign;
 mod get;
 mod headers;
+mod mux;
 mod ping;
 #[cfg(unix)]
 mod pipes;

@@ -64,6 +64,7 @@ fn a_list_or_a_help_without_a_reader_is_no_error() {
         &["get", "--help"],
         &["headers", "--help"],
         &["decode", "--help"],
+        &["mux", "--help"],
         &["ping", "--help"],
         &["tap", "--help"],
         &["--version"],
