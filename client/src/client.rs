@@ -14,7 +14,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{Version, driver::ConnectionConfig};
 
-use self::transports::Transports;
+use self::transports::{Http1, Transports};
 use crate::{
     BoxError, ClientError, ClientOptions, Connection, Incoming, MemorySettings, Origin,
     SettingsStore,
@@ -71,6 +71,7 @@ pub struct Client {
 pub struct ClientBuilder {
     protocols: Vec<Version>,
     cleartext: Option<Version>,
+    http1: Http1,
     transports: Transports,
     settings: Settings,
 }
@@ -87,6 +88,7 @@ impl Client {
         ClientBuilder {
             protocols: Version::ALL.to_vec(),
             cleartext: None,
+            http1: Http1::Unknown,
             transports: Transports::default(),
             settings: Settings {
                 options: ClientOptions::default(),
@@ -98,6 +100,8 @@ impl Client {
                 store: Arc::new(MemorySettings::default()),
                 #[cfg(feature = "h2c")]
                 h2c_upgrade: false,
+                #[cfg(feature = "http1")]
+                max_http1_connections: 6,
             },
         }
     }
@@ -131,7 +135,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those for which [`ClientError::is_connect`] is true.
+    /// Those for which [`ClientError::is_connect`] is true; among them
+    /// [`ClientError::Http1Only`], since HTTP/1.1 has no such connections.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, ClientError> {
         self.pool.connection(origin).await
     }
@@ -151,7 +156,7 @@ impl Client {
         retry::exchange(Arc::clone(&self.pool), origin.clone(), request).await
     }
 
-    /// Returns the number of connections in the pool.
+    /// Returns the number of connections in the pool. Those in HTTP/1.1 count while they are idle.
     pub fn connections(&self) -> usize {
         self.pool.len()
     }
@@ -224,6 +229,39 @@ impl ClientBuilder {
     /// such an origin is an error.
     pub fn cleartext_protocol(mut self, version: Version) -> Self {
         self.cleartext = Some(version);
+        self
+    }
+
+    /// Speaks HTTP/1.1 too (RFC 9112), so that a program needs no other HTTP client. It is the last
+    /// choice that `https` origins are offered, and the protocol of servers without ALPN. `http`
+    /// origins are spoken to in HTTP/1.1, unless [`cleartext_protocol`](Self::cleartext_protocol)
+    /// names another. Default: off.
+    ///
+    /// Each request has a connection to itself while it is under way:
+    /// [`max_http1_connections`](Self::max_http1_connections). Over HTTP/1.1 there are no tunnels
+    /// ([`RequestError::NotInHttp1`](crate::RequestError::NotInHttp1)), no pushes and no
+    /// [`Connection`]. Trailers of a request need its field `trailer`, with their names. Of
+    /// [`Limits`](crate::Limits), these apply: `max_header_list_size`, `max_header_fields`,
+    /// `headers_timeout`, `stall_timeout`, `write_stall_timeout`.
+    ///
+    /// ```
+    /// use lacewing_client::Client;
+    ///
+    /// let client = Client::builder().http1().build();
+    /// let only_http1 = Client::builder().protocols([]).http1().build();
+    /// # let _ = (client, only_http1);
+    /// ```
+    #[cfg(feature = "http1")]
+    pub fn http1(mut self) -> Self {
+        self.http1 = Http1::Spoken;
+        self
+    }
+
+    /// Sets the number of HTTP/1.1 connections to one origin at once, at least 1. Further requests
+    /// wait, up to [`max_queued`](ClientOptions::max_queued) of them. Default 6, as in browsers.
+    #[cfg(feature = "http1")]
+    pub fn max_http1_connections(mut self, connections: usize) -> Self {
+        self.settings.max_http1_connections = connections;
         self
     }
 
@@ -300,7 +338,8 @@ impl ClientBuilder {
 
     /// Builds the client.
     pub fn build(self) -> Client {
-        let connector = self.transports.connector(self.protocols, self.cleartext);
+        let transports = self.transports;
+        let connector = transports.connector(self.protocols, self.cleartext, self.http1);
         Client {
             pool: Arc::new(Pool::new(connector, self.settings)),
         }

@@ -58,6 +58,9 @@ pub trait Connect: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Connector {
     cleartext: Option<Version>,
+    /// `http` origins speak HTTP/1.1, where `cleartext` names no protocol.
+    #[cfg(feature = "http1")]
+    http1: bool,
     dialler: Dialler,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
@@ -116,10 +119,35 @@ impl Connector {
         self
     }
 
+    /// Speaks HTTP/1.1 too. With TLS it is offered by ALPN, as the last choice, and a server without
+    /// ALPN is spoken to in HTTP/1.1. So are `http` origins, unless a protocol is given for them. OpenSSL (feature `npn`) does not
+    /// offer it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tls")] {
+    /// use lacewing_client::{Connector, Version, tls::Tls};
+    ///
+    /// let connector = Connector::tls(Tls::new(vec![Version::Http2]), None).http1();
+    /// # let _ = connector;
+    /// # }
+    /// ```
+    #[cfg(feature = "http1")]
+    #[must_use]
+    pub fn http1(mut self) -> Self {
+        self.http1 = true;
+        #[cfg(feature = "tls")]
+        {
+            self.tls = self.tls.map(crate::tls::Tls::http1);
+        }
+        self
+    }
+
     /// Without TLS.
     pub(crate) fn plain(cleartext: Option<Version>) -> Self {
         Self {
             cleartext,
+            #[cfg(feature = "http1")]
+            http1: false,
             dialler: Dialler::Tcp(Tcp::new()),
             #[cfg(feature = "tls")]
             tls: None,
@@ -131,7 +159,7 @@ impl Connector {
     async fn make(&self, origin: &Origin) -> Result<Connected, ClientError> {
         // Before anything is dialled.
         match origin.security() {
-            Security::Cleartext if self.cleartext.is_none() => {
+            Security::Cleartext if !self.has_cleartext() => {
                 return Err(RequestError::NoCleartextProtocol.into());
             }
             Security::Tls if !self.has_tls() => return Err(RequestError::NoTls.into()),
@@ -152,6 +180,14 @@ impl Connector {
                 Ok(self.negotiate(origin, io).await?.at(address))
             }
         }
+    }
+
+    fn has_cleartext(&self) -> bool {
+        #[cfg(feature = "http1")]
+        if self.http1 {
+            return true;
+        }
+        self.cleartext.is_some()
     }
 
     fn has_tls(&self) -> bool {
@@ -177,6 +213,10 @@ impl Connector {
         io: impl Transport,
     ) -> Result<Connected, ClientError> {
         if origin.security() == Security::Cleartext {
+            #[cfg(feature = "http1")]
+            if self.http1 && self.cleartext.is_none() {
+                return Ok(Connected::http1(io));
+            }
             let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
             return Ok(Connected::new(io, version));
         }

@@ -55,6 +55,12 @@ pub enum ClientError {
         /// servers do that speak only HTTP/1.1.
         got: Option<String>,
     },
+    /// The server speaks HTTP/1.1, which has no [`Connection`](crate::Connection) for parallel
+    /// requests. Make them with [`Client::request`](crate::Client::request).
+    Http1Only {
+        /// The origin, as `scheme://authority`.
+        origin: String,
+    },
     /// As many requests wait for a stream as the client permits.
     QueueFull {
         /// The limit: `max_queued` of [`ClientOptions`](crate::ClientOptions).
@@ -163,6 +169,11 @@ pub enum RequestError {
     /// The server does not accept extended CONNECT requests (RFC 8441 §3), or
     /// has not spoken before the connection ended.
     NoExtendedConnect,
+    /// HTTP/1.1, which the server chose, cannot express the request.
+    NotInHttp1 {
+        /// The missing capability, and the remedy.
+        what: &'static str,
+    },
     /// The connection's protocol cannot express the request, or forbids it.
     Unsupported {
         /// The protocol of the connection.
@@ -205,6 +216,7 @@ impl ClientError {
             Self::NotProcessed { why, .. } => *why != GivenUp::Pointless,
             Self::Request(_)
             | Self::NotNegotiated { .. }
+            | Self::Http1Only { .. }
             | Self::TunnelRefused { .. }
             | Self::NotUpgraded { .. }
             | Self::Upgrade(_)
@@ -221,6 +233,7 @@ impl ClientError {
                 | Self::ConnectTimeout { .. }
                 | Self::Tls { .. }
                 | Self::NotNegotiated { .. }
+                | Self::Http1Only { .. }
                 | Self::NotUpgraded { .. }
                 | Self::Upgrade(_)
         )
@@ -309,11 +322,16 @@ impl fmt::Display for ClientError {
                 match got {
                     Some(got) => write!(f, "; it chose {got}"),
                     None => f.write_str(
-                        "; it chose none, as servers do that speak only HTTP/1.1, which this client does \
-                         not speak",
+                        "; it chose none, as servers do that speak only HTTP/1.1, which this client was \
+                         not told to speak (feature http1)",
                     ),
                 }
             }
+            Self::Http1Only { origin } => write!(
+                f,
+                "{origin} speaks HTTP/1.1: it has no connection for parallel requests; make them with \
+                 Client::request"
+            ),
             Self::QueueFull { limit } => write!(
                 f,
                 "{limit} requests already wait for a stream (max_queued); send fewer at once, or \
@@ -371,6 +389,7 @@ impl std::error::Error for ClientError {
             Self::Connection(error) | Self::NotProcessed { source: error, .. } => Some(error),
             Self::ConnectTimeout { .. }
             | Self::NotNegotiated { .. }
+            | Self::Http1Only { .. }
             | Self::QueueFull { .. }
             | Self::TooManyStreams { .. }
             | Self::TunnelRefused { .. }
@@ -445,7 +464,7 @@ impl fmt::Display for RequestError {
             }
             Self::NoCleartextProtocol => f.write_str(
                 "its URI is http, where no protocol can be negotiated; name one with \
-                 cleartext_protocol of the builder",
+                 cleartext_protocol of the builder, or allow HTTP/1.1 with http1",
             ),
             Self::NoTls => {
                 f.write_str("its URI is https, and this build has no TLS; turn on the feature tls")
@@ -453,6 +472,9 @@ impl fmt::Display for RequestError {
             Self::NoExtendedConnect => f.write_str(
                 "its ConnectProtocol needs extended CONNECT (RFC 8441), which the server does not offer",
             ),
+            Self::NotInHttp1 { what } => {
+                write!(f, "the server speaks HTTP/1.1, which does not allow it: {what}")
+            }
             Self::Unsupported { version, what } => write!(f, "{version} does not allow it: {what}"),
         }
     }

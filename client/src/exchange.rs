@@ -23,7 +23,11 @@ use lacewing_conn::{
 use tokio::sync::oneshot;
 
 #[cfg(feature = "h2c")]
-pub(crate) use self::request::{PreparedRequest, prepare};
+pub(crate) use self::request::PreparedRequest;
+#[cfg(any(feature = "h2c", feature = "http1"))]
+pub(crate) use self::request::prepare;
+#[cfg(feature = "http1")]
+pub(crate) use self::request::{Expectation, Vocabulary};
 use self::{expect_continue::Expectations, opening::start, upload::Upload};
 use crate::{
     AlternativeService, ClientError, OnInformational, Security,

@@ -11,6 +11,8 @@ mod connect;
 mod connection;
 mod error;
 mod exchange;
+#[cfg(feature = "http1")]
+mod http1;
 mod informational;
 mod link;
 #[cfg(feature = "npn")]

@@ -1,6 +1,8 @@
 //! Keeps connections to origins for later requests.
 
 mod dialling;
+#[cfg(feature = "http1")]
+mod http1;
 mod wait_queue;
 
 use std::{
@@ -16,7 +18,7 @@ use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use self::{
     dialling::Dialling,
-    wait_queue::{Answer, Left, WaitQueue, Waiter, Waiting},
+    wait_queue::{Answer, Answered, Left, WaitQueue, Waiter, Waiting},
 };
 use crate::{
     ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
@@ -32,6 +34,8 @@ pub(crate) struct Pool {
     connector: Box<dyn Connect>,
     settings: Settings,
     entries: Mutex<Entries>,
+    #[cfg(feature = "http1")]
+    http1: Arc<crate::http1::Origins>,
 }
 
 #[derive(Clone)]
@@ -45,6 +49,20 @@ pub(crate) struct Settings {
     pub(crate) store: Arc<dyn SettingsStore>,
     #[cfg(feature = "h2c")]
     pub(crate) h2c_upgrade: bool,
+    #[cfg(feature = "http1")]
+    pub(crate) max_http1_connections: usize,
+}
+
+#[cfg(feature = "http1")]
+impl Settings {
+    fn http1_bounds(&self) -> crate::http1::Bounds {
+        crate::http1::Bounds {
+            connections: self.max_http1_connections,
+            queued: self.options.max_queued,
+            idle: self.max_connections,
+            idle_timeout: self.idle_timeout,
+        }
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -60,11 +78,16 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A new connection, and the response to the request that it began with.
-struct Made {
-    connection: Connection,
-    #[cfg(feature = "h2c")]
-    response: Option<ResponseFuture>,
+/// A new connection.
+enum Made {
+    /// And the response to the request that it began with.
+    Multiplexed {
+        connection: Connection,
+        #[cfg(feature = "h2c")]
+        response: Option<ResponseFuture>,
+    },
+    #[cfg(feature = "http1")]
+    Http1(crate::http1::Http1Connection),
 }
 
 #[derive(Default)]
@@ -111,6 +134,8 @@ impl Pool {
     pub(crate) fn new(connector: Box<dyn Connect>, settings: Settings) -> Self {
         Self {
             connector,
+            #[cfg(feature = "http1")]
+            http1: Arc::new(crate::http1::Origins::new(settings.http1_bounds())),
             settings,
             entries: Mutex::default(),
         }
@@ -150,12 +175,18 @@ impl Pool {
         request: Request<RequestBody>,
         age: Age,
     ) -> Outcome {
+        #[cfg(feature = "http1")]
+        if self.http1.has(origin) {
+            return self.send_http1(origin, request, age).await;
+        }
         let waiter = match self.submit(origin, request, age) {
             Ok(response) => return outcome(response).await,
             Err(waiter) => waiter,
         };
         match waiter.await {
-            Ok(Ok(response)) => outcome(response).await,
+            Ok(Ok(Answered::Response(response))) => outcome(response).await,
+            #[cfg(feature = "http1")]
+            Ok(Ok(Answered::InHttp1(request))) => self.send_http1(origin, *request, age).await,
             Ok(Err(failure)) => Err(failure),
             Err(error) => Err(Failure::new(error)),
         }
@@ -228,7 +259,11 @@ impl Pool {
 
     /// The number of connections.
     pub(crate) fn len(&self) -> usize {
-        self.lock().count()
+        let multiplexed = self.lock().count();
+        #[cfg(feature = "http1")]
+        return multiplexed.saturating_add(self.http1.idle());
+        #[cfg(not(feature = "http1"))]
+        multiplexed
     }
 
     /// Chooses the least loaded connection, or a new one.
@@ -338,6 +373,18 @@ impl Pool {
         request: &mut Option<Request<RequestBody>>,
     ) -> Result<Made, ClientError> {
         let connected = self.connector.connect(origin).await?;
+        let Some(version) = connected.version else {
+            #[cfg(feature = "http1")]
+            {
+                let limits = &self.settings.options.connection.limits;
+                let made = crate::http1::Http1Connection::start(connected.io, limits).await?;
+                return Ok(Made::Http1(made));
+            }
+            #[cfg(not(feature = "http1"))]
+            return Err(ClientError::Http1Only {
+                origin: origin.to_string(),
+            });
+        };
         let options = self.settings.options.clone().security(origin.security());
         let key = SettingsKey {
             origin: origin.clone(),
@@ -347,13 +394,13 @@ impl Pool {
         #[cfg(feature = "h2c")]
         if self.settings.h2c_upgrade
             && origin.security() == crate::Security::Cleartext
-            && connected.version == crate::Version::Http2
+            && version == crate::Version::Http2
         {
             return upgrade(connected, origin, request, options).await;
         }
         #[cfg(not(feature = "h2c"))]
         let _ = request;
-        let (connection, task) = Connection::handshake(connected.io, connected.version, options);
+        let (connection, task) = Connection::handshake(connected.io, version, options);
         tokio::spawn(task);
         Ok(connection.into())
     }
@@ -425,15 +472,26 @@ async fn upgrade(
     let (connection, task, response) =
         crate::upgrade::upgrade(connected.io, first, options).await?;
     tokio::spawn(task);
-    Ok(Made {
+    Ok(Made::Multiplexed {
         connection,
         response: wanted.then_some(response),
     })
 }
 
+#[cfg(feature = "h2c")]
+impl Made {
+    fn take_response(&mut self) -> Option<ResponseFuture> {
+        match self {
+            Self::Multiplexed { response, .. } => response.take(),
+            #[cfg(feature = "http1")]
+            Self::Http1(_) => None,
+        }
+    }
+}
+
 impl From<Connection> for Made {
     fn from(connection: Connection) -> Self {
-        Self {
+        Self::Multiplexed {
             connection,
             #[cfg(feature = "h2c")]
             response: None,

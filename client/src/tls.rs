@@ -16,6 +16,10 @@ use tokio_rustls::TlsConnector;
 pub use self::certificates::{CertificateError, Certificates};
 use crate::{ClientError, Connected, Origin, Transport, Trust};
 
+/// HTTP/1.1 in ALPN.
+#[cfg(feature = "http1")]
+const HTTP_1_1: &[u8] = b"http/1.1";
+
 /// TLS by rustls: the trusted certificates and the protocols to offer.
 ///
 /// ```
@@ -28,6 +32,9 @@ use crate::{ClientError, Connected, Origin, Transport, Trust};
 pub struct Tls {
     config: Arc<ClientConfig>,
     offered: Vec<Version>,
+    /// The last offer is HTTP/1.1.
+    #[cfg(feature = "http1")]
+    http1: bool,
 }
 
 impl Tls {
@@ -61,10 +68,31 @@ impl Tls {
         Self {
             config: Arc::new(config),
             offered,
+            #[cfg(feature = "http1")]
+            http1: false,
         }
     }
 
-    /// The protocols that are offered, first choice first.
+    /// Offers HTTP/1.1 too, as the last choice. A server that answers without ALPN is spoken to in
+    /// HTTP/1.1.
+    ///
+    /// ```
+    /// use lacewing_client::{Version, tls::Tls};
+    ///
+    /// let tls = Tls::new(vec![Version::Http2]).http1();
+    /// let only_http1 = Tls::new(Vec::new()).http1();
+    /// # let _ = (tls, only_http1);
+    /// ```
+    #[cfg(feature = "http1")]
+    #[must_use]
+    pub fn http1(mut self) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.alpn_protocols.push(HTTP_1_1.to_vec());
+        self.http1 = true;
+        self
+    }
+
+    /// The protocols that are offered, first choice first, without HTTP/1.1.
     pub fn offered(&self) -> &[Version] {
         &self.offered
     }
@@ -91,6 +119,10 @@ impl Tls {
             .await
             .map_err(|error| self.explain(origin, error))?;
         let chosen = stream.get_ref().1.alpn_protocol();
+        #[cfg(feature = "http1")]
+        if self.http1 && chosen.is_none_or(|name| name == HTTP_1_1) {
+            return Ok(Connected::http1(stream));
+        }
         match chosen.and_then(Version::from_alpn) {
             Some(version) => Ok(Connected::new(stream, version)),
             None => Err(ClientError::not_negotiated(&self.offered, chosen)),

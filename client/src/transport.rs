@@ -22,8 +22,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 pub struct Connected {
     /// The transport.
     pub io: Box<dyn Transport>,
-    /// The protocol that both sides agreed on.
-    pub version: Version,
+    /// The protocol that both sides agreed on; `None` for HTTP/1.1, which is not multiplexed.
+    pub version: Option<Version>,
     /// The address of the server, if there is one. The settings of SPDY servers are stored under
     /// it.
     pub address: Option<SocketAddr>,
@@ -34,7 +34,17 @@ impl Connected {
     pub fn new(io: impl Transport, version: Version) -> Self {
         Self {
             io: Box::new(io),
-            version,
+            version: Some(version),
+            address: None,
+        }
+    }
+
+    /// A transport whose server speaks HTTP/1.1.
+    #[cfg(feature = "http1")]
+    pub fn http1(io: impl Transport) -> Self {
+        Self {
+            io: Box::new(io),
+            version: None,
             address: None,
         }
     }

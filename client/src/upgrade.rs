@@ -141,7 +141,7 @@ pub(crate) async fn upgrade(
         let what = what.to_owned();
         return Err(RequestError::Unsupported { version, what }.into());
     }
-    let message = prepare(request, version, Security::Cleartext)?;
+    let message = prepare(request, version.into(), Security::Cleartext)?;
     let settings = Engine::upgrade_settings(&options.engine(version));
     let asked = http1(&message, &settings)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))

@@ -46,12 +46,13 @@ impl Connect for Logging {
             } else {
                 format!("[{number}] ")
             };
-            let Connected {
-                io,
-                version,
-                address,
-                ..
-            } = connected;
+            let Some(version) = connected.version else {
+                console::eprint(format_args!(
+                    "{prefix}* connected to {origin}, speaking http/1.1, which has no frames\n"
+                ));
+                return Ok(connected);
+            };
+            let Connected { io, address, .. } = connected;
             console::eprint(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));

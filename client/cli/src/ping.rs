@@ -85,7 +85,9 @@ pub(crate) async fn run(ping: &Ping) -> Result<(), Failure> {
     let connected = connecting.map_err(|_| Failure::no_answer(&ping.url, ping.timeout))?;
     let connected = connected.map_err(|error| failed(&error))?;
     let connect_ms = milliseconds(started.elapsed());
-    let (version, address) = (connected.version, connected.address);
+    let address = connected.address;
+    let no_pings = || Failure::usage(format!("{}: HTTP/1.1 has no PING", ping.url));
+    let version = connected.version.ok_or_else(no_pings)?;
     let (connection, driver) =
         Connection::handshake(connected.io, version, ClientOptions::default());
     let driver = tokio::spawn(driver);

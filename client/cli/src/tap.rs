@@ -211,7 +211,9 @@ impl Proxy {
     /// Connects to the target first: its choice by ALPN is what the client gets.
     async fn join_tls(&self, stream: TcpStream, config: &ServerConfig) -> Result<Joined, String> {
         let connected = self.connect(self.tap.protocol).await?;
-        let version = connected.version;
+        let version = connected
+            .version
+            .ok_or("the target speaks HTTP/1.1, which has no frames")?;
         let mut config = config.clone();
         config.alpn_protocols = vec![version.alpn().into()];
         let accepting = TlsAcceptor::from(Arc::new(config)).accept(stream);

@@ -35,6 +35,12 @@ pub enum BodyError {
         /// The bytes that it has at least.
         length: u64,
     },
+    /// It has a trailer that the request's `trailer` field does not name, or that may not be a
+    /// trailer (RFC 9110 §6.5.1). HTTP/1.1 needs the names.
+    UnnamedTrailer {
+        /// The trailer.
+        name: http::HeaderName,
+    },
     /// It panicked.
     Panicked {
         /// The panic's message.
@@ -211,6 +217,11 @@ impl fmt::Display for BodyError {
             Self::TooLong { announced, length } => write!(
                 f,
                 "it has at least {length} bytes, and its content-length is {announced}"
+            ),
+            Self::UnnamedTrailer { name } => write!(
+                f,
+                "its trailer {name} cannot be sent over HTTP/1.1: name it in the request's `trailer` \
+                 field, unless it controls the message"
             ),
             Self::Panicked { message } => write!(f, "it panicked: {message}"),
         }

@@ -20,6 +20,14 @@ pub(super) struct Transports {
     config: Option<Box<rustls::ClientConfig>>,
 }
 
+/// The use of HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http1 {
+    #[cfg(feature = "http1")]
+    Spoken,
+    Unknown,
+}
+
 impl ClientBuilder {
     /// Reaches servers in another way than by TCP alone. [`Tcp`](crate::Tcp) sets
     /// the local address, or the addresses of a host. [`Unix`](crate::Unix)
@@ -133,6 +141,7 @@ impl Transports {
         self,
         protocols: Vec<Version>,
         cleartext: Option<Version>,
+        http1: Http1,
     ) -> Box<dyn Connect> {
         if let Some(connector) = self.connector {
             return connector;
@@ -150,6 +159,13 @@ impl Transports {
             drop(protocols);
             Connector::plain(cleartext)
         };
+        #[cfg(feature = "http1")]
+        let connector = match http1 {
+            Http1::Spoken => connector.http1(),
+            Http1::Unknown => connector,
+        };
+        #[cfg(not(feature = "http1"))]
+        let Http1::Unknown = http1;
         Box::new(match self.dial {
             Some(dial) => dial(connector),
             None => connector,

@@ -78,7 +78,7 @@ impl Exchanges {
             body,
             extensions,
             expectation,
-        } = match prepare(request, version, self.security) {
+        } = match prepare(request, version.into(), self.security) {
             Ok(prepared) => prepared,
             Err(error) => return reply.settle(Err(Failure::new(error.into()))),
         };

@@ -18,14 +18,14 @@ pub(crate) struct PreparedRequest {
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
     /// The request's extensions. Most requests have none.
-    pub(super) extensions: RequestExtensions,
-    pub(super) expectation: Expectation,
+    pub(crate) extensions: RequestExtensions,
+    pub(crate) expectation: Expectation,
 }
 
 /// Extensions of a request that the connection's task uses.
 #[derive(Debug, Default)]
 pub(crate) struct RequestExtensions {
-    pub(super) informational: Option<OnInformational>,
+    pub(crate) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
@@ -36,10 +36,38 @@ pub(crate) enum Expectation {
     Continue,
 }
 
-/// Prepares a request for a connection of this version.
+/// What a connection's messages can express.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vocabulary {
+    /// 1xx responses.
+    informational: bool,
+    /// The field of RFC 9218 §5.
+    priority_field: bool,
+}
+
+impl Vocabulary {
+    /// That of HTTP without SPDY's gaps.
+    #[cfg(feature = "http1")]
+    pub(crate) const HTTP: Self = Self {
+        informational: true,
+        priority_field: true,
+    };
+}
+
+impl From<Version> for Vocabulary {
+    fn from(version: Version) -> Self {
+        let capabilities = version.capabilities();
+        Self {
+            informational: capabilities.informational,
+            priority_field: capabilities.priority_field,
+        }
+    }
+}
+
+/// Prepares a request for a connection with this vocabulary.
 pub(crate) fn prepare(
     request: Request<RequestBody>,
-    version: Version,
+    vocabulary: Vocabulary,
     security: Security,
 ) -> Result<PreparedRequest, RequestError> {
     let (mut parts, mut body) = request.into_parts();
@@ -74,12 +102,11 @@ pub(crate) fn prepare(
     let uri = complete(parts.uri, target, host, security)?;
     declare_length(&mut parts.headers, &parts.method, announced, &mut body)?;
     let mut expectation = Expectation::None;
-    let capabilities = version.capabilities();
-    if let Some(priority) = priority.filter(|_| capabilities.priority_field) {
+    if let Some(priority) = priority.filter(|_| vocabulary.priority_field) {
         announce_priority(&mut parts.headers, priority);
     }
     // SPDY has no frame for a 100 (Continue) response.
-    if capabilities.informational && !body.is_empty() && expects_continue(&parts.headers) {
+    if vocabulary.informational && !body.is_empty() && expects_continue(&parts.headers) {
         expectation = Expectation::Continue;
     }
     let control = Control::Request {

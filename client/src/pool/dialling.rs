@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Pool;
 #[cfg(feature = "h2c")]
-use super::wait_queue::Waiting;
+use super::wait_queue::{Answered, Waiting};
+use super::{Made, Pool};
 #[cfg(feature = "h2c")]
 use crate::link::Failure;
-use crate::{ClientError, Connection, Origin};
+use crate::{ClientError, Origin};
 
 /// The task that makes connections for the queue of an origin.
 pub(super) struct Dialling {
@@ -20,26 +20,27 @@ impl Dialling {
     pub(super) async fn run(self) {
         loop {
             match self.make().await {
-                Ok(connection) => {
+                Ok(Made::Multiplexed { connection, .. }) => {
                     if !self.pool.serve_queue(&self.origin, &connection) {
                         return;
                     }
                 }
+                #[cfg(feature = "http1")]
+                Ok(Made::Http1(made)) => return self.pool.serve_queue_http1(&self.origin, made),
                 Err(error) => return self.pool.fail_queue(&self.origin, &error),
             }
         }
     }
 
     #[cfg(not(feature = "h2c"))]
-    async fn make(&self) -> Result<Connection, ClientError> {
-        let made = self.pool.dial(&self.origin, &mut None).await?;
-        Ok(made.connection)
+    async fn make(&self) -> Result<Made, ClientError> {
+        self.pool.dial(&self.origin, &mut None).await
     }
 
     /// With `Upgrade: h2c`, the oldest request makes the connection, if it can be sent over
     /// HTTP/1.1.
     #[cfg(feature = "h2c")]
-    async fn make(&self) -> Result<Connection, ClientError> {
+    async fn make(&self) -> Result<Made, ClientError> {
         let pool = &self.pool;
         let first = if pool.settings.h2c_upgrade {
             let mut entries = pool.lock();
@@ -49,8 +50,7 @@ impl Dialling {
             None
         };
         let Some((age, request, answer)) = first else {
-            let made = pool.dial(&self.origin, &mut None).await?;
-            return Ok(made.connection);
+            return pool.dial(&self.origin, &mut None).await;
         };
         let mut request = Some(request);
         let made = pool.dial(&self.origin, &mut request).await;
@@ -58,15 +58,17 @@ impl Dialling {
         let entry = entries.by_origin.entry(self.origin.clone()).or_default();
         entry.queue.upgrade_is_over();
         match (made, request) {
-            (Ok(made), None) => {
+            (Ok(mut made), None) => {
                 // The request's future may be dropped already.
-                let _ = made.response.map(|response| answer.send(Ok(response)));
-                Ok(made.connection)
+                if let Some(response) = made.take_response() {
+                    let _ = answer.send(Ok(Answered::Response(response)));
+                }
+                Ok(made)
             }
             (made, Some(request)) => {
                 let waiting = Waiting::Response(Box::new(request), answer);
                 entry.queue.push(age, waiting);
-                made.map(|made| made.connection)
+                made
             }
             (Err(error), None) => {
                 let _ = answer.send(Err(Failure::new(error.clone())));

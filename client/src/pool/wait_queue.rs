@@ -31,8 +31,17 @@ pub(super) enum Waiting {
     Connection(oneshot::Sender<Result<Connection, ClientError>>),
 }
 
-/// The response to a request that has a connection, or the failure.
-pub(super) type Answer = Result<ResponseFuture, Box<Failure>>;
+/// The end of a request's wait, or the failure.
+pub(super) type Answer = Result<Answered, Box<Failure>>;
+
+/// The end of a request's wait for a connection.
+pub(super) enum Answered {
+    /// It has one.
+    Response(ResponseFuture),
+    /// The server speaks HTTP/1.1: each request takes a connection of its own.
+    #[cfg(feature = "http1")]
+    InHttp1(Box<Request<RequestBody>>),
+}
 
 impl Waiting {
     /// Passes the connection to the entry.
@@ -41,11 +50,26 @@ impl Waiting {
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {
-                    let _ = answer.send(Ok(connection.send(*request, age)));
+                    let response = connection.send(*request, age);
+                    let _ = answer.send(Ok(Answered::Response(response)));
                 }
             }
             Self::Connection(answer) => {
                 let _ = answer.send(Ok(connection.clone()));
+            }
+        }
+    }
+
+    /// Passes on that the server speaks HTTP/1.1.
+    #[cfg(feature = "http1")]
+    pub(super) fn proceed_in_http1(self, origin: &Origin) {
+        match self {
+            Self::Response(request, answer) => {
+                let _ = answer.send(Ok(Answered::InHttp1(request)));
+            }
+            Self::Connection(answer) => {
+                let origin = origin.to_string();
+                let _ = answer.send(Err(ClientError::Http1Only { origin }));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -39,7 +39,18 @@ pub struct Incoming {
     body: Option<Arc<Body>>,
     /// The bytes of a known length that the reader has not taken.
     remaining: Option<u64>,
+    /// A body that did not arrive on one of our streams.
+    foreign: Option<Box<Foreign>>,
 }
+
+/// A body of another implementation. The lock makes [`Incoming`] `Sync`, and is never contended.
+struct Foreign {
+    body: Mutex<Pin<Box<ForeignBody>>>,
+    /// They arrived, and wait for their reader.
+    trailers: Option<HeaderMap>,
+}
+
+type ForeignBody = dyn http_body::Body<Data = Bytes, Error = Error> + Send;
 
 impl Incoming {
     /// Creates a body without data.
@@ -47,15 +58,46 @@ impl Incoming {
         Self::default()
     }
 
+    /// Creates a body from one that another implementation received, such as hyper over HTTP/1.1.
+    /// A facade can then return one type for all protocols.
+    ///
+    /// ```
+    /// use http_body_util::{BodyExt, Full};
+    /// use lacewing_conn::driver::Incoming;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let other = Full::new(bytes::Bytes::from("hello")).map_err(|never| match never {});
+    /// let body = Incoming::from_body(other);
+    /// assert_eq!(body.collect().await.unwrap().to_bytes(), "hello");
+    /// # }
+    /// ```
+    pub fn from_body<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let body = Mutex::new(Box::pin(body) as Pin<Box<ForeignBody>>);
+        let trailers = None;
+        Self {
+            body: None,
+            remaining: None,
+            foreign: Some(Box::new(Foreign { body, trailers })),
+        }
+    }
+
     pub(super) fn new(body: Arc<Body>, length: Option<u64>) -> Self {
         Self {
             body: Some(body),
             remaining: length,
+            foreign: None,
         }
     }
 
     /// Takes the next piece of data; `None` at the end of it. Trailers stay.
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.poll_data(cx);
+        }
         let Some(body) = &self.body else {
             return Poll::Ready(None);
         };
@@ -69,7 +111,8 @@ impl Incoming {
     /// Returns `true` once all of it has arrived, read or not.
     pub(super) fn is_whole(&self) -> bool {
         let body = self.body.as_ref();
-        body.is_none_or(|body| body.has_ended())
+        let foreign = self.foreign.as_ref();
+        body.is_none_or(|body| body.has_ended()) && foreign.is_none_or(|body| body.is_read())
     }
 
     /// Takes the next header list after the head; `None` when no more will arrive.
@@ -94,7 +137,10 @@ impl http_body::Body for Incoming {
         match this.poll_data(cx) {
             Poll::Ready(Some(data)) => Poll::Ready(Some(data.map(Frame::data))),
             Poll::Ready(None) => {
-                let trailers = this.body.as_ref().and_then(|body| body.take_trailers());
+                let trailers = match &mut this.foreign {
+                    Some(foreign) => foreign.trailers.take(),
+                    None => this.body.as_ref().and_then(|body| body.take_trailers()),
+                };
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
             Poll::Pending => Poll::Pending,
@@ -102,10 +148,15 @@ impl http_body::Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| body.is_read())
+        let body = self.body.as_ref();
+        let foreign = self.foreign.as_ref();
+        body.is_none_or(|body| body.is_read()) && foreign.is_none_or(|body| body.is_read())
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(foreign) = &self.foreign {
+            return foreign.with(|body| body.size_hint());
+        }
         let Some(body) = &self.body else {
             return SizeHint::with_exact(0);
         };
@@ -123,6 +174,36 @@ impl http_body::Body for Incoming {
     }
 }
 
+impl Foreign {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if self.trailers.is_some() {
+            return Poll::Ready(None);
+        }
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let frame = std::task::ready!(body.as_mut().poll_frame(cx));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Some(Ok(data)),
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    None
+                }
+            },
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        })
+    }
+
+    fn is_read(&self) -> bool {
+        self.trailers.is_none() && self.with(|body| body.is_end_stream())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&ForeignBody) -> T) -> T {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&**body)
+    }
+}
+
 impl Drop for Incoming {
     fn drop(&mut self) {
         if let Some(body) = &self.body {
@@ -134,8 +215,44 @@ impl Drop for Incoming {
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming")
-            .field("empty", &self.body.is_none())
+            .field("empty", &(self.body.is_none() && self.foreign.is_none()))
             .field("remaining", &self.remaining)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_foreign_body_keeps_its_length_data_and_trailers() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", http::HeaderValue::from_static("5"));
+        let data = Full::new(Bytes::from("hello")).map_err(|never| match never {});
+        let mut body = Incoming::from_body(data);
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(5));
+        assert!(!body.is_whole());
+        assert_eq!(
+            body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            "hello"
+        );
+        assert!(http_body::Body::is_end_stream(&body));
+        assert!(body.frame().await.is_none());
+
+        let data = Full::new(Bytes::from("hello")).map_err(|never| match never {});
+        let sent = trailers.clone();
+        let data = data.with_trailers(async move { Some(Ok(sent)) });
+        let whole = Incoming::from_body(data).collect().await.unwrap();
+        assert_eq!(whole.trailers(), Some(&trailers));
+        assert_eq!(whole.to_bytes(), "hello");
+    }
+
+    #[test]
+    fn a_body_can_be_shared_between_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<Incoming>();
     }
 }

@@ -1,0 +1,163 @@
+//! The body of a response. It returns the connection to its origin when it ends.
+
+use std::{
+    future::Future as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use lacewing_conn::{Error, Limits, driver::Incoming};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::{
+    Http1Connection, Use, failure,
+    origins::{Origins, Permit},
+    upload::UploadState,
+};
+use crate::Origin;
+
+/// A connection that carries a request, and its way back.
+pub(crate) struct Lease {
+    pub(super) connection: Http1Connection,
+    permit: Option<Permit>,
+    origins: Arc<Origins>,
+    origin: Origin,
+}
+
+impl Lease {
+    pub(crate) fn new(
+        connection: Http1Connection,
+        permit: Option<Permit>,
+        origins: Arc<Origins>,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            connection,
+            permit,
+            origins,
+            origin,
+        }
+    }
+
+    /// Keeps the connection for another request.
+    pub(super) fn give_back(self) {
+        let mut connection = self.connection;
+        connection.use_ = match connection.use_ {
+            Use::New => Use::New,
+            Use::Idle | Use::Busy => Use::Idle,
+        };
+        self.origins.put(&self.origin, connection);
+        drop(self.permit);
+    }
+
+    /// Closes the connection.
+    pub(super) fn give_up(self) -> Option<Permit> {
+        self.permit
+    }
+}
+
+/// A response's body.
+pub(super) struct Download {
+    body: hyper::body::Incoming,
+    /// `None` after its end.
+    lease: Option<Lease>,
+    upload: Arc<UploadState>,
+    limits: Limits,
+    /// Runs while the body waits.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Download {
+    pub(super) fn of(
+        response: Response<hyper::body::Incoming>,
+        lease: Lease,
+        upload: Arc<UploadState>,
+        limits: &Limits,
+    ) -> Response<Incoming> {
+        response.map(|body| {
+            let is_empty = body.is_end_stream();
+            let mut download = Self {
+                body,
+                lease: Some(lease),
+                upload,
+                limits: limits.clone(),
+                stall: None,
+            };
+            if is_empty {
+                download.finish();
+                return Incoming::empty();
+            }
+            Incoming::from_body(download)
+        })
+    }
+
+    /// The response is complete. A request that is not, or whose body waits for 100 (Continue),
+    /// leaves a connection that cannot carry another.
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            if self.upload.is_done() {
+                lease.give_back();
+            }
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        let after = self.limits.stall_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(after)));
+        stall.as_mut().poll(cx).map(|()| after)
+    }
+}
+
+impl http_body::Body for Download {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let after = std::task::ready!(this.poll_stall(cx));
+            this.lease = None;
+            let text = format!("the body stood still for {after:?} (stall_timeout)");
+            return Poll::Ready(Some(Err(failure::too_late(&text))));
+        };
+        if let Some(stall) = &mut this.stall {
+            let until = Instant::now().checked_add(this.limits.stall_timeout);
+            match until {
+                Some(until) => stall.as_mut().reset(until),
+                None => this.stall = None,
+            }
+        }
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                if this.body.is_end_stream() || frame.is_trailers() {
+                    this.finish();
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                this.lease = None;
+                Some(Err(failure::of_body(&error, &this.limits)))
+            }
+            None => {
+                this.finish();
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,85 @@
+//! Requests to origins that speak HTTP/1.1.
+
+use std::sync::Arc;
+
+use http::Request;
+
+use super::{Made, Pool, outcome};
+use crate::{
+    Connection, Origin,
+    age::Age,
+    body::RequestBody,
+    http1::{self, Http1Connection, Lease, Next, Sent},
+    link::{Failure, Outcome},
+};
+
+impl Pool {
+    /// Sends a request over an idle connection of the origin, or over a new one.
+    pub(super) async fn send_http1(
+        self: &Arc<Self>,
+        origin: &Origin,
+        mut request: Request<RequestBody>,
+        age: Age,
+    ) -> Outcome {
+        let mut place = match self.http1.place(origin).await {
+            Ok(place) => Some(place),
+            Err(error) => return Err(Failure::unsent(error, request)),
+        };
+        let mut next = Next::Any;
+        let options = self.settings.options.clone().security(origin.security());
+        // Each turn uses up an idle connection; a new one is never `Closed`.
+        loop {
+            let idle = match next {
+                Next::Any => self.http1.take(origin),
+                Next::New => None,
+            };
+            let connection = match idle {
+                Some(connection) => connection,
+                None => match self.dial(origin, &mut None).await {
+                    Ok(Made::Http1(connection)) => connection,
+                    Ok(Made::Multiplexed { connection, .. }) => {
+                        self.adopt(origin, &connection);
+                        return outcome(connection.send(request, age)).await;
+                    }
+                    Err(error) => return Err(Failure::unsent(error, request)),
+                },
+            };
+            let origins = Arc::clone(&self.http1);
+            let lease = Lease::new(connection, place.take(), origins, origin.clone());
+            match http1::send(lease, request, &options).await {
+                Sent::Response(response) => return Ok(response),
+                Sent::Failed(failure) => return Err(failure),
+                Sent::Closed {
+                    request: again,
+                    place: free,
+                    next: then,
+                } => {
+                    request = *again;
+                    place = free;
+                    next = then;
+                }
+            }
+        }
+    }
+
+    /// Keeps the first HTTP/1.1 connection of an origin. The requests that wait continue by
+    /// themselves.
+    pub(super) fn serve_queue_http1(self: &Arc<Self>, origin: &Origin, made: Http1Connection) {
+        self.http1.put(origin, made);
+        let mut entries = self.lock();
+        while let Some((_, waiting)) = entries.pop(origin) {
+            waiting.proceed_in_http1(origin);
+        }
+        if let Some(entry) = entries.by_origin.get_mut(origin) {
+            entry.dial = None;
+        }
+        entries.forget_empty(origin);
+    }
+
+    /// Keeps a connection of a server that chose HTTP/1.1 before, and another protocol now.
+    fn adopt(self: &Arc<Self>, origin: &Origin, connection: &Connection) {
+        self.http1.forget(origin);
+        let mut entries = self.lock();
+        self.keep(&mut entries, origin, connection);
+    }
+}
