@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use http::{HeaderName, HeaderValue, Uri};
+use http::Uri;
 use lacewing_client::Version;
 
-use crate::{dialling::Dialling, status};
+use crate::{
+    get::options::{self, Get},
+    parse::{protocol, seconds, url},
+};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -17,17 +20,17 @@ versions. Cases that need more than the server offers are skipped, with the
 reason.
 
 Exit codes:
-  0  no case failed
-  1  usage: the command line is wrong
-  2  connect: no connection
-  3  protocol: a case failed
-  5  local: cannot listen on the address, or cannot write a report";
+   0  no case failed
+   1  a case failed
+   2  usage: the command line is wrong
+   7  no connection; 35: no TLS, 60: a certificate that is not trusted
+  23  cannot listen on the address, or cannot write a report";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "lacewing",
     version,
-    about = "Fetches URLs over HTTP/2 and SPDY, and tests servers and clients"
+    about = "Fetches URLs over HTTP/2, SPDY and HTTP/1.1, and tests servers and clients"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -37,11 +40,11 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
-    #[command(after_help = status::HELP)]
-    Get(Get),
+    #[command(after_help = options::HELP)]
+    Get(Box<Get>),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
-    Conform(Conform),
+    Conform(Box<Conform>),
 }
 
 #[derive(Clone, Debug, Parser)]
@@ -130,94 +133,6 @@ pub(crate) struct Conform {
     /// List the cases and run none
     #[arg(long)]
     pub(crate) list: bool,
-}
-
-#[derive(Clone, Debug, Parser)]
-pub(crate) struct Get {
-    /// Print every frame, sent (>) and received (<), on stderr
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-
-    /// Write the body to FILE instead of stdout. With several URLs, FILE is a
-    /// directory, or a device such as /dev/null
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Upload FILE by POST, streamed from disk; - is stdin
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) data: Option<PathBuf>,
-
-    /// Send this header field; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-
-    /// Use this method instead of GET, or POST with --data
-    #[arg(short = 'X', long, value_name = "METHOD")]
-    pub(crate) method: Option<http::Method>,
-
-    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone
-    /// by ALPN; http uses it by prior knowledge. Without this option an https
-    /// server chooses among all four, and http uses h2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
-    pub(crate) protocol: Option<Version>,
-
-    /// Start in HTTP/1.1 with http servers, and ask them to switch to HTTP/2
-    /// (Upgrade: h2c)
-    #[arg(long, conflicts_with_all = ["protocol", "verbose"])]
-    pub(crate) h2c_upgrade: bool,
-
-    /// Allow the server to push, and report each pushed response on stderr
-    #[arg(long)]
-    pub(crate) push: bool,
-
-    #[command(flatten)]
-    pub(crate) dialling: Dialling,
-
-    /// Fetch up to N URLs at once; several URLs then need --output
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
-    pub(crate) parallel: usize,
-
-    /// The URLs to fetch
-    #[arg(value_name = "URL", required = true, value_parser = url)]
-    pub(crate) urls: Vec<Uri>,
-}
-
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
-    let name = name
-        .trim()
-        .parse()
-        .map_err(|_| format!("{:?} is not a header field name", name.trim()))?;
-    let value = value
-        .trim()
-        .parse()
-        .map_err(|_| "the value contains control characters")?;
-    Ok((name, value))
-}
-
-fn protocol(text: &str) -> Result<Version, String> {
-    text.parse()
-        .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
-}
-
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
-    let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
-    std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-fn url(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text
-        .parse()
-        .map_err(|error| format!("not a URL: {error}"))?;
-    lacewing_client::Origin::of(&uri).map_err(|error| error.to_string())?;
-    Ok(uri)
 }
 
 #[cfg(test)]

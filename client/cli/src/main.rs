@@ -10,6 +10,7 @@ mod dialling;
 mod frame_log;
 mod get;
 mod output;
+mod parse;
 mod progress;
 mod pushes;
 mod status;
@@ -45,11 +46,11 @@ fn main() -> ExitCode {
         .map_err(Failure::local)
         .and_then(|runtime| match args.command {
             Command::Get(get) => runtime.block_on(async {
-                let done = get::run(get).await;
+                let done = get::run(*get).await;
                 wait_for_connections().await;
                 done
             }),
-            Command::Conform(conform) => runtime.block_on(conform::run(conform)),
+            Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),

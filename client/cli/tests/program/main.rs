@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod curl;
 mod dialling;
 mod foreign;
 mod get;
