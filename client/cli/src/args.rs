@@ -3,10 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use http::{HeaderName, HeaderValue, Uri};
+use http::Uri;
 use lacewing_client::Version;
 
-use crate::{decode, dialling::Dialling, headers, mux, ping, status, tap, value_parsers};
+use crate::{
+    decode,
+    get::options::{self, Get},
+    headers, mux,
+    parse::{protocol, seconds, url},
+    ping, tap,
+};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -17,17 +23,17 @@ versions. Cases that need more than the server offers are skipped, with the
 reason.
 
 Exit codes:
-  0  no case failed
-  1  usage: the command line is wrong
-  2  connect: no connection
-  3  protocol: a case failed
-  5  local: cannot listen on the address, or cannot write a report";
+   0  no case failed
+   1  a case failed
+   2  usage: the command line is wrong
+   7  no connection; 35: no TLS, 60: a certificate that is not trusted
+  23  cannot listen on the address, or cannot write a report";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "lacewing",
     version,
-    about = "Fetches URLs over HTTP/2 and SPDY, and tests servers and clients"
+    about = "Fetches URLs over HTTP/2, SPDY and HTTP/1.1, and tests servers and clients"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -37,11 +43,11 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
-    #[command(after_help = status::HELP)]
-    Get(Get),
+    #[command(after_help = options::HELP)]
+    Get(Box<Get>),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
-    Conform(Conform),
+    Conform(Box<Conform>),
     /// Pass connections on to a server, and show their frames
     #[command(after_help = tap::HELP)]
     Tap(tap::Tap),
@@ -62,13 +68,13 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Conform {
     /// The protocol to test: h2, spdy/3.1, spdy/3 or spdy/2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol, default_value = "h2")]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol, default_value = "h2")]
     pub(crate) protocol: Version,
     /// The server to test: https by ALPN, http by prior knowledge. Its path
     /// must answer GET with 200 and some content
     #[arg(
         value_name = "URL",
-        value_parser = value_parsers::url,
+        value_parser = url,
         required_unless_present_any = ["client", "list"],
         conflicts_with = "client"
     )]
@@ -108,12 +114,12 @@ pub(crate) struct Conform {
     pub(crate) bytewise: bool,
 
     /// Seconds to wait for a reaction
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = value_parsers::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) timeout: std::time::Duration,
 
     /// Seconds to wait for the next client, or for a server that stopped to
     /// start again
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = value_parsers::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) patience: std::time::Duration,
 
     /// The path of a resource with 64 KiB of content or more [default: the URL's
@@ -145,56 +151,6 @@ pub(crate) struct Conform {
     /// List the cases and run none
     #[arg(long)]
     pub(crate) list: bool,
-}
-
-#[derive(Clone, Debug, Parser)]
-pub(crate) struct Get {
-    /// Print every frame, sent (>) and received (<), on stderr
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-
-    /// Write the body to FILE instead of stdout. With several URLs, FILE is a
-    /// directory, or a device such as /dev/null
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Upload FILE by POST, streamed from disk; - is stdin
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) data: Option<PathBuf>,
-
-    /// Send this header field; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = value_parsers::header)]
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-
-    /// Use this method instead of GET, or POST with --data
-    #[arg(short = 'X', long, value_name = "METHOD")]
-    pub(crate) method: Option<http::Method>,
-
-    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone
-    /// by ALPN; http uses it by prior knowledge. Without this option an https
-    /// server chooses among all four, and http uses h2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
-    pub(crate) protocol: Option<Version>,
-
-    /// Start in HTTP/1.1 with http servers, and ask them to switch to HTTP/2
-    /// (Upgrade: h2c)
-    #[arg(long, conflicts_with_all = ["protocol", "verbose"])]
-    pub(crate) h2c_upgrade: bool,
-
-    /// Allow the server to push, and report each pushed response on stderr
-    #[arg(long)]
-    pub(crate) push: bool,
-
-    #[command(flatten)]
-    pub(crate) dialling: Dialling,
-
-    /// Fetch up to N URLs at once; several URLs then need --output
-    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parsers::at_least_one)]
-    pub(crate) parallel: usize,
-
-    /// The URLs to fetch
-    #[arg(value_name = "URL", required = true, value_parser = value_parsers::url)]
-    pub(crate) urls: Vec<Uri>,
 }
 
 #[cfg(test)]

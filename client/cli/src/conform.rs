@@ -32,7 +32,7 @@ pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
         printed
     } else {
         // The report names the failures.
-        Err(Failure::quiet(status::PROTOCOL))
+        Err(Failure::quiet(status::CASE))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use crate::status::Failure;
@@ -29,6 +29,13 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// Writes a line with the program's name to the standard error output.
 pub(crate) fn note(text: impl fmt::Display) {
     eprint(format_args!("lacewing: {text}\n"));
+}
+
+/// Returns whether standard error is a terminal, and NO_COLOR (no-color.org) is not set.
+pub(crate) fn stderr_has_colour() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stderr().is_terminal() && !no_color && !dumb
 }
 
 /// Writes text to the standard error output.

@@ -17,9 +17,8 @@ use crate::{
     detect::{Content, detect},
     frame_output::{Form, Output},
     frame_text::{FrameFilter, group},
-    hex,
+    hex, parse,
     status::Failure,
-    value_parsers,
 };
 
 /// The text of `lacewing decode --help` after the options.
@@ -42,7 +41,7 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Decode {
     /// The protocol: h2, spdy/3.1, spdy/3 or spdy/2 [default: by the first bytes]
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = parse::protocol)]
     protocol: Option<Version>,
 
     /// The sender of the bytes. Captures have both [default: by the first bytes]

@@ -11,9 +11,22 @@ use lacewing_client::{
     tls::{Certificates, Tls},
 };
 
-use crate::status::Failure;
+use crate::{
+    get::dials::{Dials, Observed},
+    status::{self, Failure},
+};
+
+/// The use of HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Http1 {
+    Never,
+    /// With TLS, as the last choice.
+    Last,
+    Only,
+}
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct Dialling {
     /// Accept any TLS certificate. Any host on the way can then pose as the
     /// server: for tests only
@@ -62,23 +75,44 @@ pub(crate) struct Entry {
 }
 
 impl Dialling {
+    /// The connector of a command that needs frames: it offers no HTTP/1.1, and nobody asks for
+    /// its times.
+    pub(crate) fn multiplexed(&self, protocol: Option<Version>) -> Result<Connector, Failure> {
+        self.connector(protocol, Http1::Never, &Dials::default())
+    }
+
     /// The connector that does all this.
-    pub(crate) fn connector(&self, protocol: Option<Version>) -> Result<Connector, Failure> {
-        let offered = protocol.map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
-        let cleartext = Some(protocol.unwrap_or(Version::Http2));
-        let connector = self.secured(offered, cleartext)?;
+    pub(crate) fn connector(
+        &self,
+        protocol: Option<Version>,
+        http1: Http1,
+        dials: &Dials,
+    ) -> Result<Connector, Failure> {
+        let offered = match (protocol, http1) {
+            (_, Http1::Only) => Vec::new(),
+            (Some(version), _) => vec![version],
+            (None, _) => Version::ALL.to_vec(),
+        };
+        let cleartext = match http1 {
+            Http1::Only => None,
+            Http1::Never | Http1::Last => Some(protocol.unwrap_or(Version::Http2)),
+        };
+        let mut connector = self.secured(offered, cleartext)?;
+        if http1 != Http1::Never {
+            connector = connector.http1();
+        }
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
-            return Ok(connector.dial(lacewing_client::Unix::new(path)));
+            let unix = lacewing_client::Unix::new(path);
+            return Ok(connector.dial(Observed::new(unix, dials)));
         }
         let mut tcp = Tcp::new();
         if let Some(address) = self.local_address {
             tcp = tcp.local_address(address);
         }
-        if !self.resolve.is_empty() {
-            tcp = tcp.resolver(Entries(self.resolve.clone()));
-        }
-        Ok(connector.dial(tcp))
+        let entries = Entries(self.resolve.clone());
+        tcp = tcp.resolver(Observed::new(entries, dials));
+        Ok(connector.dial(Observed::new(tcp, dials)))
     }
 
     fn secured(
@@ -101,13 +135,13 @@ impl Dialling {
             None => Certificates::mozilla(),
             Some(path) => Certificates::empty()
                 .add_ca_file(path)
-                .map_err(Failure::local)?,
+                .map_err(|error| Failure::new(status::AUTHORITIES, error))?,
         };
         if let Some(chain) = &self.cert {
             let key = self.key.as_ref().unwrap_or(chain);
             certificates = certificates
                 .client_certificate_files(chain, key)
-                .map_err(Failure::local)?;
+                .map_err(|error| Failure::new(status::OWN_CERTIFICATE, error))?;
         }
         Ok(certificates)
     }

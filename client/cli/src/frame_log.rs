@@ -11,20 +11,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use lacewing_client::{Connect, Connected, Connecting, Connector, Origin, Transport, Version};
+use lacewing_client::{Connect, Connected, Connecting, Origin, Transport, Version};
 use lacewing_conform::{FrameLog, Side};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::console;
 
-/// A [`Connector`] that prints the frames of its connections.
-pub(crate) struct Logging {
-    connector: Connector,
+/// A connector that prints the frames of its connections.
+pub(crate) struct Logging<C> {
+    connector: C,
     connections: AtomicUsize,
 }
 
-impl Logging {
-    pub(crate) fn new(connector: Connector) -> Self {
+impl<C> Logging<C> {
+    pub(crate) fn new(connector: C) -> Self {
         Self {
             connector,
             connections: AtomicUsize::new(0),
@@ -32,7 +32,7 @@ impl Logging {
     }
 }
 
-impl Connect for Logging {
+impl<C: Connect> Connect for Logging<C> {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
         Box::pin(async move {
             let connected = self.connector.connect(origin).await?;
@@ -133,10 +133,39 @@ impl AsyncWrite for Tap {
     }
 }
 
+/// The colours of lines, on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Paint {
+    Plain,
+    /// The colour of a direction, as an SGR code.
+    Colour(&'static str),
+}
+
+impl Paint {
+    fn new(sender: Side) -> Self {
+        match (console::stderr_has_colour(), sender) {
+            (false, _) => Self::Plain,
+            (true, Side::Client) => Self::Colour("\x1b[36m"),
+            (true, Side::Server) => Self::Colour("\x1b[32m"),
+        }
+    }
+
+    /// Fields, which are indented, are dim; broken frames are red.
+    fn around(self, line: &str) -> (&'static str, &'static str) {
+        match self {
+            Self::Plain => ("", ""),
+            Self::Colour(_) if line.starts_with('!') => ("\x1b[31m", "\x1b[0m"),
+            Self::Colour(_) if line.starts_with(' ') => ("\x1b[2m", "\x1b[0m"),
+            Self::Colour(code) => (code, "\x1b[0m"),
+        }
+    }
+}
+
 /// The lines of one direction of a connection.
 struct Lines {
     frames: FrameLog,
     mark: String,
+    paint: Paint,
     /// Lines of the frames of one read or write.
     lines: Vec<String>,
 }
@@ -150,6 +179,7 @@ impl Lines {
         Self {
             frames: FrameLog::new(version, sender),
             mark: format!("{prefix}{arrow} "),
+            paint: Paint::new(sender),
             lines: Vec::new(),
         }
     }
@@ -162,9 +192,10 @@ impl Lines {
         }
         let mut text = String::new();
         for line in self.lines.drain(..) {
-            text.push_str(&self.mark);
-            text.push_str(&line);
-            text.push('\n');
+            let (begin, end) = self.paint.around(&line);
+            for part in [begin, &self.mark, &line, end, "\n"] {
+                text.push_str(part);
+            }
         }
         console::eprint(text);
     }

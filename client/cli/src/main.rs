@@ -18,6 +18,7 @@ mod headers;
 mod hex;
 mod mux;
 mod output;
+mod parse;
 mod ping;
 mod progress;
 mod pushes;
@@ -25,7 +26,6 @@ mod self_signed;
 mod status;
 mod tap;
 mod upload;
-mod value_parsers;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -57,11 +57,11 @@ fn main() -> ExitCode {
         .map_err(Failure::local)
         .and_then(|runtime| match args.command {
             Command::Get(get) => runtime.block_on(async {
-                let done = get::run(get).await;
+                let done = get::run(*get).await;
                 wait_for_connections().await;
                 done
             }),
-            Command::Conform(conform) => runtime.block_on(conform::run(conform)),
+            Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
             Command::Tap(tap) => runtime.block_on(tap::run(tap)),

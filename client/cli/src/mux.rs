@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{console, status::Failure, value_parsers};
+use crate::{console, parse, status::Failure};
 
 /// The text of `lacewing mux --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -38,7 +38,7 @@ pub(crate) struct Mux {
 
     /// The protocol of the connection: h2, spdy/3.1, spdy/3 or spdy/2. Both sides
     /// must use the same
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol, default_value = "spdy/3.1")]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = parse::protocol, default_value = "spdy/3.1")]
     protocol: Version,
 
     /// Behave as Kubernetes' peers do (Go's spdystream): no flow control, GOAWAY
@@ -47,7 +47,7 @@ pub(crate) struct Mux {
     kubernetes: bool,
 
     /// Open the stream with this header field; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = value_parsers::header, conflicts_with = "listen")]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse::header, conflicts_with = "listen")]
     headers: Vec<(HeaderName, HeaderValue)>,
 
     /// Accept TCP connections here, and pass each on as a stream

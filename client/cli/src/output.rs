@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io::IsTerminal as _,
+    io::{IsTerminal as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use http::Uri;
 use tokio::{
     fs::File,
-    io::{AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _},
 };
 
-use crate::{args::Get, console, progress::Quiet, status::Failure};
+use crate::{console, get::options::Get, progress::Quiet, status::Failure};
 
 /// One destination for each URL, in the order of the command line.
 #[derive(Debug)]
@@ -27,6 +27,17 @@ pub(crate) enum Destination {
     File(PathBuf),
 }
 
+/// The place in a destination at which a body begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// A file is created, or emptied.
+    New,
+    /// A file keeps this many bytes.
+    At(u64),
+    /// The file is complete already.
+    Complete,
+}
+
 /// A destination that is open.
 pub(crate) struct Sink {
     destination: Destination,
@@ -36,9 +47,10 @@ pub(crate) struct Sink {
 impl Plan {
     /// Names every file before anything is fetched.
     pub(crate) fn new(get: &Get) -> Result<Self, Failure> {
-        let destinations = match (&get.output, get.urls.as_slice()) {
+        let destinations = match (&get.output.output, get.urls.as_slice()) {
+            (None, urls) if get.output.remote_name => named(urls).map(Destination::File).collect(),
             (None, urls) => {
-                if get.parallel > 1 && urls.len() > 1 {
+                if get.course.parallel > 1 && urls.len() > 1 {
                     return Err(Failure::usage(
                         "--parallel would mix the bodies on stdout; add --output DIRECTORY (or \
                          --output /dev/null)",
@@ -80,15 +92,13 @@ impl Plan {
 }
 
 impl Destination {
-    /// Opens the destination; creates or truncates a file.
-    pub(crate) async fn open(self) -> Result<Sink, Failure> {
+    /// Opens the destination.
+    pub(crate) async fn open(self, start: Start) -> Result<Sink, Failure> {
         let writer: Box<dyn AsyncWrite + Send + Unpin> = match &self {
             Self::Stdout => Box::new(tokio::io::stdout()),
             Self::File(path) => {
-                let file = File::create(path)
-                    .await
-                    .map_err(|error| failed(&self, &error))?;
-                Box::new(file)
+                let file = open_file(path, start).await;
+                Box::new(file.map_err(|error| failed(&self, &error))?)
             }
         };
         Ok(Sink {
@@ -113,6 +123,16 @@ impl Sink {
             .await
             .map_err(|error| failed(&self.destination, &error))
     }
+}
+
+async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
+    let Start::At(offset) = start else {
+        return File::create(path).await;
+    };
+    let mut file = File::options().write(true).open(path).await?;
+    file.set_len(offset).await?;
+    file.seek(SeekFrom::End(0)).await?;
+    Ok(file)
 }
 
 fn failed(destination: &Destination, error: &std::io::Error) -> Failure {

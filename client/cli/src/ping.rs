@@ -11,7 +11,7 @@ use lacewing_client::{ClientError, ClientOptions, Connect as _, Connection, Orig
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{console, dialling::Dialling, status::Failure, value_parsers};
+use crate::{console, dialling::Dialling, parse, status::Failure};
 
 /// The text of `lacewing ping --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -27,20 +27,20 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Ping {
     /// End after this many PINGs
-    #[arg(short, long, value_name = "N", value_parser = value_parsers::at_least_one)]
+    #[arg(short, long, value_name = "N", value_parser = parse::at_least_one)]
     count: Option<usize>,
 
     /// Seconds from one PING to the next
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = value_parsers::seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = parse::seconds)]
     interval: Duration,
 
     /// Seconds to wait for the answer
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = value_parsers::seconds)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = parse::seconds)]
     timeout: Duration,
 
     /// The protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone by ALPN;
     /// http uses it by prior knowledge [default: https offers all; http uses h2]
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = parse::protocol)]
     protocol: Option<Version>,
 
     /// Print one JSON object at the end, and nothing before
@@ -51,7 +51,7 @@ pub(crate) struct Ping {
     dialling: Dialling,
 
     /// The server
-    #[arg(value_name = "URL", value_parser = value_parsers::url)]
+    #[arg(value_name = "URL", value_parser = parse::url)]
     url: Uri,
 }
 
@@ -78,7 +78,7 @@ struct Times {
 
 pub(crate) async fn run(ping: &Ping) -> Result<(), Failure> {
     let origin = Origin::of(&ping.url).map_err(Failure::usage)?;
-    let connector = ping.dialling.connector(ping.protocol)?;
+    let connector = ping.dialling.multiplexed(ping.protocol)?;
     let failed = |error: &ClientError| Failure::request(&ping.url, error, ping.dialling.trust());
     let started = Instant::now();
     let connecting = tokio::time::timeout(ping.timeout, connector.connect(&origin)).await;

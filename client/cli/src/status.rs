@@ -1,119 +1,143 @@
-//! Exit codes, and the failures behind them.
+//! Exit codes, which are curl's, and the failures behind them.
 
-use std::fmt;
+use std::{fmt, io, time::Duration};
 
-use lacewing_client::{ClientError, Trust};
+use lacewing_client::{AddressErrors, ClientError, Error, Initiator, Trust};
 
 pub(crate) const OK: u8 = 0;
-pub(crate) const USAGE: u8 = 1;
-pub(crate) const CONNECT: u8 = 2;
-pub(crate) const PROTOCOL: u8 = 3;
-pub(crate) const HTTP: u8 = 4;
-pub(crate) const LOCAL: u8 = 5;
-
-/// The codes, for `--help`.
-pub(crate) const HELP: &str = "\
-Exit codes:
-  0  every URL was fetched
-  1  usage: the command line is wrong, or a URL cannot be requested
-  2  connect: no address, no answer, TLS failed, or no common protocol
-  3  protocol: the connection or a stream ended before its response was complete
-  4  HTTP: a response has a status of 400 or above (its body is still written)
-  5  local: a file cannot be read or written
-With several URLs the code is that of the first failure.";
+/// A case of `conform` failed.
+pub(crate) const CASE: u8 = 1;
+/// The input of `decode` or `headers` is malformed.
+pub(crate) const INPUT: u8 = 1;
+pub(crate) const USAGE: u8 = 2;
+pub(crate) const RESOLVE: u8 = 6;
+pub(crate) const CONNECT: u8 = 7;
+pub(crate) const FRAMING: u8 = 16;
+pub(crate) const PARTIAL: u8 = 18;
+pub(crate) const HTTP: u8 = 22;
+pub(crate) const LOCAL: u8 = 23;
+pub(crate) const UNREADABLE: u8 = 26;
+pub(crate) const TIME: u8 = 28;
+pub(crate) const RANGE: u8 = 33;
+pub(crate) const TLS: u8 = 35;
+pub(crate) const REDIRECTS: u8 = 47;
+pub(crate) const EMPTY: u8 = 52;
+pub(crate) const TRANSPORT: u8 = 56;
+pub(crate) const OWN_CERTIFICATE: u8 = 58;
+pub(crate) const CERTIFICATE: u8 = 60;
+pub(crate) const AUTHORITIES: u8 = 77;
+pub(crate) const STREAM: u8 = 92;
 
 /// The reason for an exit code, usually other than 0.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: u8,
     message: Option<String>,
+    passing: Passing,
+}
+
+/// Whether another try may succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passing {
+    No,
+    Yes,
+    /// The server named a pause.
+    After(Duration),
 }
 
 impl Failure {
+    pub(crate) fn new(status: u8, message: impl fmt::Display) -> Self {
+        Self {
+            status,
+            message: Some(message.to_string()),
+            passing: Passing::No,
+        }
+    }
+
     /// An error on the command line.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self {
-            status: USAGE,
-            message: Some(message.to_string()),
-        }
+        Self::new(USAGE, message)
     }
 
     /// An input that is malformed.
     pub(crate) fn input(message: impl fmt::Display) -> Self {
-        Self {
-            status: PROTOCOL,
-            message: Some(message.to_string()),
-        }
+        Self::new(INPUT, message)
     }
 
     /// An error of a file or of the local system.
     pub(crate) fn local(message: impl fmt::Display) -> Self {
-        Self {
-            status: LOCAL,
-            message: Some(message.to_string()),
-        }
+        Self::new(LOCAL, message)
+    }
+
+    /// A file or stdin cannot be read.
+    pub(crate) fn unreadable(message: impl fmt::Display) -> Self {
+        Self::new(UNREADABLE, message)
     }
 
     /// A response with a status of 400 or above.
     pub(crate) fn http(url: &http::Uri, status: http::StatusCode) -> Self {
-        Self {
-            status: HTTP,
-            message: Some(format!("{url}: the server answered {status}")),
-        }
+        Self::new(HTTP, format!("{url}: the server answered {status}"))
+    }
+
+    /// The time of --max-time is over.
+    pub(crate) fn too_slow(url: &http::Uri, limit: Duration) -> Self {
+        let text = format!("{url}: not done within {limit:?} (--max-time)");
+        Self::new(TIME, text).passing(None)
+    }
+
+    /// A failure after which another try may succeed, after a pause that the server named.
+    pub(crate) fn passing(mut self, after: Option<Duration>) -> Self {
+        self.passing = after.map_or(Passing::Yes, Passing::After);
+        self
     }
 
     /// A request without a response.
     pub(crate) fn request(url: &http::Uri, error: &ClientError, trust: Trust) -> Self {
-        let (status, hint) = match error {
-            ClientError::Request(_) => (USAGE, ""),
-            // The upload's file cannot be read.
-            ClientError::Body(_) => (LOCAL, ""),
-            error if error.is_certificate() && trust != Trust::DangerAcceptAny => (
-                CONNECT,
+        let status = of_request(error);
+        let hint = match error {
+            error if error.is_certificate() && trust != Trust::DangerAcceptAny => {
                 "; if you trust the authority that signed it, name its PEM file by --cacert; if \
-                 you trust any certificate here (for a test), use --insecure",
-            ),
-            error if error.is_connect() => (CONNECT, ""),
-            error if error.is_retryable() => (PROTOCOL, "; try again"),
-            _ => (PROTOCOL, ""),
+                 you trust any certificate here (for a test), use --insecure"
+            }
+            error if error.is_retryable() && !error.is_connect() => "; try again",
+            _ => "",
         };
-        Self {
-            status,
-            message: Some(format!("{url}: {error}{hint}")),
+        let failure = Self::new(status, format!("{url}: {error}{hint}"));
+        if error.is_retryable() && !error.is_certificate() {
+            return failure.passing(None);
         }
+        failure
     }
 
     /// An address without a listener.
     pub(crate) fn unreachable(address: std::net::SocketAddr, error: impl fmt::Display) -> Self {
-        Self {
-            status: CONNECT,
-            message: Some(format!("cannot connect to {address}: {error}")),
-        }
+        Self::new(CONNECT, format!("cannot connect to {address}: {error}"))
     }
 
     /// A connection or a stream that ended too early.
     pub(crate) fn broken(address: std::net::SocketAddr, error: impl fmt::Display) -> Self {
-        Self {
-            status: PROTOCOL,
-            message: Some(format!("{address}: {error}")),
-        }
+        Self::new(TRANSPORT, format!("{address}: {error}"))
     }
 
     /// A server that did not answer in time.
-    pub(crate) fn no_answer(url: &http::Uri, after: std::time::Duration) -> Self {
-        Self {
-            status: CONNECT,
-            message: Some(format!("{url}: no answer within {after:?}")),
-        }
+    pub(crate) fn no_answer(url: &http::Uri, after: Duration) -> Self {
+        Self::new(TIME, format!("{url}: no answer within {after:?}"))
     }
 
     /// A response that ended before its body was complete.
-    pub(crate) fn response(url: &http::Uri, error: &lacewing_client::Error) -> Self {
-        let message = format!("{url}: the response body is incomplete: {error}");
-        Self {
-            status: PROTOCOL,
-            message: Some(message),
-        }
+    pub(crate) fn response(url: &http::Uri, error: &Error) -> Self {
+        let rule = error.rule().map(|rule| rule.to_string());
+        let status = match error.initiator() {
+            _ if rule.is_some_and(|rule| rule.contains("content-length")) => PARTIAL,
+            // The server closed, or its connection broke.
+            Initiator::Peer | Initiator::Io if error.is_connection() => PARTIAL,
+            _ if !error.is_connection() => STREAM,
+            _ => of_connection(error),
+        };
+        Self::new(
+            status,
+            format!("{url}: the response body is incomplete: {error}"),
+        )
     }
 
     /// The reader of the standard output has left (`… | head`): the program
@@ -131,6 +155,7 @@ impl Failure {
         Self {
             status,
             message: None,
+            passing: Passing::No,
         }
     }
 
@@ -140,5 +165,52 @@ impl Failure {
 
     pub(crate) fn message(&self) -> Option<&str> {
         self.message.as_deref()
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.passing != Passing::No
+    }
+
+    /// The pause that the server named.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.passing {
+            Passing::After(pause) => Some(pause),
+            Passing::No | Passing::Yes => None,
+        }
+    }
+}
+
+fn of_request(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Request(_) | ClientError::Http1Only { .. } => USAGE,
+        // The upload's file cannot be read.
+        ClientError::Body(_) => UNREADABLE,
+        ClientError::Connect { source, .. } => of_connecting(source),
+        ClientError::ConnectTimeout { .. } | ClientError::PingTimeout { .. } => TIME,
+        error if error.is_certificate() => CERTIFICATE,
+        ClientError::Tls { .. } | ClientError::NotNegotiated { .. } => TLS,
+        ClientError::NotUpgraded { .. } | ClientError::Upgrade(_) => FRAMING,
+        error => error.connection().map_or(TRANSPORT, of_connection),
+    }
+}
+
+/// A name without an address, or an address without a listener.
+fn of_connecting(error: &io::Error) -> u8 {
+    let of_addresses = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<AddressErrors>());
+    let text = error.to_string();
+    if !of_addresses && (text.contains("failed to lookup") || text.contains("has no address")) {
+        return RESOLVE;
+    }
+    CONNECT
+}
+
+fn of_connection(error: &Error) -> u8 {
+    match error.initiator() {
+        Initiator::Io => TRANSPORT,
+        _ if !error.is_connection() => STREAM,
+        Initiator::Peer if error.go_away_code().is_none() => EMPTY,
+        _ => FRAMING,
     }
 }

@@ -32,9 +32,8 @@ use crate::{
     dialling::Dialling,
     frame_output::Form,
     frame_text::FrameFilter,
-    self_signed,
+    parse, self_signed,
     status::Failure,
-    value_parsers,
 };
 
 /// The text of `lacewing tap --help` after the options.
@@ -71,7 +70,7 @@ pub(crate) struct Tap {
 
     /// The protocol, where neither ALPN nor the client's first bytes show it: h2,
     /// spdy/3.1, spdy/3 or spdy/2
-    #[arg(short, long, value_name = "PROTOCOL", value_parser = value_parsers::protocol)]
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = parse::protocol)]
     protocol: Option<Version>,
 
     /// Print one JSON object a frame
@@ -97,7 +96,7 @@ pub(crate) struct Tap {
     listen: SocketAddr,
 
     /// The server: https by ALPN, http in cleartext
-    #[arg(value_name = "TARGET", value_parser = value_parsers::url)]
+    #[arg(value_name = "TARGET", value_parser = parse::url)]
     target: Uri,
 }
 
@@ -268,7 +267,7 @@ impl Proxy {
         let connector: Connector = self
             .tap
             .dialling
-            .connector(version)
+            .multiplexed(version)
             .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let connected = timeout(PATIENCE, connector.connect(&self.origin)).await;
         connected

@@ -109,7 +109,7 @@ const SPDY3: Dissector = Dissector {
 fn upload(fixture: &Fixture, protocol: &str, port: u16) -> Result<(), String> {
     let mut command = lacewing(fixture, protocol);
     command
-        .arg("-d")
+        .args(["-X", "POST", "-T"])
         .arg(fixture.file(MB_1))
         .arg(Security::Plain.url(port, "echo"));
     let finished = fixture.run(&mut command, 30)?;

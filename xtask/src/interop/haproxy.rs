@@ -109,7 +109,7 @@ fn echo(fixture: &Fixture, version: &str, port: u16) -> Outcome {
     let out = fixture.scratch(MB_1);
     let mut command = super::http2::lacewing(fixture, version);
     command
-        .arg("-d")
+        .args(["-X", "POST", "-T"])
         .arg(fixture.file(MB_1))
         .arg("-o")
         .arg(&out);

@@ -148,7 +148,7 @@ pub(super) fn post_digest(
 ) -> Outcome {
     let mut command = lacewing(fixture, protocol);
     command
-        .arg("-d")
+        .args(["-X", "POST", "-T"])
         .arg(fixture.file(file))
         .arg(security.url(port, "digest"));
     expect(

@@ -143,7 +143,7 @@ fn measure(
         (
             "upload",
             "lacewing, HTTP/2",
-            [&ours[..], &["-d", &file, &digest]].concat(),
+            [&ours[..], &["-X", "POST", "-T", &file, &digest]].concat(),
         ),
     ];
     let mut rows = Vec::new();

@@ -90,7 +90,7 @@ fn our_client(version: &'static str, peer: &'static str, shared: Shared) -> Vec<
     });
     add("upload-50-mb", |fixture, version, port| {
         let mut command = npn(fixture, version);
-        command.arg("-d").arg(fixture.file(MB_50));
+        command.args(["-X", "POST", "-T"]).arg(fixture.file(MB_50));
         command.arg(Security::Tls.url(port, "digest"));
         expect(
             &fixture.run(&mut command, 90)?.success()?,

@@ -147,7 +147,7 @@ fn nothing_in_common(fixture: &Fixture) -> Outcome {
     let mut command = fixture.ours("lacewing");
     command.args(["get", "--insecure", "--npn", &Security::Tls.url(port, "")]);
     let finished = fixture.run(&mut command, 20)?;
-    expect(&format!("{:?}", finished.status.code()), "Some(2)")?;
+    expect(&format!("{:?}", finished.status.code()), "Some(35)")?;
     expect_part(&finished.stderr, "accepted none of the protocols")
 }
 

@@ -77,7 +77,7 @@ fn h2load(fixture: &Fixture, port: u16) -> Outcome {
 
 fn lacewing_upload(fixture: &Fixture, port: u16) -> Outcome {
     let mut command = lacewing(fixture, "h2");
-    command.arg("-d").arg(fixture.file(MB_100));
+    command.args(["-X", "POST", "-T"]).arg(fixture.file(MB_100));
     command.arg(Security::Tls.url(port, "digest"));
     let expected = format!("{} {}", fixture.length(MB_100), fixture.digest(MB_100));
     expect(&fixture.run(&mut command, 60)?.success()?, &expected)

@@ -87,7 +87,7 @@ fn ask(fixture: &Fixture, port: u16, oddity: &str) -> Outcome {
     }
     if oddity == "early-answer" {
         let mut command = lacewing(fixture, "h2");
-        command.arg("-d").arg(fixture.file(MB_1));
+        command.args(["-X", "POST", "-T"]).arg(fixture.file(MB_1));
         command.arg(Security::Plain.url(port, "digest"));
         return expect(&fixture.run(&mut command, 20)?.success()?, "early");
     }

@@ -36,7 +36,7 @@ fn document(output: &Output) -> Value {
 }
 
 fn error(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     String::from_utf8(output.stderr.clone()).unwrap()
 }

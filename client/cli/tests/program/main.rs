@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod curl;
 mod decode;
 mod dialling;
 mod foreign;

@@ -48,7 +48,7 @@ fn a_server_that_is_silent_is_left() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let output = ping(&["-c", "2", "-i", "0.01", "-W", "0.1", &url]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(28));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("PING 1: no answer within 100ms"), "{text}");
     assert!(text.contains("2 PINGs sent, 0 answered"), "{text}");
@@ -61,6 +61,6 @@ fn a_port_without_a_server_is_an_error() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     let output = ping(&["-c", "1", &url]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(7));
     assert!(output.stdout.is_empty());
 }

@@ -111,9 +111,9 @@ fn notes_without_a_reader_change_nothing() {
     }
     let url = format!("http://{}/", closed_address());
     let (status, _) = without_stderr(&["get", &url]);
-    assert_eq!(status.code(), Some(2), "the failure is in the code");
+    assert_eq!(status.code(), Some(7), "the failure is in the code");
     let (status, _) = without_stderr(&["get", "--no-such-option"]);
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(2));
     let url = format!("http://{}/hello", server(Version::Http2));
     let (status, _) = without_stderr(&["conform", &url, "-v", "--only", "6.7"]);
     assert_eq!(status.code(), Some(0));

@@ -183,7 +183,7 @@ fn nghttpd(fixture: &Fixture, security: Security, options: &[&str], ask: Ask) ->
             let out = fixture.scratch("echo");
             let mut command = lacewing(fixture, "h2");
             command
-                .arg("-d")
+                .args(["-X", "POST", "-T"])
                 .arg(fixture.file(MB_1))
                 .arg("-o")
                 .arg(&out);
@@ -195,7 +195,7 @@ fn nghttpd(fixture: &Fixture, security: Security, options: &[&str], ask: Ask) ->
             let out = fixture.scratch(SMALL);
             let mut command = lacewing(fixture, "h2");
             command
-                .arg("-d")
+                .args(["-X", "POST", "-T"])
                 .arg(fixture.file(MB_50))
                 .arg("-o")
                 .arg(&out);

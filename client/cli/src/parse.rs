@@ -1,8 +1,11 @@
-//! The values of options: each function reads one kind, and says what it expects.
+//! Values of options, from text.
+
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
+/// `name: value`.
 pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
     let name = name
@@ -21,9 +24,9 @@ pub(crate) fn protocol(text: &str) -> Result<Version, String> {
         .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
 }
 
-pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
-    std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
@@ -33,6 +36,7 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// An absolute `http` or `https` URL.
 pub(crate) fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()

@@ -1,0 +1,99 @@
+//! The clients of a run.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use http::Method;
+use lacewing_client::{Client, ClientError, Initiator, Origin, PushPolicy, Security};
+
+use super::{
+    dials::{Dials, Observed},
+    options::Get,
+};
+use crate::{dialling::Http1, frame_log::Logging, status::Failure};
+
+/// A client, and one for `http` origins that answer in HTTP/1.1.
+pub(super) struct Clients {
+    main: Client,
+    fallback: Option<Client>,
+    /// The origins for which the fallback is.
+    in_http1: Mutex<HashSet<Origin>>,
+}
+
+impl Clients {
+    pub(super) fn new(get: &Get, dials: &Dials) -> Result<Self, Failure> {
+        let protocols = &get.protocols;
+        let http1 = match protocols.http1_1 {
+            true => Http1::Only,
+            false if protocols.protocol.is_some() || protocols.push => Http1::Never,
+            false => Http1::Last,
+        };
+        let fallback = match http1 {
+            Http1::Last if !protocols.h2c_upgrade => Some(client(get, dials, Http1::Only)?),
+            _ => None,
+        };
+        Ok(Self {
+            main: client(get, dials, http1)?,
+            fallback,
+            in_http1: Mutex::default(),
+        })
+    }
+
+    /// The client for an origin, and whether that is the fallback.
+    pub(super) fn of(&self, origin: &Origin) -> (&Client, bool) {
+        let in_http1 = self.in_http1.lock().unwrap_or_else(PoisonError::into_inner);
+        match &self.fallback {
+            Some(client) if in_http1.contains(origin) => (client, true),
+            _ => (&self.main, false),
+        }
+    }
+
+    /// Decides whether a request is sent again in HTTP/1.1, and uses that from now on.
+    ///
+    /// No server of HTTP/1.1 takes the first bytes of HTTP/2 for a request that it knows. It answers
+    /// them, or closes; its answer may be lost with the connection. Then only a safe request is sent
+    /// again.
+    pub(super) fn fall_back(&self, origin: &Origin, method: &Method, error: &ClientError) -> bool {
+        let in_cleartext = origin.security() == Security::Cleartext;
+        let Some(cause) = error.connection() else {
+            return false;
+        };
+        let answered = cause.to_string().contains("client of HTTP/1.1");
+        let closed = matches!(cause.initiator(), Initiator::Io | Initiator::Peer)
+            && cause.is_connection()
+            && cause.go_away_code().is_none();
+        if self.fallback.is_none() || !in_cleartext {
+            return false;
+        }
+        let fallback = answered || (closed && method.is_safe());
+        if !fallback {
+            return false;
+        }
+        let mut in_http1 = self.in_http1.lock().unwrap_or_else(PoisonError::into_inner);
+        in_http1.insert(origin.clone())
+    }
+}
+
+fn client(get: &Get, dials: &Dials, http1: Http1) -> Result<Client, Failure> {
+    let connector = get
+        .dialling
+        .connector(get.protocols.protocol, http1, dials)?;
+    let connector = Observed::new(connector, dials);
+    // One connection for each origin of the command line.
+    let mut builder = Client::builder()
+        .max_connections(get.urls.len())
+        .connect_timeout(get.course.connect_timeout);
+    if get.protocols.h2c_upgrade {
+        builder = builder.h2c_upgrade();
+    }
+    if get.protocols.push {
+        builder = builder.options(|options| options.accept_push(PushPolicy::default()));
+    }
+    Ok(if get.telling.verbose {
+        builder.connector(Logging::new(connector)).build()
+    } else {
+        builder.connector(connector).build()
+    })
+}

@@ -1,0 +1,222 @@
+//! The command line of `get`, with curl's names.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use http::{HeaderName, HeaderValue, Method, Uri};
+use lacewing_client::Version;
+
+use crate::{
+    dialling::Dialling,
+    parse::{at_least_one, header, protocol, seconds, url},
+};
+
+/// The text of `lacewing get --help` after the options.
+pub(crate) const HELP: &str = "\
+Exit codes, as curl's:
+   0  every URL was fetched
+   2  usage, or a request that cannot be sent
+   6  the host has no address
+   7  no connection
+  16  a rule of HTTP/2 or SPDY was broken
+  18  the body is not complete
+  22  status 400 or above, with --fail or --fail-with-body
+  23  a file or stdout cannot be written
+  26  a file to upload cannot be read
+  28  a time was over
+  33  the download cannot be resumed
+  35  TLS failed, or there is no common protocol
+  47  too many redirects
+  52  the server closed the connection without an answer
+  56  the transport failed
+  58  the files of --cert are of no use; 77: that of --cacert
+  60  the server's certificate is not trusted
+  92  a stream was reset
+With several URLs the code is that of the first failure. A reader of stdout that
+leaves is no failure.
+
+Examples:
+  lacewing get https://example.org/
+  lacewing get -v --protocol spdy/3.1 http://127.0.0.1:8080/
+  lacewing get -fsSL --retry 3 -O https://example.org/file.tar.gz
+  lacewing get --json '{\"a\": 1}' https://example.org/api
+  lacewing get -C - -o big.iso https://example.org/big.iso
+  lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) message: Message,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) telling: Telling,
+    #[command(flatten)]
+    pub(crate) course: Course,
+    #[command(flatten)]
+    pub(crate) protocols: Protocols,
+    #[command(flatten)]
+    pub(crate) dialling: Dialling,
+
+    /// The URLs to fetch
+    #[arg(value_name = "URL", required = true, value_parser = url, help_heading = "Arguments")]
+    pub(crate) urls: Vec<Uri>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Request")]
+pub(crate) struct Message {
+    /// Use this method instead of GET; POST with -d and --json, PUT with -T
+    #[arg(short = 'X', long, visible_alias = "request", value_name = "METHOD")]
+    pub(crate) method: Option<Method>,
+
+    /// Send this header field; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Fetch the head alone, and print it
+    #[arg(short = 'I', long)]
+    pub(crate) head: bool,
+
+    /// Send TEXT by POST, as a form; @FILE sends a file without its line ends, @- stdin. Several are
+    /// joined by &
+    #[arg(short, long, value_name = "TEXT|@FILE")]
+    pub(crate) data: Vec<String>,
+
+    /// As --data, but @FILE is sent as it is
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) data_binary: Vec<String>,
+
+    /// As --data, but @ has no meaning
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) data_raw: Vec<String>,
+
+    /// Send JSON by POST, with the fields content-type and accept; @FILE and @- as --data-binary
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data", "data_binary", "data_raw"])]
+    pub(crate) json: Vec<String>,
+
+    /// Upload FILE by PUT, streamed from disk; - is stdin
+    #[arg(
+        short = 'T',
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["data", "data_binary", "data_raw", "json"]
+    )]
+    pub(crate) upload_file: Option<PathBuf>,
+
+    /// Send this trailer after the body; may be repeated
+    #[arg(long = "trailer", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) trailers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Ask for these bytes: 0-99, 100-, -100
+    #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]
+    pub(crate) range: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// Write the body to FILE instead of stdout. With several URLs, FILE is a
+    /// directory, or a device such as /dev/null
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write the body to a file of the URL's last segment, in this directory
+    #[arg(short = 'O', long, conflicts_with = "output")]
+    pub(crate) remote_name: bool,
+
+    /// Resume a download at this byte of the file; - takes the file's length
+    #[arg(short = 'C', long, value_name = "OFFSET|-")]
+    pub(crate) continue_at: Option<String>,
+
+    /// Write the response's head before the body
+    #[arg(short, long)]
+    pub(crate) include: bool,
+
+    /// Print this text after each response, with %{variables} as in curl; @FILE reads it
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) write_out: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Messages on stderr")]
+pub(crate) struct Telling {
+    /// Print every frame, sent (>) and received (<): in colour on a terminal, unless NO_COLOR is set
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// No progress and no errors
+    #[arg(short, long)]
+    pub(crate) silent: bool,
+
+    /// Errors in spite of --silent
+    #[arg(short = 'S', long)]
+    pub(crate) show_error: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Redirects, failures and times")]
+pub(crate) struct Course {
+    /// Follow redirects. 303, and 301 and 302 after POST, are followed by GET. Another origin gets
+    /// neither authorization nor cookies
+    #[arg(short = 'L', long)]
+    pub(crate) location: bool,
+
+    /// Follow at most N redirects
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) max_redirs: u32,
+
+    /// A status of 400 or above is a failure, and its body is not written
+    #[arg(short, long)]
+    pub(crate) fail: bool,
+
+    /// As --fail, but the body is written
+    #[arg(long, conflicts_with = "fail")]
+    pub(crate) fail_with_body: bool,
+
+    /// Seconds that a fetch may take, redirects included; each retry has them anew
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_time: Option<Duration>,
+
+    /// Seconds until a connection is ready
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) connect_timeout: Duration,
+
+    /// Try again up to N times, if there was no connection, a time was over, the server did not
+    /// process the request, or answered 408, 429, 500, 502, 503 or 504. Not once a body is written
+    /// to stdout, nor with a body from stdin
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(crate) retry: u32,
+
+    /// Seconds between tries [default: retry-after of the response, else 1, 2, 4 … 600]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) retry_delay: Option<Duration>,
+
+    /// Fetch up to N URLs at once; several URLs then need --output
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) parallel: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Protocol")]
+pub(crate) struct Protocols {
+    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone
+    /// by ALPN; http uses it by prior knowledge. Without this option an https
+    /// server chooses among all four and HTTP/1.1; http uses h2, and HTTP/1.1 if the
+    /// server answers so
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
+    pub(crate) protocol: Option<Version>,
+
+    /// Use HTTP/1.1
+    #[arg(long = "http1.1", conflicts_with_all = ["protocol", "h2c_upgrade", "push"])]
+    pub(crate) http1_1: bool,
+
+    /// Start in HTTP/1.1 with http servers, and ask them to switch to HTTP/2
+    /// (Upgrade: h2c)
+    #[arg(long, conflicts_with_all = ["protocol", "verbose"])]
+    pub(crate) h2c_upgrade: bool,
+
+    /// Allow the server to push, and report each pushed response on stderr
+    #[arg(long)]
+    pub(crate) push: bool,
+}

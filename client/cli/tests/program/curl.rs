@@ -1,0 +1,531 @@
+//! The options that have curl's names, over HTTP/1.1 and the other protocols.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use lacewing_client::Version;
+
+use super::get::server;
+
+/// What the program did: exit code, stdout, stderr.
+type Ended = (i32, String, String);
+
+fn lacewing(args: &[&str], stdin: &[u8]) -> Ended {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
+        .arg("get")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn get(args: &[&str]) -> Ended {
+    lacewing(args, b"")
+}
+
+/// A server of HTTP/1.1 alone, and the requests that it got. Each connection carries one.
+struct Http1 {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Http1 {
+    /// `answer` gets the head and the number of requests before.
+    fn start(answer: impl Fn(&str, usize) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let Some(request) = read(&mut stream) else {
+                    continue;
+                };
+                if request.starts_with("PRI ") {
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+                    continue;
+                }
+                let mut requests = requests.lock().unwrap();
+                let number = requests.len();
+                requests.push(request.clone());
+                drop(requests);
+                let _ = stream.write_all(answer(&request, number).as_bytes());
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// A head, and the content that it announces.
+fn read(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes.clone()).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut content = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
+    stream.read_exact(&mut content).ok()?;
+    if head.contains("transfer-encoding: chunked") {
+        while !content.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).ok()?;
+            content.push(byte[0]);
+        }
+    }
+    Some(head + &String::from_utf8(content).unwrap())
+}
+
+fn ok(body: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nx-a: 1\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn to(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// Without an option, HTTP/2 is tried first, and its answer says that there is only HTTP/1.1.
+#[test]
+fn a_server_of_http1_is_fetched_with_and_without_the_option() {
+    let server = Http1::start(|_, _| ok("hello"));
+    for args in [&["--http1.1"][..], &[]] {
+        let url = server.url("/x");
+        let (code, out, said) = get(&[args, &[&url]].concat());
+        assert_eq!(
+            (code, out.as_str(), said.as_str()),
+            (0, "hello", ""),
+            "{args:?}"
+        );
+    }
+    let (code, _, said) = get(&["-p", "h2", &server.url("/x")]);
+    assert_eq!(code, 16, "{said}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn heads_are_printed_on_request_over_every_protocol() {
+    for version in Version::ALL {
+        let url = format!("http://{}/hello", server(version));
+        let name = match version {
+            Version::Http2 => "HTTP/2 200 \r\n",
+            _ => "HTTP/1.1 200 OK\r\n",
+        };
+        let (code, out, _) = get(&["-i", "-p", version.alpn(), &url]);
+        assert_eq!(code, 0);
+        assert!(out.starts_with(name), "{out:?}");
+        assert!(out.ends_with("\r\n\r\nhello world"), "{out:?}");
+        let (code, out, _) = get(&["-I", "-p", version.alpn(), &url]);
+        assert_eq!(code, 0);
+        assert!(
+            out.starts_with(name) && out.ends_with("\r\n\r\n"),
+            "{out:?}"
+        );
+    }
+}
+
+#[test]
+fn redirects_are_followed_and_counted_and_secrets_stay() {
+    let other = Http1::start(|_, _| ok("there"));
+    let there = other.url("/there");
+    let server = Http1::start(move |request, _| match request.split(' ').nth(1).unwrap() {
+        "/a/start" => to(302, "next?q=1"),
+        "/a/next?q=1" => to(301, &there),
+        "/loop" => to(302, "/loop"),
+        "/bad" => to(302, "ftp://a.example/"),
+        _ => ok("no"),
+    });
+    let url = server.url("/a/start");
+    let (code, out, _) = get(&["-w", "%{redirect_url}", &url]);
+    assert_eq!((code, out), (0, server.url("/a/next?q=1")));
+    let secrets = [
+        "-H",
+        "authorization: Basic x",
+        "-H",
+        "cookie: a=b",
+        "-H",
+        "x-mine: 1",
+    ];
+    let format = [
+        "-L",
+        "-d",
+        "form",
+        "-w",
+        " %{num_redirects} %{url_effective} %{method}",
+    ];
+    let (code, out, said) = get(&[&secrets[..], &format, &[&url]].concat());
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(out, format!("there 2 {} GET", other.url("/there")));
+    let requests = server.requests();
+    let after = &requests[requests.len() - 1];
+    assert!(
+        after.starts_with("GET /a/next?q=1 ") && after.contains("authorization"),
+        "{after}"
+    );
+    assert!(!after.contains("content-type"), "{after}");
+    let last = &other.requests()[0];
+    assert!(last.contains("x-mine: 1"), "{last}");
+    assert!(
+        !last.contains("authorization") && !last.contains("cookie"),
+        "{last}"
+    );
+    let (code, _, said) = get(&["-L", "--max-redirs", "3", &server.url("/loop")]);
+    assert_eq!(code, 47, "{said}");
+    let (code, _, said) = get(&["-L", &server.url("/bad")]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("ftp"), "{said}");
+}
+
+#[test]
+fn data_is_sent_as_curl_sends_it() {
+    let folder = scratch("data");
+    let file = folder.join("lines");
+    fs::write(&file, "a=1\r\nb=2\n").unwrap();
+    let at = format!("@{}", file.display());
+    let plain = file.to_str().unwrap();
+    let server = Http1::start(|_, _| ok(""));
+    let url = server.url("/");
+    let form = "content-type: application/x-www-form-urlencoded";
+    let cases: [(&[&str], &str, &str, &str); 9] = [
+        (&["-d", "x=1", "-d", "y=2"], "POST", form, "x=1&y=2"),
+        (&["-d", &at], "POST", form, "a=1b=2"),
+        (&["-d", "@-"], "POST", form, "stdin"),
+        (&["--data-binary", &at], "POST", form, "a=1\r\nb=2\n"),
+        (
+            &["--data-binary", "@-"],
+            "POST",
+            "transfer-encoding: chunked",
+            "5\r\nstdin\r\n0\r\n\r\n",
+        ),
+        (&["--data-raw", &at], "POST", form, &at),
+        (
+            &["--json", "{}"],
+            "POST",
+            "content-type: application/json",
+            "{}",
+        ),
+        (&["-T", plain], "PUT", "content-length: 9", "a=1\r\nb=2\n"),
+        (
+            &["--trailer", "x-sum: 7", "-d", "x"],
+            "POST",
+            "trailer: x-sum",
+            "1\r\nx\r\n0\r\nx-sum: 7\r\n\r\n",
+        ),
+    ];
+    for (args, method, field, body) in cases {
+        let args = [&["--http1.1"], args, &[&url]].concat();
+        let (code, _, said) = lacewing(&args, b"stdin");
+        assert_eq!(code, 0, "{args:?}: {said}");
+        let request = server.requests().pop().unwrap();
+        let (head, content) = request.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with(method) && head.contains(field),
+            "{args:?}: {head}"
+        );
+        assert_eq!(content, body, "{args:?}");
+    }
+    // What used to upload a file says what to write now.
+    for old in [plain, "-"] {
+        let (code, _, said) = get(&["-d", old, &url]);
+        assert_eq!(code, 2);
+        assert!(said.contains("--data-binary @"), "{said}");
+    }
+    let (code, _, said) = get(&["--json", "{}", "-d", "x", &url]);
+    assert_eq!(code, 2, "{said}");
+}
+
+#[test]
+fn fail_decides_about_the_body_and_the_exit_code() {
+    for version in Version::ALL {
+        let url = format!("http://{}/nothing", server(version));
+        for (args, code, body, message) in [
+            (&[][..], 0, "no such page", ""),
+            (&["-f"], 22, "", "404"),
+            (&["--fail-with-body"], 22, "no such page", "404"),
+            (&["-sf"], 22, "", ""),
+            (&["-sSf"], 22, "", "404"),
+        ] {
+            let args = [args, &["-p", version.alpn(), &url]].concat();
+            let (got, out, said) = get(&args);
+            assert_eq!((got, out.as_str()), (code, body), "{args:?}: {said}");
+            assert_eq!(said.is_empty(), message.is_empty(), "{args:?}: {said}");
+            assert!(said.contains(message), "{args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn write_out_has_the_protocol_and_the_times() {
+    for version in Version::ALL {
+        let url = format!("http://{}/bytes/1000", server(version));
+        let format = "%{response_code} %{http_version} %{size_download} %{remote_ip} %{exitcode}";
+        let (code, out, _) = get(&["-o", "/dev/null", "-w", format, "-p", version.alpn(), &url]);
+        let name = if version == Version::Http2 {
+            "2"
+        } else {
+            version.alpn()
+        };
+        assert_eq!((code, out), (0, format!("200 {name} 1000 127.0.0.1 0")));
+        let (_, out, _) = get(&[
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{json}",
+            "-p",
+            version.alpn(),
+            &url,
+        ]);
+        let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let time = |name: &str| all[name].as_f64().unwrap();
+        assert!(time("time_connect") > 0.0, "{out}");
+        assert!(time("time_pretransfer") >= time("time_connect"), "{out}");
+        assert!(
+            time("time_starttransfer") >= time("time_pretransfer"),
+            "{out}"
+        );
+        assert!(time("time_total") >= time("time_starttransfer"), "{out}");
+    }
+    let server = Http1::start(|_, _| ok("body"));
+    let format = "%header{X-A} %{header_json} %{http_version}%{stderr}err";
+    let (code, out, said) = get(&["--http1.1", "-w", format, &server.url("/")]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        out,
+        "body1 {\"content-length\":[\"4\"],\"x-a\":[\"1\"]} 1.1"
+    );
+    assert_eq!(said, "err");
+    let (code, out, _) = get(&["-w", "%{exitcode} %{errormsg}", "http://127.0.0.1:1/"]);
+    assert_eq!(code, 7);
+    assert!(
+        out.starts_with("7 http://127.0.0.1:1/: cannot connect"),
+        "{out}"
+    );
+    let (code, _, said) = get(&["-w", "%{nothing}", "http://127.0.0.1:1/"]);
+    assert_eq!(code, 2, "{said}");
+}
+
+#[test]
+fn a_fetch_ends_by_max_time() {
+    for version in Version::ALL {
+        let url = format!("http://{}/never", server(version));
+        let (code, _, said) = get(&["-m", "0.2", "-p", version.alpn(), &url]);
+        assert_eq!(code, 28, "{said}");
+        assert!(said.contains("--max-time"), "{said}");
+    }
+}
+
+#[test]
+fn passing_failures_are_tried_again() {
+    let server = Http1::start(|_, number| match number {
+        0 => "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 4\r\n\r\nbusy"
+            .into(),
+        1 => "HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops".into(),
+        _ => ok("done"),
+    });
+    let args = ["--http1.1", "--retry", "2", "--retry-delay", "0"];
+    let (code, out, said) = get(&[&args[..], &[&server.url("/")]].concat());
+    assert_eq!((code, out.as_str()), (0, "done"), "{said}");
+    assert_eq!(said.matches("trying again").count(), 2, "{said}");
+    // The last answer is the answer.
+    let server = Http1::start(|_, _| "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy".into());
+    let (code, out, _) = get(&[&args[..], &["-s", &server.url("/")]].concat());
+    assert_eq!((code, out.as_str()), (0, "busy"));
+    assert_eq!(server.requests().len(), 3);
+    // Other failures are not.
+    let server = Http1::start(|_, _| "HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n".into());
+    let (code, _, _) = get(&[&args[..], &["-f", &server.url("/")]].concat());
+    assert_eq!((code, server.requests().len()), (22, 1));
+}
+
+#[test]
+fn a_download_is_resumed_where_it_ended() {
+    const WHOLE: &str = "0123456789";
+    let server = Http1::start(|request, _| {
+        let start = request
+            .lines()
+            .find_map(|line| line.strip_prefix("range: bytes="));
+        let Some(start) = start else { return ok(WHOLE) };
+        let start: usize = start.trim_end_matches('-').parse().unwrap();
+        if start >= WHOLE.len() {
+            return "HTTP/1.1 416 No\r\ncontent-range: bytes */10\r\ncontent-length: 0\r\n\r\n"
+                .into();
+        }
+        if request.contains("/whole") {
+            return ok(WHOLE);
+        }
+        let rest = &WHOLE[start..];
+        let length = rest.len();
+        format!(
+            "HTTP/1.1 206 Partial\r\ncontent-range: bytes {start}-9/10\r\ncontent-length: {length}\r\n\r\n{rest}"
+        )
+    });
+    let file = scratch("resume").join("file");
+    let path = file.to_str().unwrap();
+    let url = server.url("/x");
+    for before in ["0123", "", WHOLE] {
+        fs::write(&file, before).unwrap();
+        let (code, _, said) = get(&["--http1.1", "-C", "-", "-o", path, &url]);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), WHOLE, "{before}");
+    }
+    fs::write(&file, "012345xxx").unwrap();
+    let (code, _, _) = get(&["--http1.1", "-C", "6", "-o", path, &url]);
+    assert_eq!(
+        (code, fs::read_to_string(&file).unwrap().as_str()),
+        (0, WHOLE)
+    );
+    fs::write(&file, "0123").unwrap();
+    let (code, _, said) = get(&["--http1.1", "-C", "-", "-o", path, &server.url("/whole")]);
+    assert_eq!(code, 33, "{said}");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "0123",
+        "it is as it was"
+    );
+    let (code, _, said) = get(&["-C", "-", &url]);
+    assert_eq!(code, 2, "{said}");
+    let (code, _, _) = get(&["--http1.1", "-r", "7-", &url]);
+    assert_eq!(code, 0);
+    assert!(server.requests().pop().unwrap().contains("range: bytes=7-"));
+}
+
+#[test]
+fn a_body_that_ends_early_is_code_18_and_what_came_is_kept() {
+    for head in ["content-length: 9", "transfer-encoding: chunked"] {
+        let server = Http1::start(move |_, _| {
+            let body = if head.contains("chunked") {
+                "4\r\nhalf\r\n"
+            } else {
+                "half"
+            };
+            format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}")
+        });
+        let (code, out, said) = get(&["--http1.1", &server.url("/")]);
+        assert_eq!((code, out.as_str()), (18, "half"), "{said}");
+        assert!(said.contains("incomplete"), "{said}");
+    }
+    let address = short_h2();
+    let (code, _, said) = get(&[&format!("http://{address}/")]);
+    assert_eq!(code, 18, "{said}");
+    assert!(said.contains("content-length"), "{said}");
+    let server = Http1::start(|_, _| String::new());
+    let (code, _, said) = get(&["--http1.1", &server.url("/")]);
+    assert_eq!(code, 52, "{said}");
+}
+
+/// A server of HTTP/2 that announces 10 bytes and sends 4.
+fn short_h2() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read_exact(&mut [0; 24]);
+        // The request is the first HEADERS frame.
+        let mut head = [0; 9];
+        while head[3] != 1 {
+            stream.read_exact(&mut head).unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; length as usize]).unwrap();
+        }
+        // SETTINGS; HEADERS: `:status: 200` and `content-length: 10`; DATA with END_STREAM.
+        let settings = *b"\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+        let headers = *b"\x00\x00\x06\x01\x04\x00\x00\x00\x01\x88\x0f\x0d\x0210";
+        let data = *b"\x00\x00\x04\x00\x01\x00\x00\x00\x01half";
+        stream
+            .write_all(&[&settings[..], &headers, &data].concat())
+            .unwrap();
+        while stream.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
+    });
+    address
+}
+
+#[test]
+fn remote_name_writes_a_plain_name_here() {
+    let server = Http1::start(|_, _| ok("body"));
+    let folder = scratch("remote-name");
+    let url = server.url("/a/../b/file.txt?x");
+    let output = Command::new(env!("CARGO_BIN_EXE_lacewing"))
+        .args([
+            "get",
+            "--http1.1",
+            "-O",
+            "-w",
+            "%{filename_effective}",
+            &url,
+        ])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "file.txt");
+    assert_eq!(fs::read_to_string(folder.join("file.txt")).unwrap(), "body");
+}
+
+#[test]
+fn help_has_groups_and_ends_in_examples() {
+    let (code, out, _) = get(&["--help"]);
+    assert_eq!(code, 0);
+    for group in [
+        "Request:",
+        "Output:",
+        "Protocol:",
+        "Connection:",
+        "Exit codes",
+    ] {
+        assert!(out.contains(group), "{group}");
+    }
+    let examples = out.split("Examples:").nth(1).unwrap();
+    assert!(
+        examples.trim_end().ends_with("https://example.org/"),
+        "{examples}"
+    );
+}
+
+/// Colours are for terminals.
+#[test]
+fn the_frame_log_is_plain_in_a_pipe() {
+    let url = format!("http://{}/hello", server(Version::Http2));
+    let (code, _, said) = get(&["-v", &url]);
+    assert_eq!(code, 0);
+    assert!(
+        said.contains("> HEADERS") && !said.contains('\x1b'),
+        "{said}"
+    );
+}
