@@ -7,6 +7,8 @@
 
 mod command_io;
 mod connect;
+#[cfg(feature = "cp")]
+mod copy;
 mod error;
 mod forward;
 mod life;
@@ -20,6 +22,8 @@ mod upgrade;
 mod websocket;
 
 pub use command_io::{CommandReader, CommandStdin, TerminalResizer};
+#[cfg(feature = "cp")]
+pub use copy::{CopyError, CopyRequest, CopySummary};
 pub use error::ConnectError;
 pub use forward::{ForwardStream, PortForwardSession};
 pub use refusal::Refusal;

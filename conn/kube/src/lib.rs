@@ -1,10 +1,10 @@
 // The README shows both sides, which need features.
 #![cfg_attr(
-    all(feature = "client", feature = "process", feature = "websocket"),
+    all(feature = "cp", feature = "process", feature = "websocket"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(feature = "client", feature = "process", feature = "websocket")),
+    not(all(feature = "cp", feature = "process", feature = "websocket")),
     doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
 )]
 // docs.rs shows which feature each item needs.

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::BytesMut;
@@ -262,10 +262,14 @@ impl AsyncWrite for ForwardStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.data).poll_flush(cx)
+        let this = &mut *self;
+        let flushed = ready!(Pin::new(&mut this.data).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| this.report.explain(cx, error)))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.data).poll_shutdown(cx)
+        let this = &mut *self;
+        let ended = ready!(Pin::new(&mut this.data).poll_shutdown(cx));
+        Poll::Ready(ended.map_err(|error| this.report.explain(cx, error)))
     }
 }

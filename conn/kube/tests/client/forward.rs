@@ -113,6 +113,11 @@ async fn a_refused_port_ends_only_its_stream() {
             let error = soon(refused.read_u8()).await.unwrap_err();
             assert_eq!(error.to_string(), format!("nothing listens on {port}"));
         }
+        // Also of a client that only ends its half.
+        let mut refused = soon(session.open(80)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let error = soon(refused.shutdown()).await.unwrap_err();
+        assert_eq!(error.to_string(), "nothing listens on 80");
         // A connection that broke is no end, and has no text.
         let mut broken = soon(session.open(9)).await.unwrap();
         let mut text = Vec::new();

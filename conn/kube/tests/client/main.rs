@@ -12,6 +12,8 @@
 
 mod bad_server;
 mod bridge;
+#[cfg(unix)]
+mod copy;
 mod exec;
 mod forward;
 #[path = "../../../tests/raw/peer.rs"]
