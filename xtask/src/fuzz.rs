@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf, process::Command};
 use crate::{miri::nightly, shell};
 
 /// The packages, and the targets of each.
-const TARGETS: [(&str, &[&str]); 4] = [
+const TARGETS: [(&str, &[&str]); 5] = [
     ("hpack", &["decode", "huffman", "nghttp2", "round_trip"]),
     ("spdy-zlib", &["decode", "list", "round_trip", "zlib"]),
     (
@@ -35,6 +35,10 @@ const TARGETS: [(&str, &[&str]); 4] = [
             "client_spdy3",
             "client_spdy2",
         ],
+    ),
+    (
+        "conn/kube",
+        &["values", "bare_request", "channels", "tunnel"],
     ),
 ];
 

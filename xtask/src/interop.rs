@@ -15,6 +15,7 @@ mod http2;
 mod java;
 mod jetty;
 mod keepalive;
+mod kube_checks;
 mod kubectl;
 pub(crate) mod netpath;
 mod netty;
@@ -28,6 +29,7 @@ mod python_h2;
 mod qt;
 mod raw;
 mod spdy;
+mod spdystream_kube;
 
 use crate::shell;
 use fixture::Fixture;
@@ -98,6 +100,7 @@ fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
         openssl::cases,
         raw::cases,
         kubectl::cases,
+        spdystream_kube::cases,
         capture::cases,
         bad_input::cases,
     ] {

@@ -56,6 +56,15 @@ fn engine_as_client() {
     run("conn", "client_spdy2", targets::client_spdy2);
 }
 
+#[test]
+fn kube() {
+    use lacewing_kube_fuzz as targets;
+    run("conn/kube", "values", targets::values);
+    run("conn/kube", "bare_request", targets::bare_request);
+    run("conn/kube", "channels", targets::channels);
+    run("conn/kube", "tunnel", targets::tunnel);
+}
+
 fn run(package: &str, name: &str, target: Target) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let packed = root.join(format!("{package}/fuzz/seeds/{name}.seeds"));

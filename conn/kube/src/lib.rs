@@ -20,6 +20,8 @@ mod outcome;
 mod protocol;
 #[cfg(any(feature = "server", feature = "client"))]
 mod sink;
+#[cfg(any(feature = "server", feature = "client"))]
+mod spdy_connection;
 mod stream_headers;
 mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]

@@ -326,6 +326,7 @@ impl Fixture {
             "spdystream-client",
             "http2-server",
             "http2-client",
+            "kubernetes",
         ] {
             // The libraries come from the system's packages, in GOPATH mode.
             let mut go = self.tool("go")?;
@@ -395,7 +396,7 @@ fn build() -> Result<PathBuf, String> {
     }
     command.args([
         "--features",
-        "lacewing/npn,lacewingd/npn,lacewing-client/tls,lacewing-kube/process,lacewing-kube/websocket",
+        "lacewing/npn,lacewingd/npn,lacewing-client/tls,lacewing-kube/client,lacewing-kube/process,lacewing-kube/websocket",
     ]);
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
@@ -406,6 +407,8 @@ fn build() -> Result<PathBuf, String> {
         "fetch",
         "api_server",
         "exec",
+        "exec_client",
+        "port_forward_client",
     ] {
         command.args(["--example", example]);
     }

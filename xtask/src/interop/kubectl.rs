@@ -7,11 +7,11 @@
 
 mod forwards;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use super::fixture::{Fixture, MB_100, Security, sha256};
+use super::fixture::{Fixture, MB_100, Security};
+use super::kube_checks::{Weight, command_ends_with_its_client, expect_code, times};
 use super::process::{Finished, Running, Server, free_port};
 use super::{Case, Outcome, expect, expect_part};
 use crate::shell;
@@ -22,13 +22,6 @@ enum Transport {
     /// kubectl's own choice: WebSocket since 1.30, with SPDY as the fallback.
     Default,
     Spdy,
-}
-
-/// The weight of one run of a case.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    Light,
-    Heavy,
 }
 
 type Run = fn(&Kubectl<'_>) -> Result<(), String>;
@@ -75,12 +68,7 @@ fn repeat(
     weight: Weight,
     run: Run,
 ) -> Outcome {
-    let full = std::env::var_os("LACEWING_INTEROP_FULL").is_some();
-    let times = match (full, weight) {
-        (true, _) => 20,
-        (false, Weight::Light) => 3,
-        (false, Weight::Heavy) => 1,
-    };
+    let times = times(weight);
     let port = free_port()?;
     let log = fixture.scratch("api_server.log");
     let mut command = fixture.ours("examples/api_server");
@@ -193,18 +181,6 @@ impl Kubectl<'_> {
     }
 }
 
-/// The exit code of kubectl itself, which is that of the command.
-fn expect_code(finished: &Finished, code: i32) -> Result<(), String> {
-    match finished.status.code() {
-        Some(got) if got == code => Ok(()),
-        got => Err(format!(
-            "exit code {got:?} and not {code}\nstdout: {}\nstderr: {}",
-            shell::tail(&finished.stdout, 4),
-            shell::tail(&finished.stderr, 4)
-        )),
-    }
-}
-
 fn exit_codes(kubectl: &Kubectl<'_>) -> Result<(), String> {
     for code in [0, 1, 7, 127, 137, 255] {
         let script = format!("exit {code}");
@@ -295,45 +271,10 @@ fn attach(kubectl: &Kubectl<'_>) -> Result<(), String> {
     expect_part(&printed, "to the process").map(drop)
 }
 
-/// The command of a client that is killed ends soon, although its stdin is backed up.
 fn killed_client(kubectl: &Kubectl<'_>) -> Result<(), String> {
-    let file = kubectl.fixture.scratch("pid");
-    let line = format!(
-        "exec $K exec -i mypod -- sh -c 'echo $$ > {0}.part; mv {0}.part {0}; exec sleep 1000' < /dev/zero",
-        file.display()
-    );
-    let mut running = kubectl.fixture.spawn(&mut kubectl.shell_command(&line))?;
-    wait_until("the command starts", || file.exists())?;
-    // Until every buffer on the way is full.
-    std::thread::sleep(Duration::from_secs(2));
-    if running.has_ended() {
-        return Err("kubectl ended by itself".into());
-    }
-    // Its drop kills kubectl.
-    drop(running);
-    let pid = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
-    wait_until("the command ends", || !is_alive(pid.trim()))
-}
-
-fn is_alive(pid: &str) -> bool {
-    let mut kill = Command::new("kill");
-    shell::output(kill.args(["-0", pid])).is_ok()
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_so() {
-        if Instant::now() > deadline {
-            return Err(format!("after 10 s: not yet that {what}"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
-/// The digest of a file that a case downloaded.
-fn digest(path: &Path) -> Result<String, String> {
-    sha256(path)
+    command_ends_with_its_client(kubectl.fixture, "$K exec -i mypod --", |line| {
+        kubectl.shell_command(line)
+    })
 }
 
 /// A port-forward under way.

@@ -173,6 +173,15 @@ impl Running {
         Ok(())
     }
 
+    /// The output so far.
+    pub(super) fn stdout(&self) -> String {
+        read_lossy(&self.log.with_extension("out"))
+    }
+
+    pub(super) fn stderr(&self) -> String {
+        read_lossy(&self.log.with_extension("err"))
+    }
+
     /// The id of the process.
     pub(super) fn id(&self) -> u32 {
         self.child.id()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::HeaderMap;
 use lacewing_conn::{
-    Side, Version,
-    driver::{Mux, MuxConfig, MuxConnection, OpenOptions, RawStream},
+    Side,
+    driver::{Mux, MuxConnection, OpenOptions, RawStream},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,9 +15,10 @@ use tokio::{
 
 use super::life::{ABORT_GRACE, Life};
 use crate::{
-    activity::{ActivityClock, Gate, Metered},
+    activity::{ActivityClock, Gate},
     error::KubeError,
     limits::KubeLimits,
+    spdy_connection::SpdyConnection,
     stream_headers::StreamHeaders,
 };
 
@@ -36,30 +37,20 @@ impl Link {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let config = MuxConfig::kubernetes(Side::Client).with(|config| {
-            config.write_buffer = limits.write_buffer;
-            let conn = &mut config.connection.limits;
-            conn.keep_alive_interval = limits.ping_interval;
-            conn.keep_alive_timeout = limits.ping_timeout;
-            // A port-forward without a local connection stays open behind proxies.
-            conn.keep_alive_while_idle = true;
-        });
-        let activity = ActivityClock::new(limits);
         // The server has answered: nothing holds our frames.
         let gate = Gate::default();
         gate.open();
-        let io = Metered::new(io, activity.clone(), gate);
-        let (mux, connection) = Mux::client(io, Version::Spdy31, config);
+        let connection = SpdyConnection::new(Side::Client, io, input, gate, limits);
         let supervisor = Supervisor {
-            mux: mux.clone(),
-            activity: activity.clone(),
+            mux: connection.mux.clone(),
+            activity: connection.activity.clone(),
             life: life.clone(),
             close_timeout: limits.close_timeout,
         };
-        tokio::spawn(supervisor.run(connection.with_input(input)));
+        tokio::spawn(supervisor.run(connection.task));
         Self {
-            mux,
-            activity,
+            mux: connection.mux,
+            activity: connection.activity,
             limits: limits.clone(),
         }
     }

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 use lacewing_conn::{
-    Side, Version,
-    driver::{Mux, MuxConfig, MuxConnection},
+    Side,
+    driver::{Mux, MuxConnection},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -11,8 +11,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::{ActivityClock, Gate, Metered};
-use crate::limits::KubeLimits;
+use crate::{
+    activity::{ActivityClock, Gate},
+    limits::KubeLimits,
+    spdy_connection::SpdyConnection,
+};
 
 /// A SPDY/3.1 connection of the server's side. When it is dropped, the connection
 /// shuts down.
@@ -33,22 +36,14 @@ impl Link {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let config = MuxConfig::kubernetes(Side::Server).with(|config| {
-            config.write_buffer = limits.write_buffer;
-            let conn = &mut config.connection.limits;
-            conn.keep_alive_interval = limits.ping_interval;
-            conn.keep_alive_timeout = limits.ping_timeout;
-        });
-        let activity = ActivityClock::new(limits);
         let gate = Gate::default();
         if !early.is_empty() {
             gate.open();
         }
-        let io = Metered::new(io, activity.clone(), gate.clone());
-        let (mux, connection) = Mux::server(io, Version::Spdy31, config);
+        let connection = SpdyConnection::new(Side::Server, io, early, gate.clone(), limits);
         let link = Self {
-            mux,
-            activity,
+            mux: connection.mux,
+            activity: connection.activity,
             gate,
             cancellation: CancellationToken::new(),
             limits: limits.clone(),
@@ -59,7 +54,7 @@ impl Link {
             cancellation: link.cancellation.clone(),
             limits: limits.clone(),
         };
-        tokio::spawn(supervisor.run(connection.with_input(early)));
+        tokio::spawn(supervisor.run(connection.task));
         link
     }
 

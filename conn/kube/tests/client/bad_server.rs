@@ -314,39 +314,28 @@ async fn a_stream_that_is_refused_or_not_answered_is_an_error() {
 async fn a_server_that_is_gone_without_a_word_is_noticed() {
     let (mut session, mut peer) =
         spdy_session("stdout=true", "v4.channel.k8s.io", &["error", "stdout"]).await;
-    let began = tokio::time::Instant::now();
-    while !matches!(soon(peer.next()).await, Some(Message::Ping(ping)) if ping.id % 2 == 1) {}
-    assert!(
-        began.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        began.elapsed()
-    );
-    let error = soon(session.outcome()).await.unwrap_err();
-    assert!(matches!(error, KubeError::Io(_)), "{error:?}");
-    assert!(
-        began.elapsed() < Duration::from_secs(80),
-        "{:?}",
-        began.elapsed()
-    );
+    let pinged = async {
+        while !matches!(soon(peer.next()).await, Some(Message::Ping(ping)) if ping.id % 2 == 1) {}
+    };
+    is_lost_after_a_ping(&mut session, pinged).await;
 
     let (mut session, mut socket) = websocket("stdout=true").await;
+    let pinged = async {
+        let first = soon(socket.next()).await;
+        assert!(matches!(first, Some(Ok(WsMessage::Ping(_)))), "{first:?}");
+    };
+    is_lost_after_a_ping(&mut session, pinged).await;
+}
+
+async fn is_lost_after_a_ping(session: &mut CommandSession, pinged: impl Future<Output = ()>) {
     let began = tokio::time::Instant::now();
-    assert!(matches!(
-        soon(socket.next()).await,
-        Some(Ok(WsMessage::Ping(_)))
-    ));
-    assert!(
-        began.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        began.elapsed()
-    );
+    pinged.await;
+    let silence = began.elapsed();
+    assert!(silence < Duration::from_secs(6), "{silence:?}");
     let error = soon(session.outcome()).await.unwrap_err();
     assert!(matches!(error, KubeError::Io(_)), "{error:?}");
-    assert!(
-        began.elapsed() < Duration::from_secs(80),
-        "{:?}",
-        began.elapsed()
-    );
+    let wait = began.elapsed();
+    assert!(wait < Duration::from_secs(80), "{wait:?}");
 }
 
 /// Data alone keeps a connection, without an answer to any PING.

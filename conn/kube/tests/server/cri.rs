@@ -89,30 +89,9 @@ async fn a_command_by_its_url() {
         soon(client.expect_reply(id)).await;
     }
     client.data(3, b"input", true).await;
-    let (mut output, mut status) = (Vec::<u8>::new(), Vec::<u8>::new());
-    let mut fins = 0;
-    while fins < 2 {
-        if let Message::Data {
-            stream_id,
-            payload,
-            fin,
-            ..
-        } = soon(client.next()).await.unwrap()
-        {
-            match stream_id {
-                1 => status.extend(&payload),
-                5 => output.extend(&payload),
-                _ => continue,
-            }
-            fins += usize::from(fin);
-        }
-    }
+    let (output, outcome) = output_and_outcome(&mut client, 5).await;
     assert_eq!(String::from_utf8_lossy(&output), "c1: sh -c\ninput");
-    let protocol = lacewing_kube::RemoteCommandProtocol::V4;
-    assert_eq!(
-        CommandOutcome::decode(protocol, &status),
-        Ok(CommandOutcome::Exited(3))
-    );
+    assert_eq!(outcome, CommandOutcome::Exited(3));
     // The token is spent.
     let (head, _) = ask(address, "POST", path, SPDY).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");

@@ -131,29 +131,9 @@ async fn a_thousand_short_sessions_leave_nothing() {
                 .unwrap();
         }
         let finished = tokio::spawn(session.finish(CommandOutcome::Exited(7)));
-        let (mut output, mut status) = (Vec::<u8>::new(), Vec::<u8>::new());
-        let mut fins = 0;
-        while fins < 2 {
-            if let Message::Data {
-                stream_id,
-                payload,
-                fin,
-                ..
-            } = soon(client.next()).await.unwrap()
-            {
-                match stream_id {
-                    1 => status.extend(&payload),
-                    _ => output.extend(&payload),
-                }
-                fins += usize::from(fin);
-            }
-        }
+        let (output, outcome) = output_and_outcome(&mut client, 3).await;
         assert_eq!(output.len(), usize::from(run % 2 == 0));
-        let protocol = lacewing_kube::RemoteCommandProtocol::V4;
-        assert_eq!(
-            CommandOutcome::decode(protocol, &status),
-            Ok(CommandOutcome::Exited(7))
-        );
+        assert_eq!(outcome, CommandOutcome::Exited(7));
         drop(client);
         soon(finished).await.unwrap().unwrap();
     }

@@ -19,28 +19,30 @@ mod life;
 mod peer;
 mod port_forward;
 mod terminal;
+#[path = "../support/waits.rs"]
+mod waits;
 mod websocket;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use lacewing_conn::Version;
 use lacewing_frames::spdy::Message;
 use lacewing_kube::{
-    KubeError,
+    CommandOutcome, KubeError, RemoteCommandProtocol,
     server::{CommandOffer, CommandStreams, ExecSession},
 };
-use tokio::{io::DuplexStream, runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    task::JoinHandle,
+    time::timeout,
+};
 
-use self::peer::Peer;
-
-/// With paused time, a hang is noticed at once.
-async fn soon<F: Future>(future: F) -> F::Output {
-    timeout(Duration::from_secs(3_000), future)
-        .await
-        .expect("hangs")
-}
+use self::{
+    peer::Peer,
+    waits::{soon, tasks, tasks_end},
+};
 
 /// A request for SPDY/3.1 with these stream protocols.
 fn spdy_request(protocols: &[&str]) -> Request<()> {
@@ -130,21 +132,32 @@ async fn to_the_end(client: &mut Peer<DuplexStream>) -> Vec<Seen> {
     seen
 }
 
-/// The tasks of this runtime.
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
-}
-
-/// Waits until no more tasks than `before` are left.
-async fn tasks_end(before: usize) {
-    let ended = async {
-        while tasks() > before {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+/// The content of an output stream, and the outcome of version 4 on stream 1, once both have
+/// ended.
+async fn output_and_outcome<IO: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Peer<IO>,
+    output_id: u32,
+) -> (Vec<u8>, CommandOutcome) {
+    let (mut output, mut status) = (Vec::<u8>::new(), Vec::<u8>::new());
+    let mut fins = 0;
+    while fins < 2 {
+        if let Message::Data {
+            stream_id,
+            payload,
+            fin,
+            ..
+        } = soon(client.next()).await.unwrap()
+        {
+            match stream_id {
+                1 => status.extend(&payload),
+                id if id == output_id => output.extend(&payload),
+                _ => continue,
+            }
+            fins += usize::from(fin);
         }
-    };
-    if timeout(Duration::from_secs(600), ended).await.is_err() {
-        panic!("{} tasks are left, and {before} were before", tasks());
     }
+    let outcome = CommandOutcome::decode(RemoteCommandProtocol::V4, &status).unwrap();
+    (output, outcome)
 }
 
 /// The README shows the example that is compiled, and that kubectl is tested with.

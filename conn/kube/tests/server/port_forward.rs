@@ -323,6 +323,22 @@ async fn each_direction_ends_by_itself() {
     assert_eq!(rest, b"still sent");
 }
 
+/// A forward of one byte to the pod, from the first stream to the end of both.
+async fn serve_one_byte(
+    session: &mut PortForwardSession,
+    client: &mut Peer<DuplexStream>,
+    id: u32,
+) {
+    pair(client, id, &id.to_string()).await;
+    let mut io = connected(session).await;
+    client.data(id + 2, b"x", true).await;
+    assert_eq!(soon(io.read_u8()).await.unwrap(), b'x');
+    soon(io.shutdown()).await.unwrap();
+    assert_eq!(soon(client.expect_data(id + 2)).await, b"");
+    drop(io);
+    assert_eq!(soon(client.expect_data(id)).await, b"");
+}
+
 /// One forward that is not read, and others that end meanwhile.
 #[tokio::test(start_paused = true)]
 async fn an_unread_forward_does_not_stop_the_others() {
@@ -333,14 +349,7 @@ async fn an_unread_forward_does_not_stop_the_others() {
         client.data(3, &[0; 32 << 10], false).await;
     }
     for id in (5..200).step_by(4) {
-        pair(&mut client, id, &id.to_string()).await;
-        let mut io = connected(&mut session).await;
-        client.data(id + 2, b"x", true).await;
-        assert_eq!(soon(io.read_u8()).await.unwrap(), b'x');
-        soon(io.shutdown()).await.unwrap();
-        assert_eq!(soon(client.expect_data(id + 2)).await, b"");
-        drop(io);
-        assert_eq!(soon(client.expect_data(id)).await, b"");
+        serve_one_byte(&mut session, &mut client, id).await;
     }
     drop(unread);
 }
@@ -352,14 +361,7 @@ async fn thousands_of_forwards_leave_nothing() {
     let mut flat = 0;
     for number in 0..3_000_u32 {
         let id = number * 4 + 1;
-        pair(&mut client, id, &number.to_string()).await;
-        let mut io = connected(&mut session).await;
-        client.data(id + 2, b"x", true).await;
-        assert_eq!(soon(io.read_u8()).await.unwrap(), b'x');
-        soon(io.shutdown()).await.unwrap();
-        assert_eq!(soon(client.expect_data(id + 2)).await, b"");
-        drop(io);
-        assert_eq!(soon(client.expect_data(id)).await, b"");
+        serve_one_byte(&mut session, &mut client, id).await;
         if number == 10 {
             flat = tasks();
         }

@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use super::{Kubectl, digest, start_forward, wait_until};
+use super::{Kubectl, start_forward};
 use crate::interop::expect_part;
 use crate::interop::fixture::{MB_50, SMALL, Security, Shared};
+use crate::interop::kube_checks::{curl, ten_downloads, wait_until};
 use crate::interop::process::free_port;
 use crate::shell;
 
@@ -13,24 +14,7 @@ pub(super) fn ten(kubectl: &Kubectl<'_>) -> Result<(), String> {
     let fixture = kubectl.fixture;
     let web = fixture.port(Shared::Lacewingd, Security::Plain)?;
     let (mut forward, local) = start_forward(kubectl, web)?;
-    let mut downloads = Vec::new();
-    for _ in 0..10 {
-        let file = fixture.scratch("download");
-        let mut curl = curl(local, MB_50);
-        curl.arg("--output").arg(&file);
-        downloads.push((fixture.spawn(&mut curl)?, file));
-    }
-    for (curl, file) in downloads {
-        curl.finish(100)?.success()?;
-        if digest(&file)? != fixture.digest(MB_50) {
-            return Err("another digest".into());
-        }
-        std::fs::remove_file(&file).map_err(|error| error.to_string())?;
-    }
-    match forward.has_ended() {
-        true => Err("kubectl ended by itself".into()),
-        false => Ok(()),
-    }
+    ten_downloads(fixture, &mut forward, local)
 }
 
 /// A port without a listener: kubectl reports it.
@@ -84,11 +68,4 @@ fn interrupt(running: &crate::interop::process::Running) -> Result<(), String> {
     // It may have ended by itself.
     let _ = shell::output(&mut kill);
     Ok(())
-}
-
-fn curl(port: u16, file: &str) -> Command {
-    let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--fail", "--http1.1"]);
-    curl.arg(format!("http://127.0.0.1:{port}/{file}"));
-    curl
 }
