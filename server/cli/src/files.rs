@@ -1,6 +1,7 @@
 //! Files: small ones from memory, large ones piece by piece from the disk.
 
 mod cache;
+mod charset;
 mod conditions;
 mod facts;
 mod ranges;
@@ -159,18 +160,21 @@ impl Files {
             } else {
                 None
             };
+            let facts = match &body {
+                Some(body) => Facts::new(&whole, identity, body),
+                None => Facts::new(&whole, identity, &sample(&file)?),
+            };
             if body.is_none() {
                 // The response reads it next.
                 self.disk.handles.keep(identity, Arc::new(file));
             }
-            let facts = Facts::new(&whole, identity);
             let entry = Arc::new(Entry::new(whole, facts, body));
             if identity.is_settled(now) {
                 self.cache.insert(path, Arc::clone(&entry));
             }
             return Ok(entry);
         }
-        let facts = Facts::new(&whole, identity);
+        let facts = Facts::new(&whole, identity, &sample(&file)?);
         self.disk.handles.keep(identity, Arc::new(file));
         Ok(Arc::new(Entry::new(whole, facts, None)))
     }
@@ -244,6 +248,14 @@ fn truncated(error: io::Error) -> Failure {
         }
         _ => error.into(),
     }
+}
+
+/// The start of a file.
+fn sample(file: &File) -> Result<Vec<u8>, Failure> {
+    let mut sample = vec![0; charset::SAMPLE];
+    let len = file.read_at(&mut sample, 0)?;
+    sample.truncate(len);
+    Ok(sample)
 }
 
 fn millis(time: Duration) -> u64 {

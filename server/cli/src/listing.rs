@@ -1,7 +1,9 @@
 //! Directory pages. All requests share a page, until the directory changes.
 
+mod entry;
 mod page;
 mod read;
+mod view;
 
 use std::{
     collections::HashMap,
@@ -12,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::watch;
 
-pub(crate) use self::page::{END, top};
+pub(crate) use self::{
+    page::{end, top},
+    view::{Format, View},
+};
 use crate::{
     budget::Budget,
     disk::{Disk, Identity, Root},
@@ -48,10 +53,13 @@ pub(crate) struct Listings {
     root: Arc<Root>,
     disk: Arc<Disk>,
     hidden: Hidden,
-    /// By device and inode, so that every path to a directory has one page.
-    pages: Mutex<HashMap<(u64, u64), Page>>,
+    /// Every path to a directory has the same pages.
+    pages: Mutex<HashMap<Key, Page>>,
     budget: Arc<Budget>,
 }
+
+/// Device and inode of a directory, and the view of it.
+type Key = ((u64, u64), View);
 
 struct Page {
     /// The directory before it was read.
@@ -94,9 +102,9 @@ impl Listings {
         }
     }
 
-    /// The rows of the directory at `path`, which was `identity` just now.
-    pub(crate) async fn page(self: &Arc<Self>, path: &str, identity: Identity) -> Rows {
-        let mut made = self.make_once(path, identity);
+    /// The rows of the directory at `path`, which was `identity` just now, in a form and an order.
+    pub(crate) async fn page(self: &Arc<Self>, path: &str, identity: Identity, view: View) -> Rows {
+        let mut made = self.make_once(path, identity, view);
         let made = made.wait_for(Option::is_some).await;
         made.ok()
             .and_then(|made| Some(made.as_ref()?.rows.clone()))
@@ -110,9 +118,11 @@ impl Listings {
         self: &Arc<Self>,
         path: &str,
         identity: Identity,
+        view: View,
     ) -> watch::Receiver<Option<Made>> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = pages.get(&identity.place());
+        let key = (identity.place(), view);
+        let old = pages.get(&key);
         if let Some(page) = old.filter(|page| page.is_good_for(identity)) {
             return page.made.clone();
         }
@@ -122,7 +132,7 @@ impl Listings {
             make_room(&mut pages);
         }
         pages.insert(
-            identity.place(),
+            key,
             Page {
                 identity,
                 since: Instant::now(),
@@ -134,17 +144,17 @@ impl Listings {
         let listings = Arc::clone(self);
         let path = path.to_owned();
         tokio::spawn(async move {
-            let made = listings.make(path, before).await;
+            let made = listings.make(path, view, before).await;
             done.send_replace(Some(made));
         });
         made
     }
 
-    async fn make(self: Arc<Self>, path: String, before: Option<Bytes>) -> Made {
+    async fn make(self: Arc<Self>, path: String, view: View, before: Option<Bytes>) -> Made {
         let listings = Arc::clone(&self);
         let job = self.disk.listings.run(move || {
             let begin = Instant::now();
-            let rows = listings.read(&path, before);
+            let rows = listings.read(&path, view, before);
             let took = begin.elapsed();
             Made { rows, took }
         });
@@ -154,9 +164,9 @@ impl Listings {
         })
     }
 
-    fn read(&self, path: &str, before: Option<Bytes>) -> Rows {
+    fn read(&self, path: &str, view: View, before: Option<Bytes>) -> Rows {
         let (entries, left_out) = read::read(&self.root, path, self.hidden)?;
-        let rows = page::rows(entries, left_out);
+        let rows = page::rows(entries, left_out, view);
         // Stalled responses may hold the old page. If the new one is equal, the old one stays and
         // costs no more memory.
         if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
@@ -177,7 +187,7 @@ impl Listings {
 }
 
 /// Drops the oldest half of the pages that are finished.
-fn make_room(pages: &mut HashMap<(u64, u64), Page>) {
+fn make_room(pages: &mut HashMap<Key, Page>) {
     let mut times: Vec<_> = pages
         .values()
         .filter(|page| page.is_finished())
@@ -217,7 +227,10 @@ mod tests {
         }
 
         async fn page(&self) -> Bytes {
-            self.listings.page("", self.identity()).await.unwrap()
+            self.listings
+                .page("", self.identity(), View::default())
+                .await
+                .unwrap()
         }
     }
 
@@ -243,19 +256,27 @@ mod tests {
     async fn waiting_requests_share_one_reading() {
         let tree = Tree::new("once");
         let identity = tree.identity();
-        let first = tree.listings.make_once("", identity);
-        let second = tree.listings.make_once("", identity);
+        let first = tree.listings.make_once("", identity, View::default());
+        let second = tree.listings.make_once("", identity, View::default());
         assert!(first.same_channel(&second));
         drop((first, second));
         assert_eq!(tree.listings.pages.lock().unwrap().len(), 1);
-        assert!(tree.listings.page("", identity).await.is_ok());
+        assert!(
+            tree.listings
+                .page("", identity, View::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
     async fn pages_that_are_held_are_bounded() {
         let tree = Tree::new("held");
         let all = tree.listings.budget.charge(MAX_BYTES).unwrap();
-        let page = tree.listings.page("", tree.identity()).await;
+        let page = tree
+            .listings
+            .page("", tree.identity(), View::default())
+            .await;
         let Err(Failure::Busy(said)) = page else {
             panic!("{page:?}")
         };
@@ -263,7 +284,12 @@ mod tests {
         drop(all);
         // A failure is kept no longer than a page.
         tree.listings.pages.lock().unwrap().clear();
-        assert!(tree.listings.page("", tree.identity()).await.is_ok());
+        assert!(
+            tree.listings
+                .page("", tree.identity(), View::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[test]
@@ -300,7 +326,7 @@ mod tests {
                 settled: true,
                 made: made.clone(),
             };
-            pages.insert((0, number), page);
+            pages.insert(((0, number), View::default()), page);
         }
         make_room(&mut pages);
         assert!(pages.len() <= 5, "{}", pages.len());

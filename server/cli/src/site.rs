@@ -1,5 +1,6 @@
 //! The service: answers each request with a file, a page, or a refusal.
 
+mod accept;
 mod answer;
 mod authority;
 pub(crate) mod body;
@@ -17,7 +18,7 @@ use std::{
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{
-        ALLOW, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+        ALLOW, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY,
         X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -35,7 +36,7 @@ use crate::{
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
     files::{Files, Found, index_of},
-    listing::{self, Listings},
+    listing::{self, Format, Listings, View},
     target::{Hidden, Target},
 };
 
@@ -163,13 +164,17 @@ impl Shared {
                 answer(&self.files, asked, &path, &entry)
             }
             Found::Directory(_) if !directory => redirect(&uri, self.hidden),
-            Found::Directory(identity) => match self.listings.page(&path, identity).await {
-                Ok(rows) => page(
-                    &method,
-                    [listing::top(&path).into(), rows, listing::END.into()],
-                ),
-                Err(failure) => self.refuse(&failure),
-            },
+            Found::Directory(identity) => {
+                let format = format(&fields);
+                let view = View::of(format, uri.query());
+                match self.listings.page(&path, identity, view).await {
+                    Ok(rows) => {
+                        let (top, end) = (listing::top(&path, format), listing::end(format));
+                        page(&method, format, [top.into(), rows, end.into()])
+                    }
+                    Err(failure) => self.refuse(&failure),
+                }
+            }
         }
     }
 
@@ -266,7 +271,21 @@ fn redirect(uri: &Uri, hidden: Hidden) -> Response<Content> {
     response
 }
 
-fn page<const N: usize>(method: &Method, pieces: [bytes::Bytes; N]) -> Response<Content> {
+/// JSON if the client prefers it.
+fn format(fields: &HeaderMap) -> Format {
+    let weight = |media_type| accept::media_weight(fields, media_type);
+    if weight("application/json") > weight("text/html") {
+        Format::Json
+    } else {
+        Format::Html
+    }
+}
+
+fn page<const N: usize>(
+    method: &Method,
+    format: Format,
+    pieces: [bytes::Bytes; N],
+) -> Response<Content> {
     let content = Content::pieces(pieces.map(Piece::Bytes).into(), None);
     let len = content.len();
     let mut response = Response::new(if method == Method::HEAD {
@@ -275,8 +294,12 @@ fn page<const N: usize>(method: &Method, pieces: [bytes::Bytes; N]) -> Response<
         content
     });
     let fields = response.headers_mut();
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    fields.insert(CONTENT_TYPE, html);
+    let content_type = match format {
+        Format::Html => "text/html; charset=utf-8",
+        Format::Json => "application/json",
+    };
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(VARY, HeaderValue::from_static("accept"));
     fields.insert(CONTENT_LENGTH, len.into());
     // Names of files are escaped; this is a second line of defence.
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");

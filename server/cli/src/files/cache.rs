@@ -148,7 +148,7 @@ mod tests {
     fn entry(cache: &Cache, len: usize) -> Option<Arc<Entry>> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let identity = Identity::from(&fs::metadata(&path).unwrap());
-        let facts = Facts::new(&path, identity);
+        let facts = Facts::new(&path, identity, b"");
         let body = cache.charge(len)?.hold(vec![0; len]);
         Some(Arc::new(Entry::new(path, facts, Some(body))))
     }

@@ -7,11 +7,16 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+    header::{
+        ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use httpdate::fmt_http_date;
 
-use super::conditions::Validators;
+use super::{
+    charset::{content_type, media_type},
+    conditions::Validators,
+};
 use crate::disk::Identity;
 
 /// The facts about a file, made once for many responses.
@@ -25,10 +30,9 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(path: &Path, identity: Identity) -> Self {
-        let content_type = mime_guess::from_path(path)
-            .first_raw()
-            .unwrap_or("application/octet-stream");
+    /// `sample` is the start of the file.
+    pub(crate) fn new(path: &Path, identity: Identity, sample: &[u8]) -> Self {
+        let content_type = content_type(media_type(path), sample);
         let modified = identity.modified();
         // A time to the nanosecond and a length: a change that keeps both is
         // too fast for the clock of the file system.
@@ -40,11 +44,11 @@ impl Facts {
             let date = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
             (seconds < YEAR_10000).then(|| HeaderValue::try_from(fmt_http_date(date)).ok())?
         });
-        let content_type = HeaderValue::from_static(content_type);
-        let mut fields = HeaderMap::with_capacity(5);
+        let mut fields = HeaderMap::with_capacity(6);
         fields.insert(CONTENT_TYPE, content_type.clone());
         fields.insert(CONTENT_LENGTH, identity.size().into());
         fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(etag) = &etag {
             fields.insert(ETAG, etag.clone());
         }
@@ -77,10 +81,10 @@ mod tests {
         let file = std::fs::File::create(&path).unwrap();
         let facts = |modified| {
             file.set_modified(modified).unwrap();
-            Facts::new(&path, (&file.metadata().unwrap()).into())
+            Facts::new(&path, (&file.metadata().unwrap()).into(), b"")
         };
         let usual = facts(UNIX_EPOCH + Duration::new(784_111_777, 5));
-        assert_eq!(usual.content_type, "image/svg+xml");
+        assert_eq!(usual.content_type, "image/svg+xml; charset=utf-8");
         assert_eq!(usual.fields[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(usual.validators.etag.unwrap(), "\"2ebc98a1.00000005-0\"");
         let early = facts(UNIX_EPOCH - Duration::from_secs(9));

@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::page::{Entry, LeftOut};
+use super::entry::{Entry, LeftOut};
 use crate::{
     disk::{Opened, Root, below},
     failure::Failure,
@@ -85,6 +85,7 @@ fn entry(names: &Dir, root: &Root, path: &str, name: &str) -> Result<Option<Entr
     Ok(Some(Entry {
         name: name.to_owned(),
         size,
+        modified: found.st_mtime.try_into().ok(),
     }))
 }
 

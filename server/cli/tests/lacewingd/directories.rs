@@ -89,3 +89,48 @@ fn every_path_to_a_directory_names_itself() {
         }
     }
 }
+
+#[test]
+fn a_directory_is_sorted_as_the_query_says_and_json_if_preferred() {
+    let directory = Directory::new("lacewingd-views");
+    for (name, len) in [("a10", 1), ("a9", 3), ("A1", 2)] {
+        fs::write(directory.path(&format!("below/{name}")), vec![b'x'; len]).unwrap();
+    }
+    fs::create_dir_all(directory.path("below/zoo")).unwrap();
+    let running = Running::start(&directory, &["--https", "off"]);
+    let json = ("accept", "application/json, text/*;q=0.9");
+    for protocol in ALL {
+        for (query, expected) in [
+            ("", "zoo A1 a9 a10 page.html"),
+            ("?sort=name&order=desc", "zoo page.html a10 a9 A1"),
+            ("?sort=size&order=asc", "zoo a10 A1 a9 page.html"),
+        ] {
+            let path = format!("/below/{query}");
+            let answer = get(&running, protocol, &path, &[json]);
+            assert_eq!(answer.field("content-type"), Some("application/json"));
+            assert_eq!(answer.field("vary"), Some("accept"));
+            let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(
+                (&value["path"], &value["left_out"]),
+                (&"/below/".into(), &0.into())
+            );
+            let entries = value["entries"].as_array().unwrap().iter();
+            let names: Vec<_> = entries
+                .map(|entry| entry["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(names.join(" "), expected, "{protocol:?} {query}");
+            let page = get(&running, protocol, &path, &[("accept", "*/*")]);
+            let html = Some("text/html; charset=utf-8");
+            assert_eq!(
+                (page.field("content-type"), page.field("vary")),
+                (html, Some("accept"))
+            );
+            let page = page.text();
+            let places: Vec<_> = names
+                .iter()
+                .map(|name| page.find(&format!("\"./{name}")).unwrap())
+                .collect();
+            assert!(places.is_sorted(), "{protocol:?} {query}: {page}");
+        }
+    }
+}

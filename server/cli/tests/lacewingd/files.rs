@@ -196,7 +196,10 @@ fn a_file_that_changes_is_read_again() {
             for path in ["/", "/index.html"] {
                 let answer = get(&running, protocol, path, &[]);
                 assert_eq!((answer.status, &*answer.text()), (200, content));
-                assert_eq!(answer.field("content-type"), Some("text/html"));
+                assert_eq!(
+                    answer.field("content-type"),
+                    Some("text/html; charset=utf-8")
+                );
             }
         }
         fs::remove_file(&index).unwrap();
@@ -254,6 +257,35 @@ fn conditions_are_looked_at_for_get_and_head() {
                 (200, Some("11"))
             );
             assert_eq!(answer.body.is_empty(), method == "HEAD");
+        }
+    }
+}
+
+#[test]
+fn text_has_a_charset_and_is_not_sniffed() {
+    let directory = Directory::new("lacewingd-charset");
+    // The start of a large file is looked at too.
+    let large = "äöü—".repeat(20_000);
+    let old = [&b"caf\xe9"[..], &[b'x'; 100_000]].concat();
+    for (name, content) in [
+        ("small.md", "äöü—".as_bytes()),
+        ("large.csv", large.as_bytes()),
+        ("small.txt", b"caf\xe9"),
+        ("large.txt", &old),
+    ] {
+        fs::write(directory.path(name), content).unwrap();
+    }
+    let running = Running::start(&directory, &["--https", "off"]);
+    for protocol in ALL {
+        for (path, expected) in [
+            ("/small.md", "text/markdown; charset=utf-8"),
+            ("/large.csv", "text/csv; charset=utf-8"),
+            ("/small.txt", "text/plain"),
+            ("/large.txt", "text/plain"),
+        ] {
+            let answer = get(&running, protocol, path, &[]);
+            assert_eq!(answer.field("content-type"), Some(expected), "{path}");
+            assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
         }
     }
 }
