@@ -15,7 +15,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::{HeaderField, Sensitivity};
 
-criterion_group!(benches, requests, data);
+criterion_group!(benches, requests, thirty_fields, data);
 criterion_main!(benches);
 
 /// The number of frames in the buffer.
@@ -84,6 +84,37 @@ fn requests(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Requests of 30 fields that fit the dynamic table, as one client makes them: the same list again,
+/// another path each time, and a field in the middle that comes and goes. The encoder first tries the
+/// entry that followed in the block before; the decoder knows the rest of a block that it has seen.
+fn thirty_fields(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("frames/thirty-fields");
+    group.throughput(Throughput::Elements(u64::from(FRAMES)));
+    for (name, list) in [
+        ("same", thirty_same as fn(u32) -> List),
+        ("another-path", thirty_another_path),
+        ("changing-middle", thirty_changing_middle),
+    ] {
+        let lists: Vec<List> = (0..FRAMES).map(list).collect();
+        let mut wire = BytesMut::with_capacity(64 * 1024);
+        group.bench_function(format!("encode/{name}"), |bencher| {
+            bencher.iter(|| {
+                wire.clear();
+                http2_lists(&mut wire, &lists);
+                black_box(&wire);
+            });
+        });
+        group.bench_function(format!("decode/{name}"), |bencher| {
+            bencher.iter_batched(
+                || wire.clone(),
+                |wire| assert_eq!(decode_http2(wire), FRAMES),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn data(criterion: &mut Criterion) {
     const LENGTH: u32 = 16_384;
     let mut group = criterion.benchmark_group("frames/data");
@@ -127,6 +158,46 @@ fn http2_requests(wire: &mut BytesMut) {
         encoder.headers(wire, head, |block| {
             for (name, value) in HTTP2_REQUEST {
                 block.field(name, value, Sensitivity::Normal);
+            }
+        });
+    }
+}
+
+type List = Vec<(String, String)>;
+
+fn thirty_same(_: u32) -> List {
+    let pseudo = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "www.example.org"),
+        (":path", "/index.html"),
+    ];
+    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let regular = (0..26).map(|n| (format!("x-field-{n}"), format!("the value of field {n}")));
+    pseudo.into_iter().chain(regular).collect()
+}
+
+fn thirty_another_path(number: u32) -> List {
+    let mut list = thirty_same(number);
+    list[3].1 = format!("/page/{number}");
+    list
+}
+
+fn thirty_changing_middle(number: u32) -> List {
+    let mut list = thirty_same(number);
+    if number.is_multiple_of(2) {
+        list.remove(17);
+    }
+    list
+}
+
+fn http2_lists(wire: &mut BytesMut, lists: &[List]) {
+    let mut encoder = http2::Encoder::new();
+    for (number, list) in (0..).zip(lists) {
+        let head = http2::HeadersHead::new(2 * number + 1, true);
+        encoder.headers(wire, head, |block| {
+            for (name, value) in list {
+                block.field(name.as_bytes(), value.as_bytes(), Sensitivity::Normal);
             }
         });
     }
