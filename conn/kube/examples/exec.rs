@@ -34,7 +34,7 @@ async fn exec(Query(pairs): Pairs, mut request: Request) -> Response<String> {
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    // The part of the API that kubectl reads first; a container runtime has a kubelet for it.
+    // kubectl reads this part of the API before it runs a command. Behind a kubelet, omit it.
     let versions = json!({ "kind": "APIVersions", "versions": ["v1"] });
     let groups = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [] });
     let pods = json!({ "name": "pods", "namespaced": true, "kind": "Pod", "verbs": ["get"] });

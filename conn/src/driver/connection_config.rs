@@ -23,8 +23,8 @@ pub struct ConnectionConfig {
     /// [`Limits::new`] for the side.
     pub limits: SharedLimits,
     /// The compression of SPDY's header blocks. Default
-    /// [`WholeField`](HeaderCompression::WholeField): the lengths of such
-    /// blocks reveal no more than those of HPACK do (CRIME).
+    /// [`WholeField`](HeaderCompression::WholeField): the length of such a block shows
+    /// only whether a guess of a whole value is right, as with HPACK (CRIME).
     pub header_compression: HeaderCompression,
     /// The budget by which the receive windows of all connections that share
     /// it may grow. Default [`WindowPool::global`], shared by all connections

@@ -82,9 +82,9 @@ pub enum FlowControl {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderCompression {
-    /// Fields that occurred before are matched as a whole and never in part. Lengths therefore
-    /// reveal no more than those of HPACK do: a guess at a secret pays only if it is entirely
-    /// right. [Sensitive](http::HeaderValue) values are not matched at all.
+    /// Fields, names and entries of the dictionary are matched as a whole, values never in part.
+    /// Lengths therefore reveal no more than those of HPACK do: a guess at a secret pays only if
+    /// it is entirely right. [Sensitive](http::HeaderValue) values are not matched at all.
     #[default]
     WholeField,
     /// No compression: no state, and the least computation.
