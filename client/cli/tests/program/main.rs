@@ -15,5 +15,6 @@ mod foreign;
 mod get;
 #[cfg(unix)]
 mod pipes;
+mod record;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
