@@ -92,6 +92,22 @@ impl Tls {
         self
     }
 
+    /// Passes the secrets of each connection to this log, so that a capture can be decrypted.
+    /// rustls's `KeyLogFile` writes them to the file that the variable `SSLKEYLOGFILE` names.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use lacewing_client::{Version, rustls::KeyLogFile, tls::Tls};
+    ///
+    /// let tls = Tls::new(vec![Version::Http2]).key_log(Arc::new(KeyLogFile::new()));
+    /// # let _ = tls;
+    /// ```
+    #[must_use]
+    pub fn key_log(mut self, log: Arc<dyn rustls::KeyLog>) -> Self {
+        Arc::make_mut(&mut self.config).key_log = log;
+        self
+    }
+
     /// The protocols that are offered, first choice first, without HTTP/1.1.
     pub fn offered(&self) -> &[Version] {
         &self.offered

@@ -125,7 +125,9 @@ impl Dialling {
             let npn = lacewing_client::npn::Npn::with_trust(self.trust(), offered);
             return Ok(Connector::npn(npn.map_err(Failure::local)?, cleartext));
         }
-        let tls = Tls::with_certificates(self.certificates()?, offered);
+        // It writes only if SSLKEYLOGFILE names a file.
+        let log = std::sync::Arc::new(lacewing_client::rustls::KeyLogFile::new());
+        let tls = Tls::with_certificates(self.certificates()?, offered).key_log(log);
         Ok(Connector::tls(tls, cleartext))
     }
 

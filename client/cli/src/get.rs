@@ -1,9 +1,11 @@
 //! `lacewing get`: fetches URLs and uploads files.
 
+mod answer;
 mod clients;
 mod content;
 pub(crate) mod dials;
 pub(crate) mod options;
+mod record;
 mod redirect;
 mod transfer;
 mod write_out;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::{
-    clients::Clients, content::Content, dials::Dials, options::Get, transfer::Run,
+    clients::Clients, content::Content, dials::Dials, options::Get, record::Record, transfer::Run,
     write_out::Format,
 };
 use crate::{
@@ -48,6 +50,7 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         content,
         meter: Meter::new(quiet),
         dials,
+        record: (get.output.stat || get.output.har.is_some()).then(Record::default),
         get,
     });
     let jobs = run.get.urls.iter().zip(plan.into_destinations());
@@ -70,6 +73,21 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         failures.extend(finished(running.join_next().await));
     }
     run.meter.finish();
+    if let Some(record) = &run.record {
+        if run.get.output.stat {
+            record.print_table();
+        }
+        let har = run
+            .get
+            .output
+            .har
+            .as_deref()
+            .map(|path| record.write_har(path));
+        failures.extend(
+            har.and_then(Result::err)
+                .map(|failure| (usize::MAX, failure)),
+        );
+    }
     let telling = &run.get.telling;
     let quiet = match telling.silent && !telling.show_error {
         true => Quiet::Yes,

@@ -60,15 +60,14 @@ impl Clients {
         let Some(cause) = error.connection() else {
             return false;
         };
-        let answered = cause.to_string().contains("client of HTTP/1.1");
+        // Some answer as in HTTP/0.9, with HTML alone (Python's http.server).
+        let text = cause.to_string();
+        let answered = text.contains("client of HTTP/1.1") || text.contains("HTML without HTTP");
         let closed = matches!(cause.initiator(), Initiator::Io | Initiator::Peer)
             && cause.is_connection()
             && cause.go_away_code().is_none();
-        if self.fallback.is_none() || !in_cleartext {
-            return false;
-        }
-        let fallback = answered || (closed && method.is_safe());
-        if !fallback {
+        let repeatable = answered || closed && method.is_safe();
+        if self.fallback.is_none() || !in_cleartext || !repeatable {
             return false;
         }
         let mut in_http1 = self.in_http1.lock().unwrap_or_else(PoisonError::into_inner);

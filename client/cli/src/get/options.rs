@@ -41,6 +41,7 @@ Examples:
   lacewing get -fsSL --retry 3 -O https://example.org/file.tar.gz
   lacewing get --json '{\"a\": 1}' https://example.org/api
   lacewing get -C - -o big.iso https://example.org/big.iso
+  lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 
 #[derive(Clone, Debug, Args)]
@@ -132,6 +133,14 @@ pub(crate) struct Output {
     /// Write the response's head before the body
     #[arg(short, long)]
     pub(crate) include: bool,
+
+    /// Print a table of the requests and their times on stderr, as nghttp -s
+    #[arg(long)]
+    pub(crate) stat: bool,
+
+    /// Write the requests and their times to FILE, as HAR 1.2; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) har: Option<PathBuf>,
 
     /// Print this text after each response, with %{variables} as in curl; @FILE reads it
     #[arg(short, long, value_name = "FORMAT")]

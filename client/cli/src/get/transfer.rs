@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -11,12 +11,14 @@ use http_body::Body as _;
 use lacewing_client::{Client, Incoming, Origin};
 
 use super::{
+    answer::{Answer, head_text},
     clients::Clients,
     content::{self, Content},
     dials::Dials,
     options::Get,
+    record::{Exchange, Record},
     redirect::{Target, With},
-    write_out::{Answer, Facts, Format, head_text},
+    write_out::{Facts, Format},
 };
 use crate::{
     console,
@@ -37,6 +39,17 @@ pub(super) struct Run {
     pub(super) format: Option<Format>,
     pub(super) meter: Meter,
     pub(super) dials: Dials,
+    /// With --har or --stat.
+    pub(super) record: Option<Record>,
+}
+
+impl Run {
+    /// Records the request that ended.
+    fn record(&self, facts: &mut Facts) {
+        if let (Some(record), Some(exchange)) = (&self.record, facts.end_exchange()) {
+            record.push(exchange);
+        }
+    }
 }
 
 /// A try of a fetch.
@@ -70,25 +83,30 @@ pub(super) async fn transfer(
         };
         facts.times.end = Some(Instant::now());
         if let Err(failure) = &done {
-            if may_repeat && !facts.committed && failure.is_passing() {
-                let pause = course
-                    .retry_delay
-                    .or(failure.retry_after())
-                    .unwrap_or_else(|| {
-                        Duration::from_secs(1)
-                            .saturating_mul(1 << tries.min(16))
-                            .min(LONGEST_PAUSE)
-                    });
-                if !run.get.telling.silent {
-                    let text = failure.message().unwrap_or_default();
-                    console::note(format_args!("{text}; trying again in {pause:?}"));
-                }
-                tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
-                tries = tries.saturating_add(1);
-                continue;
-            }
             let text = failure.message().unwrap_or_default().to_owned();
             facts.failure = Some((failure.status(), text));
+        }
+        run.record(&mut facts);
+        if let Err(failure) = &done
+            && may_repeat
+            && !facts.committed
+            && failure.is_passing()
+        {
+            let pause = course
+                .retry_delay
+                .or(failure.retry_after())
+                .unwrap_or_else(|| {
+                    Duration::from_secs(1)
+                        .saturating_mul(1 << tries.min(16))
+                        .min(LONGEST_PAUSE)
+                });
+            if !run.get.telling.silent {
+                let text = failure.message().unwrap_or_default();
+                console::note(format_args!("{text}; trying again in {pause:?}"));
+            }
+            tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            tries = tries.saturating_add(1);
+            continue;
         }
         let unread = done.as_ref().is_err_and(Failure::is_unread);
         if let Some(format) = run.format.as_ref().filter(|_| !unread) {
@@ -155,6 +173,7 @@ async fn fetch(
                 return Err(Failure::new(status::REDIRECTS, text));
             }
             if let Some(next) = next? {
+                run.record(facts);
                 facts.redirects = facts.redirects.saturating_add(1);
                 target.follow(status, next);
             }
@@ -198,6 +217,21 @@ async fn ask(
     facts.method.clone_from(&target.method);
     facts.effective.clone_from(&target.url);
     facts.times.request = Instant::now();
+    let now = Instant::now();
+    facts.exchange = run.record.as_ref().map(|_| Exchange {
+        began: SystemTime::now(),
+        start: now,
+        method: target.method.clone(),
+        url: target.url.clone(),
+        fields: target.fields.clone(),
+        dial: None,
+        answered: None,
+        answer: None,
+        uploaded: 0,
+        downloaded: 0,
+        end: now,
+        error: None,
+    });
     let (client, is_http1) = run.clients.of(&origin);
     if run.get.protocols.push {
         listen(client, &origin).await.map_err(failed)?;
@@ -208,6 +242,9 @@ async fn ask(
     match response {
         Ok(response) => {
             facts.times.answered = Some(Instant::now());
+            if let Some(exchange) = &mut facts.exchange {
+                exchange.answered = facts.times.answered;
+            }
             Ok(Some(response))
         }
         Err(error)

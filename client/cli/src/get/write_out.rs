@@ -1,15 +1,14 @@
 //! `--write-out`: text with variables, as curl has them.
 
 use std::{
-    fmt::Write as _,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http::{HeaderName, Method, Uri};
 use lacewing_client::Origin;
 
-use super::dials::DialTimes;
+use super::{answer::Answer, dials::DialTimes, record::Exchange};
 use crate::{console, status::Failure};
 
 /// The variables, for an error and for `%{json}`.
@@ -76,14 +75,8 @@ pub(super) struct Facts {
     pub(super) times: Times,
     pub(super) dial: Option<DialTimes>,
     pub(super) failure: Option<(u8, String)>,
-}
-
-/// The head of the last response.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) version: http::Version,
-    pub(super) fields: HeaderMap,
+    /// The request that is under way.
+    pub(super) exchange: Option<Exchange>,
 }
 
 /// The instants of a fetch.
@@ -217,7 +210,22 @@ impl Facts {
             },
             dial: None,
             failure: None,
+            exchange: None,
         }
+    }
+
+    /// Takes the request that was under way, with what is known about it now.
+    pub(super) fn end_exchange(&mut self) -> Option<Exchange> {
+        let mut exchange = self.exchange.take()?;
+        exchange.end = Instant::now();
+        exchange.dial = self.dial;
+        exchange.uploaded = self.uploaded;
+        if exchange.answered.is_some() {
+            exchange.answer.clone_from(&self.answer);
+            exchange.downloaded = self.downloaded;
+        }
+        exchange.error = self.failure.as_ref().map(|(_, text)| text.clone());
+        Some(exchange)
     }
 
     fn field(&self, name: &str) -> String {
@@ -373,28 +381,6 @@ impl Facts {
         }
         serde_json::Value::Object(all).to_string()
     }
-}
-
-/// A response's head as text, with the line ends of HTTP/1.1.
-pub(super) fn head_text(answer: &Answer) -> Vec<u8> {
-    let mut text = String::new();
-    let reason = answer.status.canonical_reason().unwrap_or_default();
-    let version = match answer.version {
-        http::Version::HTTP_2 => "HTTP/2",
-        http::Version::HTTP_10 => "HTTP/1.0",
-        _ => "HTTP/1.1",
-    };
-    let reason = if version == "HTTP/2" { "" } else { reason };
-    let _ = write!(text, "{version} {} {reason}\r\n", answer.status.as_u16());
-    let mut bytes = text.into_bytes();
-    for (name, value) in &answer.fields {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes
 }
 
 #[cfg(test)]

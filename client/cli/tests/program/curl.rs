@@ -14,7 +14,7 @@ use lacewing_client::Version;
 use super::get::server;
 
 /// What the program did: exit code, stdout, stderr.
-type Ended = (i32, String, String);
+pub(super) type Ended = (i32, String, String);
 
 fn lacewing(args: &[&str], stdin: &[u8]) -> Ended {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
@@ -35,19 +35,24 @@ fn lacewing(args: &[&str], stdin: &[u8]) -> Ended {
     )
 }
 
-fn get(args: &[&str]) -> Ended {
+pub(super) fn get(args: &[&str]) -> Ended {
     lacewing(args, b"")
 }
 
 /// A server of HTTP/1.1 alone, and the requests that it got. Each connection carries one.
-struct Http1 {
+pub(super) struct Http1 {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Http1 {
     /// `answer` gets the head and the number of requests before.
-    fn start(answer: impl Fn(&str, usize) -> String + Send + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&str, usize) -> String + Send + 'static) -> Self {
+        Self::start_with(answer, false)
+    }
+
+    /// With `html`, it answers the first bytes of HTTP/2 as Python's http.server does.
+    fn start_with(answer: impl Fn(&str, usize) -> String + Send + 'static, html: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -58,6 +63,10 @@ impl Http1 {
                 let Some(request) = read(&mut stream) else {
                     continue;
                 };
+                if request.starts_with("PRI ") && html {
+                    let _ = stream.write_all(b"<!DOCTYPE HTML>\n<p>Bad request version");
+                    continue;
+                }
                 if request.starts_with("PRI ") {
                     let _ =
                         stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
@@ -73,7 +82,7 @@ impl Http1 {
         Self { address, seen }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
@@ -105,18 +114,18 @@ fn read(stream: &mut TcpStream) -> Option<String> {
     Some(head + &String::from_utf8(content).unwrap())
 }
 
-fn ok(body: &str) -> String {
+pub(super) fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nx-a: 1\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn to(status: u16, location: &str) -> String {
+pub(super) fn to(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
 }
 
-fn scratch(name: &str) -> PathBuf {
+pub(super) fn scratch(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();
@@ -139,6 +148,13 @@ fn a_server_of_http1_is_fetched_with_and_without_the_option() {
     let (code, _, said) = get(&["-p", "h2", &server.url("/x")]);
     assert_eq!(code, 16, "{said}");
     assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn an_answer_without_a_head_is_one_of_http1_too() {
+    let server = Http1::start_with(|_, _| ok("hello"), true);
+    let (code, out, said) = get(&[&server.url("/x")]);
+    assert_eq!((code, out.as_str(), said.as_str()), (0, "hello", ""));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn server_reading(length: usize, bytes: &'static [u8]) -> SocketAddr {
 }
 
 /// A server with a self-signed certificate.
-pub(crate) fn self_signed() -> SocketAddr {
+pub(super) fn self_signed() -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

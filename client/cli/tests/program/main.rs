@@ -19,6 +19,7 @@ mod mux;
 mod ping;
 #[cfg(unix)]
 mod pipes;
+mod record;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
