@@ -42,6 +42,10 @@ pub(crate) enum Command {
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
+    /// Run commands, copy files and forward ports in Kubernetes
+    #[cfg(feature = "kube")]
+    #[command(after_help = crate::kube::HELP)]
+    Kube(crate::kube::Kube),
 }
 
 #[derive(Clone, Debug, Parser)]

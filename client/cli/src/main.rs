@@ -9,6 +9,8 @@ mod console;
 mod dialling;
 mod frame_log;
 mod get;
+#[cfg(feature = "kube")]
+mod kube;
 mod output;
 mod progress;
 mod pushes;
@@ -50,6 +52,13 @@ fn main() -> ExitCode {
                 done
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
+            #[cfg(feature = "kube")]
+            Command::Kube(kube) => {
+                let done = runtime.block_on(kube::run(kube));
+                // A read of the terminal may be in progress.
+                runtime.shutdown_background();
+                done
+            }
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),

@@ -12,6 +12,8 @@
 mod dialling;
 mod foreign;
 mod get;
+#[cfg(all(unix, feature = "kube"))]
+mod kube;
 #[cfg(unix)]
 mod pipes;
 #[path = "../../../tests/support/lib.rs"]
