@@ -56,7 +56,7 @@ impl Tls {
     /// Trusts those certificates, shows its own if there is one, and offers
     /// these protocols, first choice first.
     pub fn with_certificates(certificates: Certificates, offered: Vec<Version>) -> Self {
-        Self::with_config(certificates.config(), offered)
+        Self::with_config(certificates.rustls_config(), offered)
     }
 
     /// Takes a configuration of rustls. The offered protocols replace its ALPN protocols.

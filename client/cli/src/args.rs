@@ -63,6 +63,10 @@ pub(crate) enum Command {
     /// Convert header blocks (HPACK, and SPDY's zlib) to JSON or text, and back
     #[command(after_help = headers::HELP)]
     Headers(headers::Headers),
+    /// Run commands, copy files and forward ports in Kubernetes
+    #[cfg(feature = "kube")]
+    #[command(after_help = crate::kube::HELP)]
+    Kube(crate::kube::Kube),
 }
 
 #[derive(Clone, Debug, Parser)]

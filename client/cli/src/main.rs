@@ -16,6 +16,8 @@ mod frame_text;
 mod get;
 mod headers;
 mod hex;
+#[cfg(feature = "kube")]
+mod kube;
 mod mux;
 mod output;
 mod parse;
@@ -72,6 +74,13 @@ fn main() -> ExitCode {
                 done
             }
             Command::Headers(headers) => headers::run(&headers),
+            #[cfg(feature = "kube")]
+            Command::Kube(kube) => {
+                let done = runtime.block_on(kube::run(kube));
+                // A read of the terminal may be in progress.
+                runtime.shutdown_background();
+                done
+            }
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),

@@ -166,8 +166,9 @@ impl Certificates {
         Ok(self)
     }
 
-    /// The configuration for rustls.
-    pub(super) fn config(&self) -> ClientConfig {
+    /// Returns the configuration of rustls, without ALPN protocols: for TLS of your own,
+    /// beside this crate's protocols.
+    pub fn rustls_config(&self) -> ClientConfig {
         let provider = super::provider();
         let builder = super::config_builder(&provider);
         let verified = match &self.base {

@@ -15,6 +15,8 @@ mod dialling;
 mod foreign;
 mod get;
 mod headers;
+#[cfg(all(unix, feature = "kube"))]
+mod kube;
 mod mux;
 mod ping;
 #[cfg(unix)]

@@ -7,7 +7,10 @@ use std::{
 };
 
 use lacewing_conn::{Error, Initiator, Reason, driver::RawStream};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::oneshot,
+};
 
 use super::life::Handle;
 #[cfg(feature = "websocket")]
@@ -60,8 +63,14 @@ impl AsyncWrite for CommandStdin {
 pub struct CommandReader {
     source: Source,
     activity: ActivityClock,
+    /// Takes the end of the output, or its loss, once.
+    end: Option<oneshot::Sender<io::Result<()>>>,
     _handle: Handle,
 }
+
+/// The end of an output, as its reader sees it. An error of the channel is a reader that was
+/// dropped earlier.
+pub(super) type OutputEnd = oneshot::Receiver<io::Result<()>>;
 
 #[derive(Debug)]
 pub(super) enum Source {
@@ -71,11 +80,25 @@ pub(super) enum Source {
 }
 
 impl CommandReader {
-    pub(super) fn new(source: Source, activity: ActivityClock, handle: Handle) -> Self {
-        Self {
+    pub(super) fn new(
+        source: Source,
+        activity: ActivityClock,
+        handle: Handle,
+    ) -> (Self, OutputEnd) {
+        let (sender, end) = oneshot::channel();
+        let reader = Self {
             source,
             activity,
+            end: Some(sender),
             _handle: handle,
+        };
+        (reader, end)
+    }
+
+    fn report(&mut self, end: io::Result<()>) {
+        if let Some(sender) = self.end.take() {
+            // Nobody waits for it from v4 on.
+            let _ = sender.send(end);
         }
     }
 }
@@ -86,7 +109,14 @@ impl AsyncRead for CommandReader {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.source).poll_read(cx, buffer))?;
+        let before = buffer.filled().len();
+        if let Err(error) = ready!(Pin::new(&mut self.source).poll_read(cx, buffer)) {
+            self.report(Err(io::Error::new(error.kind(), error.to_string())));
+            return Poll::Ready(Err(error));
+        }
+        if buffer.filled().len() == before && buffer.remaining() > 0 {
+            self.report(Ok(()));
+        }
         self.activity.record_data();
         Poll::Ready(Ok(()))
     }

@@ -34,6 +34,9 @@ impl ConnectError {
     /// SPDY: any response but 101, or 101 with another subprotocol. kubectl tries SPDY
     /// then, on a new connection. A failure of the transport says nothing about
     /// protocols.
+    ///
+    /// kubectl also falls back when its WebSocket library knows no https proxy ("proxy:
+    /// unknown scheme: https"). Here both attempts have the same connector.
     #[cfg(feature = "websocket")]
     pub(super) fn permits_fallback(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::WrongProtocol(_))

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    command_io::{CommandReader, CommandStdin, Source, TerminalResizer},
+    command_io::{CommandReader, CommandStdin, OutputEnd, Source, TerminalResizer},
     error::ConnectError,
     life::{Handle, Life},
     link::Link,
@@ -137,16 +137,21 @@ impl CommandSession {
         let resize = open(has_sizes, StreamType::Resize).await?;
         let handle = life.handle();
         let activity = link.activity();
-        let reader = |stream: RawStream| {
-            CommandReader::new(Source::Spdy(stream), activity.clone(), handle.clone())
+        let mut ends = Vec::new();
+        let mut reader = |stream: RawStream| {
+            let source = Source::Spdy(stream);
+            let (reader, end) = CommandReader::new(source, activity.clone(), handle.clone());
+            ends.push(end);
+            reader
         };
+        let (stdout, stderr) = (stdout.map(&mut reader), stderr.map(&mut reader));
         Ok(Self {
             stdin: stdin.map(|stream| CommandStdin::new(Sink::Spdy(stream), activity.clone())),
-            stdout: stdout.map(reader),
-            stderr: stderr.map(reader),
+            stdout,
+            stderr,
             resize: resize.map(|stream| TerminalResizer::new(Sink::Spdy(stream))),
             protocol,
-            result: collect(Source::Spdy(error), protocol, limits, &life),
+            result: collect(Source::Spdy(error), protocol, ends, limits, &life),
             life,
             _handle: handle,
         })
@@ -185,7 +190,8 @@ impl CommandSession {
         let reader = |is_wanted: bool, channel| {
             is_wanted.then(|| {
                 let source = Source::Channel(socket.reader(channel));
-                CommandReader::new(source, activity.clone(), handle.clone())
+                // The status of v5 is behind all output.
+                CommandReader::new(source, activity.clone(), handle.clone()).0
             })
         };
         let has_terminal = streams.terminal == Terminal::Attached;
@@ -204,6 +210,7 @@ impl CommandSession {
             result: collect(
                 Source::Channel(socket.reader(Channel::Error)),
                 protocol,
+                Vec::new(),
                 limits,
                 &life,
             ),
@@ -225,11 +232,13 @@ impl CommandSession {
     /// Waits for the end of the command. Cancelling the call loses nothing, and a second
     /// call returns the same outcome.
     ///
-    /// Read stdout and stderr meanwhile: the outcome arrives behind all output.
+    /// Read stdout and stderr meanwhile: the outcome arrives behind all output. Servers of
+    /// v1 to v3 report a success by silence, so there it follows the ends of the outputs:
+    /// read them, or drop them.
     ///
     /// # Errors
     ///
-    /// The connection was lost, or the error stream has no complete status
+    /// The connection was lost, or an output of a server of v1 to v3, or the error stream has no complete status
     /// ([`KubeError::Status`]): the command may have ended in any way. A second call
     /// after that returns [`KubeError::Closed`].
     pub async fn outcome(&mut self) -> Result<CommandOutcome, KubeError> {
@@ -263,16 +272,24 @@ impl Drop for CommandSession {
 fn collect(
     error: Source,
     protocol: RemoteCommandProtocol,
+    outputs: Vec<OutputEnd>,
     limits: &KubeLimits,
     life: &Life,
 ) -> SessionResult {
     let (sender, receiver) = oneshot::channel();
     let (max_status, limit) = (limits.max_status, limits.finish_timeout);
-    let abort = life.abort.clone();
+    let (abort, over) = (life.abort.clone(), life.over.clone());
     tokio::spawn(async move {
+        let outcome = async {
+            let outcome = read_outcome(error, protocol, max_status, limit).await?;
+            if outcome == CommandOutcome::Success && !protocol.has_json_status() {
+                outputs_end(outputs, &over, limit).await?;
+            }
+            Ok(outcome)
+        };
         tokio::select! {
             // The session may be gone.
-            outcome = read_outcome(error, protocol, max_status, limit) => {
+            outcome = outcome => {
                 let _ = sender.send(outcome);
             }
             // An open stream would hold up GOAWAY.
@@ -313,6 +330,36 @@ async fn read_outcome(
         Some(error) if content.is_empty() => Err(KubeError::Io(error)),
         // A status that is complete is valid, although its stream has no end.
         _ => Ok(content.finish()?),
+    }
+}
+
+/// Waits until the outputs have been read to their ends: before v4, only they show that the
+/// silence of the error stream is a success. After the end of the connection, their readers
+/// have `limit`.
+async fn outputs_end(
+    outputs: Vec<OutputEnd>,
+    over: &CancellationToken,
+    limit: Duration,
+) -> Result<(), KubeError> {
+    let all = async {
+        for end in outputs {
+            // A reader that was dropped wants no more.
+            if let Ok(Err(error)) = end.await {
+                return Err(KubeError::Io(error));
+            }
+        }
+        Ok(())
+    };
+    let late = async {
+        over.cancelled().await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        ended = all => ended,
+        () = late => {
+            let event = "the ends of stdout and stderr, which have to be read";
+            Err(KubeError::TimedOut { event, limit })
+        }
     }
 }
 

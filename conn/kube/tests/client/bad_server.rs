@@ -218,6 +218,10 @@ async fn the_error_stream_decides_and_its_loss_is_no_success() {
             End::Failure => reset(&mut peer, 1, ErrorCode::INTERNAL_ERROR).await,
             End::Lost | End::Open => {}
         }
+        // Before v4, the silence of the error stream counts once the output has ended.
+        peer.data(3, b"", true).await;
+        let mut stdout = session.stdout.take().unwrap();
+        let reading = tokio::spawn(async move { stdout.read_to_end(&mut Vec::new()).await });
         match end {
             End::Lost => drop(peer),
             // PINGs are answered, so that only our limit ends the wait.
@@ -246,7 +250,61 @@ async fn the_error_stream_decides_and_its_loss_is_no_success() {
             }
         }
         drop(session);
+        soon(reading).await.unwrap().unwrap();
         tasks_end(before).await;
+    }
+}
+
+/// Servers of the first versions end the error stream early, and a success is silence: an
+/// output that is lost afterwards is none.
+#[tokio::test(start_paused = true)]
+async fn silence_is_a_success_only_behind_the_whole_output() {
+    for protocol in ["channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io"] {
+        for (end, expected) in [
+            (End::Fin, Some(true)),
+            (End::Cancel, Some(true)),
+            (End::Failure, Some(false)),
+            (End::Lost, Some(false)),
+            (End::Open, None),
+        ] {
+            let before = tasks();
+            let kinds = ["error", "stdout", "stderr"];
+            let (mut session, mut peer) =
+                spdy_session("stdout=true&stderr=true", protocol, &kinds).await;
+            peer.data(1, b"", true).await;
+            peer.data(3, &[7; 10_000], false).await;
+            let mut stdout = session.stdout.take().unwrap();
+            let reading = tokio::spawn(async move { stdout.read_to_end(&mut Vec::new()).await });
+            // Nobody wants it.
+            drop(session.stderr.take());
+            let early = timeout(Duration::from_secs(20), session.outcome()).await;
+            assert!(early.is_err(), "{protocol}: {early:?} before the end");
+            match end {
+                End::Fin => peer.data(3, b"", true).await,
+                End::Cancel => reset(&mut peer, 3, ErrorCode::CANCEL).await,
+                End::Failure => reset(&mut peer, 3, ErrorCode::INTERNAL_ERROR).await,
+                End::Lost | End::Open => {}
+            }
+            match end {
+                End::Lost => drop(peer),
+                _ => discard(peer),
+            }
+            match expected {
+                Some(is_success) => {
+                    let outcome = soon(session.outcome()).await;
+                    assert_eq!(
+                        outcome.is_ok(),
+                        is_success,
+                        "{protocol} {end:?}: {outcome:?}"
+                    );
+                }
+                // The server sends nothing more, and answers no PING.
+                None => assert!(soon(session.outcome()).await.is_err()),
+            }
+            drop(session);
+            let _ = soon(reading).await.unwrap();
+            tasks_end(before).await;
+        }
     }
 }
 

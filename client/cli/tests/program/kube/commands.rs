@@ -1,0 +1,163 @@
+//! `exec` and `attach`.
+
+use std::{io::Read as _, process::Stdio};
+
+use super::*;
+
+const TRANSPORTS: [&str; 3] = ["auto", "websocket", "spdy"];
+
+#[test]
+fn outputs_are_apart_and_the_exit_code_is_the_commands() {
+    let api = Api::new();
+    for transport in TRANSPORTS {
+        for code in [0, 3, 137, 255] {
+            let script = format!("echo out; echo err >&2; exit {code}");
+            let arguments = ["exec", "mypod", "--transport", transport];
+            let output = run(
+                &api,
+                &[&arguments[..], &["--", "sh", "-c", &script]].concat(),
+            );
+            let note = match code {
+                0 => String::new(),
+                code => format!("command terminated with exit code {code}\n"),
+            };
+            expect(&output, code, "out\n", &format!("err\n{note}"));
+        }
+    }
+}
+
+#[test]
+fn stdin_goes_in_only_if_asked_for() {
+    let api = Api::new();
+    let input: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    for transport in TRANSPORTS {
+        for (option, expected) in [(Some("-i"), &input[..]), (None, b"")] {
+            let mut arguments = vec!["exec", "pod/mypod", "--transport", transport];
+            arguments.extend(option);
+            arguments.extend(["--", "cat"]);
+            let output = run_with_input(&mut at(&api, &arguments), &input);
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+            assert!(output.stdout == expected, "{transport}");
+        }
+    }
+    // A command that ends before it has read its stdin.
+    let mut command = at(&api, &["exec", "-i", "mypod", "--", "sh", "-c", "exit 4"]);
+    let output = run_with_input(&mut command, &input);
+    assert_eq!(output.status.code(), Some(4));
+}
+
+#[test]
+fn attach_has_the_streams_of_the_process() {
+    let api = Api::new();
+    let mut command = at(&api, &["attach", "-i", "mypod"]);
+    let output = run_with_input(&mut command, b"to the process");
+    expect(&output, 0, "attached\nto the process", "");
+}
+
+#[test]
+fn failures_are_in_kubectls_words() {
+    let api = Api::new();
+    let output = run(&api, &["exec", "other", "--", "true"]);
+    let text = "error: unable to upgrade connection: pods \"other\" not found (404 Not Found); \
+                check the name, --namespace and --context\n";
+    expect(&output, 1, "", text);
+    let output = run(&api, &["exec", "mypod", "--", "no-such-program"]);
+    let text = "error: No such file or directory (os error 2)\n";
+    expect(&output, 1, "", text);
+    for (arguments, code) in [
+        (&["exec", "mypod"][..], 1),
+        (&["exec", "deploy/x", "--", "true"], 1),
+        (&["port-forward", "mypod", "0"], 1),
+    ] {
+        let output = run(&api, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+    }
+    // Nobody listens.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let mut command = lacewing(&["exec", "mypod", "--server", &url, "--", "true"]);
+    let output = command.output().unwrap();
+    let stderr = super::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.starts_with("error: unable to connect to the server: "),
+        "{stderr}"
+    );
+}
+
+/// `lacewing kube exec … | head` ends.
+#[test]
+fn a_reader_that_leaves_ends_the_program() {
+    let api = Api::new();
+    let mut child = at(&api, &["exec", "mypod", "--", "yes"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10_000]).unwrap();
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// `script` gives the program a terminal, whose mode is the same afterwards.
+#[test]
+fn a_terminal_is_raw_for_the_command_and_restored() {
+    let api = Api::new();
+    let program = env!("CARGO_BIN_EXE_lacewing");
+    let exec = format!("{program} kube exec -it mypod --server {}", api.url());
+    let folder = scratch("terminal");
+    let inner = folder.join("inner.sh");
+    let script = format!(
+        "stty rows 33 cols 90; stty -g > {0}/before\n\
+         (n=0; until stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
+         n=$((n+1)); done; echo raw after $n > {0}/raw; stty rows 34 cols 100 < /dev/tty) &\n\
+         {exec} -- sizes; echo code $?\n\
+         stty -g > {0}/after\n",
+        folder.display()
+    );
+    fs::write(&inner, script).unwrap();
+    let output = Command::new("script")
+        .args(["-qec", &format!("sh {}", inner.display()), "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = text(&output.stdout);
+    for part in ["size 90x33", "size 100x34", "code 5"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(folder.join("raw").exists(), "{shown}");
+    let mode = |name| fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(mode("before"), mode("after"));
+}
+
+/// A signal that ends the program restores the terminal.
+#[test]
+fn a_terminal_is_restored_when_the_program_is_ended() {
+    let api = Api::new();
+    let program = env!("CARGO_BIN_EXE_lacewing");
+    let exec = format!("{program} kube exec -it mypod --server {}", api.url());
+    let folder = scratch("ended terminal");
+    let inner = folder.join("inner.sh");
+    let script = format!(
+        "cd '{0}'; stty rows 33 cols 90; stty -g > before\n\
+         (n=0; until stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
+         n=$((n+1)); done; kill -TERM $(cat pid)) &\n\
+         sh -c 'echo $$ > pid; exec {exec} -- sizes'; echo code $?\n\
+         stty -g > after\n",
+        folder.display()
+    );
+    fs::write(&inner, script).unwrap();
+    let output = Command::new("script")
+        .args(["-qec", &format!("sh '{}'", inner.display()), "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = text(&output.stdout);
+    for part in ["size 90x33", "error: ended by SIGTERM", "code 1"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let mode = |name| fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(mode("before"), mode("after"));
+}
