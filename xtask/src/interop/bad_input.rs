@@ -149,7 +149,12 @@ fn server_without_alpn(fixture: &Fixture) -> Outcome {
     openssl.arg("-key").arg(fixture.key());
     let log = fixture.scratch("s_server.log");
     let _server = super::process::Server::start("openssl s_server", &mut openssl, port, log)?;
-    fails_clearly(fixture, &["--insecure", &Security::Tls.url(port, "")])
+    let url = Security::Tls.url(port, "");
+    // Without a protocol of its own it is fetched in HTTP/1.1.
+    let mut command = fixture.ours("lacewing");
+    command.args(["get", "--insecure", &url]);
+    fixture.run(&mut command, SOON.as_secs())?.success()?;
+    fails_clearly(fixture, &["--insecure", "--protocol", "h2", &url])
 }
 
 /// `lacewing get` ends soon, with an exit code that is not that of a crash,

@@ -31,6 +31,7 @@ Exit codes, as curl's:
   56  the transport failed
   58  the files of --cert are of no use; 77: that of --cacert
   60  the server's certificate is not trusted
+  65  stdin cannot be sent again after a redirect
   92  a stream was reset
 With several URLs the code is that of the first failure. A reader of stdout that
 leaves is no failure.

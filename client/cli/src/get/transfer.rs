@@ -167,15 +167,8 @@ async fn fetch(
             sink.write(facts, head_text(&answer).into()).await?;
         }
         if goes_on {
-            if facts.redirects >= run.get.course.max_redirs {
-                let limit = run.get.course.max_redirs;
-                let text = format!("{}: more than {limit} redirects (--max-redirs)", facts.url);
-                return Err(Failure::new(status::REDIRECTS, text));
-            }
             if let Some(next) = next? {
-                run.record(facts);
-                facts.redirects = facts.redirects.saturating_add(1);
-                target.follow(status, next);
+                follow(run, facts, &mut target, next)?;
             }
             continue;
         }
@@ -191,6 +184,27 @@ async fn fetch(
         }
         return Ok(());
     }
+}
+
+/// Follows a redirect.
+fn follow(run: &Run, facts: &mut Facts, target: &mut Target, next: Uri) -> Result<(), Failure> {
+    let limit = run.get.course.max_redirs;
+    if facts.redirects >= limit {
+        let text = format!("{}: more than {limit} redirects (--max-redirs)", facts.url);
+        return Err(Failure::new(status::REDIRECTS, text));
+    }
+    run.record(facts);
+    facts.redirects = facts.redirects.saturating_add(1);
+    let status = facts
+        .answer
+        .as_ref()
+        .map_or(StatusCode::FOUND, |answer| answer.status);
+    target.follow(status, next);
+    if target.content == With::Content && run.content.is_stdin() {
+        let text = format!("{}: stdin cannot be sent again after a redirect", facts.url);
+        return Err(Failure::new(status::REWIND, text));
+    }
+    Ok(())
 }
 
 /// Sends a request. Returns `None` if the server turned out to speak HTTP/1.1 alone.

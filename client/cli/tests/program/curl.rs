@@ -223,6 +223,18 @@ fn redirects_are_followed_and_counted_and_secrets_stay() {
         !last.contains("authorization") && !last.contains("cookie"),
         "{last}"
     );
+    // What is sent again is the content, not what is left of stdin.
+    let moved = Http1::start(|request, _| match request.contains("/moved") {
+        true => to(307, "/end"),
+        false => ok("end"),
+    });
+    let url = moved.url("/moved");
+    let (code, _, said) = get(&["--http1.1", "-L", "--data-raw", "again", &url]);
+    assert_eq!(code, 0, "{said}");
+    assert!(moved.requests()[1].ends_with("\r\n\r\nagain"));
+    let args = ["--http1.1", "-L", "--data-binary", "@-", &url];
+    let (code, _, said) = lacewing(&args, b"once");
+    assert_eq!(code, 65, "{said}");
     let (code, _, said) = get(&["-L", "--max-redirs", "3", &server.url("/loop")]);
     assert_eq!(code, 47, "{said}");
     let (code, _, said) = get(&["-L", &server.url("/bad")]);
