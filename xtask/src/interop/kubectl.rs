@@ -1,7 +1,7 @@
 //! kubectl against the API server of lacewing-kube's examples: SPDY/3.1 and WebSocket, in
 //! cleartext and over TLS.
 //!
-//! The kubectl of PATH is tested, and those that `LACEWING_KUBECTLS` lists with colons. Since
+//! `lacewing kube` passes the same cases. The kubectl of PATH is tested, and those that `LACEWING_KUBECTLS` lists with colons. Since
 //! 1.30 kubectl tries WebSocket first. Every case is repeated, since none may fail by luck: a few
 //! times, and 20 times if `LACEWING_INTEROP_FULL` is set.
 
@@ -22,6 +22,13 @@ enum Transport {
     /// kubectl's own choice: WebSocket since 1.30, with SPDY as the fallback.
     Default,
     Spdy,
+}
+
+/// The program that is driven. `lacewing kube` has kubectl's options and words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Kubectl,
+    Lacewing,
 }
 
 type Run = fn(&Kubectl<'_>) -> Result<(), String>;
@@ -50,11 +57,15 @@ pub(super) fn cases() -> Vec<Case> {
                 Transport::Spdy => "spdy",
                 Transport::Default => "default",
             };
-            for (name, weight, run) in runs {
-                let name = format!("kubectl/{}/{transport_name}/{name}", security.name());
-                cases.push(Case::new(name, move |fixture| {
-                    repeat(fixture, security, transport, weight, run)
-                }));
+            for (client, client_name) in [(Client::Kubectl, ""), (Client::Lacewing, "lacewing/")] {
+                for (name, weight, run) in runs {
+                    let security_name = security.name();
+                    let name =
+                        format!("kubectl/{security_name}/{transport_name}/{client_name}{name}");
+                    cases.push(Case::new(name, move |fixture| {
+                        repeat(fixture, client, security, transport, weight, run)
+                    }));
+                }
             }
         }
     }
@@ -63,6 +74,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn repeat(
     fixture: &Fixture,
+    client: Client,
     security: Security,
     transport: Transport,
     weight: Weight,
@@ -82,12 +94,16 @@ fn repeat(
     let line = printed.lines().find(|line| line.starts_with('{'));
     let line = line.ok_or("api_server printed no kubeconfig")?;
     std::fs::write(&config, line).map_err(|error| error.to_string())?;
-    let programs = programs()?;
+    let programs = match client {
+        Client::Kubectl => programs()?,
+        Client::Lacewing => vec![fixture.ours("lacewing").get_program().into()],
+    };
     for program in &programs {
         let kubectl = Kubectl {
             fixture,
             program: program.clone(),
             config: config.clone(),
+            client,
             transport,
         };
         for time in 1..=times {
@@ -102,7 +118,7 @@ fn repeat(
     }
     match server.casualty() {
         Some(what) => Err(what),
-        None => Ok(format!("{times} times, {} kubectl", programs.len())),
+        None => Ok(format!("{times} times, {} programs", programs.len())),
     }
 }
 
@@ -137,16 +153,27 @@ struct Kubectl<'a> {
     fixture: &'a Fixture,
     program: PathBuf,
     config: PathBuf,
+    client: Client,
     transport: Transport,
 }
 
 impl Kubectl<'_> {
+    /// The program's arguments before those of a case.
+    fn first_arguments(&self) -> String {
+        let mut arguments = format!("--kubeconfig {}", self.config.display());
+        if self.client == Client::Lacewing {
+            arguments = format!("kube {arguments}");
+            if self.transport == Transport::Spdy {
+                arguments += " --transport spdy";
+            }
+        }
+        arguments
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .arg("--kubeconfig")
-            .arg(&self.config)
-            .args(arguments);
+        let first = self.first_arguments();
+        command.args(first.split(' ')).args(arguments);
         self.set_transport(&mut command);
         command
     }
@@ -172,10 +199,7 @@ impl Kubectl<'_> {
         let program = self.program.display();
         let mut command = Command::new("sh");
         command.args(["-c", line]);
-        command.env(
-            "K",
-            format!("{program} --kubeconfig {}", self.config.display()),
-        );
+        command.env("K", format!("{program} {}", self.first_arguments()));
         self.set_transport(&mut command);
         command
     }

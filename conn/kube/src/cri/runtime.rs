@@ -12,6 +12,11 @@ use crate::{
 ///
 /// Each call runs on a task of its own. When the client is gone, the session's
 /// [`cancellation`](ExecSession::cancellation) reports it, and the call should return soon.
+///
+/// Calls run at the same time, also several of [`attach`](Self::attach) for one container:
+/// each has a session of its own. The runtime decides who gets the output. Send every piece
+/// to all sessions, and give each a bounded queue: then a slow client delays neither the
+/// process nor the others.
 pub trait Runtime: Send + Sync + 'static {
     /// Runs a command in a container, with the session's streams. Returns its outcome,
     /// which the server then sends behind the output.

@@ -15,6 +15,7 @@ mod bridge;
 #[cfg(unix)]
 mod copy;
 mod exec;
+mod fan_out;
 mod forward;
 #[path = "../../../tests/raw/peer.rs"]
 mod peer;
