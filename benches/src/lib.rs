@@ -3,8 +3,8 @@
 //!
 //! The programs are `bench-server` (Lacewing), `bench-server-hyper`,
 //! `bench-server-h2` and `bench-server-canned` (the floor of the machine),
-//! `bench-client` (any of the libraries) and `idle-clients`; `cargo xtask bench`
-//! runs them in turns. `attack` and `attack-victim` are the attack suite
+//! `bench-client` (any of the libraries), `idle-clients` and `bench-kube` (exec, port-forward and raw
+//! streams); `cargo xtask bench` runs them in turns. `attack` and `attack-victim` are the attack suite
 //! (`cargo xtask attack`), `soak` is the soak (`cargo xtask soak`). The criterion benches are under `benches/`.
 
 pub mod allocations;
@@ -14,6 +14,7 @@ pub mod corpus;
 pub mod cpu;
 pub mod h2_peer;
 pub mod hyper_peer;
+pub mod kube;
 pub mod lacewing_peer;
 pub mod load;
 pub mod output;

@@ -9,6 +9,7 @@ mod contender;
 mod fields;
 mod idle;
 mod instructions;
+mod kube;
 mod load;
 mod server;
 mod site;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     say!("{} rounds of each, in turns; building\n", options.rounds());
     let programs = Programs::build()?;
     let site = Site::new(&scratch)?;
-    let (rows, failed) = measure_all(&programs, &site, &options);
+    let (rows, failed) = measure_all(&programs, &site, &scratch, &options);
     say!(
         "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is \
          half the spread of all rounds. `mostly idle`: the load did not keep our server busy, so that the \
@@ -81,7 +82,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 }
 
 /// Measures and prints the rows that the options name. Returns them, and the failures.
-fn measure_all(programs: &Programs, site: &Site, options: &Options) -> (Vec<Row>, Vec<String>) {
+fn measure_all(
+    programs: &Programs,
+    site: &Site,
+    scratch: &Scratch,
+    options: &Options,
+) -> (Vec<Row>, Vec<String>) {
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     let mut add = |name: &str, measured: Result<Row, String>| match measured {
         Ok(row) => {
@@ -105,6 +111,9 @@ fn measure_all(programs: &Programs, site: &Site, options: &Options) -> (Vec<Row>
     }
     if options.wants(tail::NAME) {
         add(tail::NAME, tail::measure(programs, site, options));
+    }
+    for (name, measured) in kube::measure(programs, scratch, options) {
+        add(name, measured);
     }
     match idle::measure(programs, site, options) {
         Ok(idle) => idle.into_iter().for_each(|row| add("", Ok(row))),

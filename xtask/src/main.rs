@@ -18,6 +18,7 @@ mod codegen;
 mod deny;
 mod features;
 mod fuzz;
+mod go;
 mod interop;
 mod loom;
 mod miri;

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use axum::extract::{Query, Request};
 use axum::routing::{any, get};
-use axum::{Json, Router, http::Response};
+use axum::{Json, Router, http::Response, serve::ListenerExt};
 use lacewing_kube::CommandOutcome;
 use lacewing_kube::server::{CommandOffer, CommandStreams};
 use serde_json::json;
@@ -53,5 +53,7 @@ async fn main() -> io::Result<()> {
         )
         .route("/api/v1/namespaces/default/pods/mypod/exec", any(exec));
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8001".into());
-    axum::serve(tokio::net::TcpListener::bind(address).await?, app).await
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let no_delay = listener.tap_io(|io| drop(io.set_nodelay(true)));
+    axum::serve(no_delay, app).await
 }

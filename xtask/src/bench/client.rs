@@ -118,7 +118,7 @@ pub(super) fn measure(
 }
 
 /// The number before `unit` in the lines that start with `client CPU:`.
-fn figure(printed: &str, unit: &str) -> Option<f64> {
+pub(super) fn figure(printed: &str, unit: &str) -> Option<f64> {
     let unit = if unit == "µs/req" {
         "µs/request"
     } else {

@@ -19,6 +19,8 @@ pub(super) enum Contender {
     Nghttpd,
     H2o,
     Nginx,
+    /// Go's docker/spdystream, in the rows of Kubernetes.
+    Spdystream,
     /// Replies that were formed beforehand, without header compression or streams: the floor of
     /// the machine, not a server.
     Canned,
@@ -35,6 +37,7 @@ impl Contender {
             Self::Nghttpd => "nghttpd",
             Self::H2o => "h2o",
             Self::Nginx => "nginx",
+            Self::Spdystream => "spdystream",
             Self::Canned => "floor",
         }
     }
@@ -55,6 +58,7 @@ impl Contender {
     pub(super) fn is_installed(self) -> bool {
         match self {
             Self::Nghttpd | Self::H2o | Self::Nginx => shell::exists(self.name()),
+            Self::Spdystream => shell::exists("go"),
             _ => true,
         }
     }
@@ -136,6 +140,7 @@ impl Contender {
                 command.args(["nginx", "-e"]).arg(site.error_log());
                 command.arg("-c").arg(configuration);
             }
+            Self::Spdystream => return Err("spdystream serves no HTTP".into()),
         }
         if self != Self::Lacewingd {
             command.stdout(Stdio::null());

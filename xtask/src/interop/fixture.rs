@@ -4,7 +4,7 @@
 mod server;
 
 use super::process::{Finished, Running, Server, free_port, run_for};
-use crate::shell;
+use crate::{go, shell};
 pub(super) use server::{Shared, Started};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
@@ -328,17 +328,7 @@ impl Fixture {
             "http2-client",
             "kubernetes",
         ] {
-            // The libraries come from the system's packages, in GOPATH mode.
-            let mut go = self.tool("go")?;
-            go.args(["build", "-o"])
-                .arg(folder.join(program))
-                .arg(".")
-                .current_dir(shell::root().join("xtask/peers/go").join(program))
-                .env("GO111MODULE", "off")
-                .env("GOPATH", "/usr/share/gocode")
-                .env("GOCACHE", self.folder.join("go-cache"))
-                .env("GOFLAGS", "");
-            shell::output(&mut go)?;
+            go::build(program, &folder)?;
         }
         Ok(folder)
     }

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::websocket::ChannelReader;
 use crate::{activity::ActivityClock, sink::Sink};
 
-/// The bytes that one read of [`CommandOutput::copy_from`] takes at most: the size of
-/// Go's DATA frames.
-const COPY_BUFFER: usize = 32 << 10;
+/// The bytes that one read of [`CommandOutput::copy_from`] takes at most: those of a full pipe
+/// on Linux.
+const COPY_BUFFER: usize = 64 << 10;
 
 /// The stdin of a command: the bytes that the client sends, up to the end of its half.
 ///

@@ -154,10 +154,17 @@ fn kill_group(child: &Child) {
 /// the command is killed, so that it does not take the part for the whole.
 async fn feed<W: AsyncWrite + Unpin>(from: Option<CommandInput>, to: Option<W>) {
     if let (Some(mut from), Some(mut to)) = (from, to) {
-        // The command may close its stdin early.
-        let copied = tokio::io::copy(&mut from, &mut to).await;
+        let copied = async {
+            while let Some(chunk) = from.read_chunk().await? {
+                // The command may close its stdin early.
+                to.write_all(&chunk).await?;
+                to.flush().await?;
+            }
+            Ok::<_, io::Error>(())
+        }
+        .await;
         match copied {
-            Ok(_) => drop(to.shutdown().await),
+            Ok(()) => drop(to.shutdown().await),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => pending().await,
             Err(_) => {}
         }

@@ -1,5 +1,7 @@
 //! Waits that end, and the count of tasks that are left.
 
+#![allow(dead_code, reason = "every test program uses its part")]
+
 use std::{future::Future, time::Duration};
 
 use tokio::{runtime::Handle, time::timeout};
