@@ -1,10 +1,13 @@
 //! The command line.
 
+mod content;
+
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
+pub(crate) use self::content::ContentArgs;
 use crate::disk::MIN_OPEN_FILES;
 
 const EXAMPLES: &str = "\
@@ -17,6 +20,8 @@ Examples:
       SPDY/3.1 in cleartext, for a client without HTTP/2
   lacewingd ~/notes --hidden --follow-links
       with dotfiles, and wherever links lead
+  lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
+      a single-page application
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -131,6 +136,9 @@ pub(crate) struct Args {
     /// ones may leave threads idle.
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     pub(crate) runtime: Runtime,
+
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
 }
 
 /// The distribution of the connections over the threads.
@@ -250,6 +258,11 @@ mod tests {
             &["--max-memory", "15"],
             &["--max-memory", "64M"],
             &["--max-open-files", "15"],
+            &["--index", "a/b"],
+            &["--header", "content-length: 5"],
+            &["--header", "no colon"],
+            &["--error-page", "200=a"],
+            &["--spa", "--fallback", "a"],
             &["--max-open-files", "many"],
         ] {
             assert!(

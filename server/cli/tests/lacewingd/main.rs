@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod content;
 mod descriptors;
 mod directories;
 mod exchange;
