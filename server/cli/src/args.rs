@@ -1,13 +1,14 @@
 //! The command line.
 
 mod content;
+mod generate;
 
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
-pub(crate) use self::content::ContentArgs;
+pub(crate) use self::{content::ContentArgs, generate::GenerateArgs};
 use crate::disk::MIN_OPEN_FILES;
 
 const EXAMPLES: &str = "\
@@ -27,7 +28,9 @@ Examples:
   lacewingd --threads 8 --runtime per-thread
       for thousands of connections, on eight cores
   RUST_LOG=warn lacewingd --idle-timeout 60 --max-age 3600
-      quiet, and without connections that are idle or old";
+      quiet, and without connections that are idle or old
+  lacewingd --completions bash
+      for the shell; --man writes the manual page";
 
 /// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
 ///
@@ -139,6 +142,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) content: ContentArgs,
+
+    #[command(flatten)]
+    pub(crate) generate: GenerateArgs,
 }
 
 /// The distribution of the connections over the threads.
