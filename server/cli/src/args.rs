@@ -1,10 +1,14 @@
 //! The command line.
 
+mod content;
+mod generate;
+
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
+pub(crate) use self::{content::ContentArgs, generate::GenerateArgs};
 use crate::disk::MIN_OPEN_FILES;
 
 const EXAMPLES: &str = "\
@@ -17,12 +21,16 @@ Examples:
       SPDY/3.1 in cleartext, for a client without HTTP/2
   lacewingd ~/notes --hidden --follow-links
       with dotfiles, and wherever links lead
+  lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
+      a single-page application
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
       for thousands of connections, on eight cores
   RUST_LOG=warn lacewingd --idle-timeout 60 --max-age 3600
-      quiet, and without connections that are idle or old";
+      quiet, and without connections that are idle or old
+  lacewingd --completions bash
+      for the shell; --man writes the manual page";
 
 /// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
 ///
@@ -131,6 +139,12 @@ pub(crate) struct Args {
     /// ones may leave threads idle.
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     pub(crate) runtime: Runtime,
+
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
+
+    #[command(flatten)]
+    pub(crate) generate: GenerateArgs,
 }
 
 /// The distribution of the connections over the threads.
@@ -250,6 +264,11 @@ mod tests {
             &["--max-memory", "15"],
             &["--max-memory", "64M"],
             &["--max-open-files", "15"],
+            &["--index", "a/b"],
+            &["--header", "content-length: 5"],
+            &["--header", "no colon"],
+            &["--error-page", "200=a"],
+            &["--spa", "--fallback", "a"],
             &["--max-open-files", "many"],
         ] {
             assert!(

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use self::{cache::Cache, facts::Facts};
 pub(crate) use self::{
     cache::Entry,
+    charset::content_type_of,
     conditions::Verdict,
     ranges::{Ranges, Span},
     reader::{Reader, Source},
@@ -53,7 +54,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) enum Found {
     /// A file, at a path below the root.
     File(Arc<Entry>, String),
-    /// A directory without an `index.html`, or asked for without a slash.
+    /// A directory without an index file, or asked for without a slash.
     Directory(Identity),
 }
 
@@ -61,6 +62,8 @@ pub(crate) enum Found {
 pub(crate) struct Files {
     root: Arc<Root>,
     disk: Arc<Disk>,
+    /// The names of files that are served in place of their directory.
+    index: Vec<String>,
     cache: Cache,
     chunks: Arc<Budget>,
     start: Instant,
@@ -69,10 +72,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn new(root: Arc<Root>, disk: Arc<Disk>) -> Self {
+    /// `index` has the names of files that are served in place of their directory.
+    pub(crate) fn new(root: Arc<Root>, disk: Arc<Disk>, index: Vec<String>) -> Self {
         Self {
             root,
             disk,
+            index,
             cache: Cache::default(),
             chunks: Budget::new(MAX_CHUNK_BYTES),
             start: Instant::now(),
@@ -103,6 +108,12 @@ impl Files {
             self.cache.remove(path);
         }
         fresh.then_some(entry)
+    }
+
+    /// The file in place of a directory, if it is there. One of the later names may be remembered
+    /// only while the disk has none of the earlier ones.
+    pub(crate) fn first_index(&self, path: &str) -> String {
+        below(path, self.index.first().map_or("", String::as_str))
     }
 
     /// Looks at the disk. With `directory`, the path ends in a slash.
@@ -140,10 +151,13 @@ impl Files {
             return Err(Failure::NotFound);
         };
         drop(directory);
-        match self.look_at(index_of(&path)) {
-            Err(Failure::NotFound) | Ok(Found::Directory(_)) => Ok(Found::Directory(identity)),
-            other => other,
+        for name in &self.index {
+            match self.look_at(below(&path, name)) {
+                Err(Failure::NotFound) | Ok(Found::Directory(_)) => {}
+                other => return other,
+            }
         }
+        Ok(Found::Directory(identity))
     }
 
     fn load(&self, path: &str, mut file: File, found: Identity) -> Result<Arc<Entry>, Failure> {
@@ -268,11 +282,6 @@ enum Whole {
     Changed,
 }
 
-/// The file in place of a directory: its `index.html`.
-pub(crate) fn index_of(path: &str) -> String {
-    below(path, "index.html")
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -290,7 +299,7 @@ mod tests {
             let folder = TestFolder::new(name);
             let root = Arc::new(Root::new(folder.path(), Links::Within));
             let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
-            let files = Arc::new(Files::new(root, disk));
+            let files = Arc::new(Files::new(root, disk, vec!["index.html".into()]));
             Self { folder, files }
         }
 

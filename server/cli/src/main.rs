@@ -33,7 +33,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run::run(args) {
+    let done = match args.generate.write(&mut io::stdout()) {
+        Ok(false) => run::run(args),
+        Ok(true) => Ok(()),
+        // A reader that has enough is no error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(format!("cannot write to the standard output: {error}")),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The standard error output may be closed.

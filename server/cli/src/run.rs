@@ -19,12 +19,12 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    args::{Args, Listen, Runtime},
+    args::{Args, ContentArgs, Listen, Runtime},
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output, Style},
     reload,
-    site::{Names, Policy, Site},
+    site::{ErrorPages, Names, Policy, Rules, Site},
     target::Hidden,
 };
 
@@ -90,6 +90,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: no client could connect".into());
     }
+    let rules = rules(&args.content)?;
     let upgrade = if args.h2c_upgrade {
         H2cUpgrade::Accept {
             max_body: UPGRADE_BODY,
@@ -149,7 +150,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
     // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
-    let site = Site::new(root, policy(args), names, memory.alarm());
+    let site = Site::new(root, policy(args, rules), names, memory.alarm());
     tokio::spawn(site.clone().maintain_handles());
     let logged = Logged {
         service: site,
@@ -161,8 +162,10 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     Ok(())
 }
 
-fn policy(args: &Args) -> Policy {
+fn policy(args: &Args, rules: Rules) -> Policy {
     Policy {
+        index: args.content.index.clone(),
+        rules,
         links: if args.follow_links {
             Links::Follow
         } else {
@@ -177,6 +180,26 @@ fn policy(args: &Args) -> Policy {
             .max_open_files
             .map_or_else(max_open_files, |max| usize::from(max.get())),
     }
+}
+
+fn rules(args: &ContentArgs) -> Result<Rules, String> {
+    let mut error_pages = ErrorPages::default();
+    for page in &args.error_page {
+        error_pages.read(page.0, &page.1)?;
+    }
+    let mut rules = Rules {
+        fallback: args.fallback(),
+        cache_control: args.cache_control.clone(),
+        error_pages,
+        ..Rules::default()
+    };
+    if args.cors {
+        rules.allow_origins();
+    }
+    for field in &args.header {
+        rules.added.append(field.0.clone(), field.1.clone());
+    }
+    Ok(rules)
 }
 
 /// The share of the system's limit that is for files.

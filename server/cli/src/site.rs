@@ -4,6 +4,8 @@ mod accept;
 mod answer;
 mod authority;
 pub(crate) mod body;
+mod error_page;
+mod rules;
 
 use std::{
     convert::Infallible,
@@ -18,8 +20,8 @@ use std::{
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{
-        ALLOW, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY,
-        X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+        RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use lacewing_server::{Alarm, RequestBody};
@@ -27,15 +29,15 @@ use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
 
-pub(crate) use self::authority::Names;
 use self::{
     answer::{Asked, answer},
     body::{Content, Piece},
 };
+pub(crate) use self::{authority::Names, error_page::ErrorPages, rules::Rules};
 use crate::{
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
-    files::{Files, Found, index_of},
+    files::{Files, Found},
     listing::{self, Format, Listings, View},
     target::{Hidden, Target},
 };
@@ -46,11 +48,14 @@ const RETRY_SECONDS: u16 = 1;
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The rules for what is served, and the limit of open files.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) links: Links,
     pub(crate) hidden: Hidden,
     pub(crate) max_open_files: usize,
+    /// The names of files that are served in place of their directory.
+    pub(crate) index: Vec<String>,
+    pub(crate) rules: Rules,
 }
 
 /// Serves one directory and everything below.
@@ -59,6 +64,7 @@ pub(crate) struct Site(Arc<Shared>);
 
 struct Shared {
     hidden: Hidden,
+    rules: Rules,
     names: Names,
     disk: Arc<Disk>,
     /// On while file handles are short.
@@ -75,8 +81,13 @@ impl Site {
         let disk = Arc::new(Disk::new(policy.max_open_files));
         Self(Arc::new(Shared {
             hidden: policy.hidden,
+            rules: policy.rules,
             names,
-            files: Arc::new(Files::new(Arc::clone(&root), Arc::clone(&disk))),
+            files: Arc::new(Files::new(
+                Arc::clone(&root),
+                Arc::clone(&disk),
+                policy.index,
+            )),
             listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
             disk,
             handles,
@@ -110,21 +121,27 @@ impl Service<Request<RequestBody>> for Site {
             .names
             .is_misdirected(&request, request.body().connection())
         {
-            return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
+            let response = status_page(StatusCode::MISDIRECTED_REQUEST);
+            return self.0.at_once(request.headers(), response);
         }
         // The body of a GET has no meaning here; it is dropped at once.
         let (head, _) = request.into_parts();
         if !matches!(head.method, Method::GET | Method::HEAD) {
-            return Answering::now(not_allowed());
+            let response = if self.0.rules.cors && head.method == Method::OPTIONS {
+                self.0.rules.preflight()
+            } else {
+                not_allowed()
+            };
+            return self.0.at_once(&head.headers, response);
         }
         let shared = &self.0;
         let target = match Target::parse(head.uri.path(), shared.hidden) {
             Ok(target) => target,
-            Err(failure) => return Answering::now(shared.refuse(&failure)),
+            Err(failure) => return shared.at_once(&head.headers, shared.refuse(&failure)),
         };
         let index;
         let path = if target.directory {
-            index = index_of(&target.path);
+            index = shared.files.first_index(&target.path);
             &index
         } else {
             &*target.path
@@ -134,7 +151,9 @@ impl Service<Request<RequestBody>> for Site {
                 method: &head.method,
                 fields: &head.headers,
             };
-            return Answering::now(answer(&shared.files, asked, path, &entry));
+            let mut response = answer(&shared.files, asked, path, &entry);
+            shared.rules.finish_file(&mut response);
+            return shared.at_once(&head.headers, response);
         }
         let path = target.path.into_owned();
         let looking = Arc::clone(shared).look(head.method, head.uri, head.headers, path);
@@ -143,6 +162,12 @@ impl Service<Request<RequestBody>> for Site {
 }
 
 impl Shared {
+    /// Completes a response that waits for nothing.
+    fn at_once(&self, fields: &HeaderMap, mut response: Response<Content>) -> Answering {
+        self.rules.finish(fields, &mut response);
+        Answering::now(response)
+    }
+
     async fn look(
         self: Arc<Self>,
         method: Method,
@@ -150,31 +175,71 @@ impl Shared {
         fields: HeaderMap,
         path: String,
     ) -> Response<Content> {
+        let mut response = self.look_at_disk(&method, &uri, &fields, path).await;
+        self.rules.finish(&fields, &mut response);
+        response
+    }
+
+    async fn look_at_disk(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        fields: &HeaderMap,
+        path: String,
+    ) -> Response<Content> {
         let directory = uri.path().ends_with('/');
         let found = match self.files.find(path.clone(), directory).await {
             Ok(found) => found,
-            Err(failure) => return self.refuse(&failure),
+            Err(failure) => return self.instead(&failure, method, uri, fields).await,
         };
         match found {
             Found::File(entry, path) => {
-                let asked = Asked {
-                    method: &method,
-                    fields: &fields,
-                };
-                answer(&self.files, asked, &path, &entry)
+                let asked = Asked { method, fields };
+                let mut response = answer(&self.files, asked, &path, &entry);
+                self.rules.finish_file(&mut response);
+                response
             }
-            Found::Directory(_) if !directory => redirect(&uri, self.hidden),
+            Found::Directory(_) if !directory => redirect(uri, self.hidden),
             Found::Directory(identity) => {
-                let format = format(&fields);
+                let format = format(fields);
                 let view = View::of(format, uri.query());
                 match self.listings.page(&path, identity, view).await {
                     Ok(rows) => {
                         let (top, end) = (listing::top(&path, format), listing::end(format));
-                        page(&method, format, [top.into(), rows, end.into()])
+                        page(method, format, [top.into(), rows, end.into()])
                     }
                     Err(failure) => self.refuse(&failure),
                 }
             }
+        }
+    }
+
+    /// The response to a failure, or the fallback for a file that does not exist. A view of an
+    /// application may become a file later, so the fallback is not kept without a check.
+    async fn instead(
+        &self,
+        failure: &Failure,
+        method: &Method,
+        uri: &Uri,
+        fields: &HeaderMap,
+    ) -> Response<Content> {
+        let fallback = match failure {
+            Failure::NotFound => self.rules.fallback_for(uri.path(), fields),
+            _ => None,
+        };
+        let Some(fallback) = fallback else {
+            return self.refuse(failure);
+        };
+        match self.files.find(fallback, false).await {
+            Ok(Found::File(entry, path)) => {
+                let asked = Asked { method, fields };
+                let mut response = answer(&self.files, asked, &path, &entry);
+                let no_cache = HeaderValue::from_static("no-cache");
+                response.headers_mut().insert(CACHE_CONTROL, no_cache);
+                response
+            }
+            Ok(Found::Directory(_)) => self.refuse(failure),
+            Err(failure) => self.refuse(&failure),
         }
     }
 

@@ -9,15 +9,20 @@ use http::HeaderValue;
 pub(crate) const SAMPLE: usize = 4096;
 
 /// The type by the file's name. Without a known ending, it is bytes.
-pub(crate) fn media_type(path: &Path) -> &'static str {
+fn media_type(path: &Path) -> &'static str {
     mime_guess::from_path(path)
         .first_raw()
         .unwrap_or("application/octet-stream")
 }
 
+/// The `content-type` of a file of this name that begins with `sample`.
+pub(crate) fn content_type_of(path: &Path, sample: &[u8]) -> HeaderValue {
+    content_type(media_type(path), sample)
+}
+
 /// The `content-type` of a file that begins with `sample`, or is less than [`SAMPLE`] bytes long. Text has the charset UTF-8, unless the
 /// sample shows another one: browsers guess an older charset without it.
-pub(crate) fn content_type(media_type: &'static str, sample: &[u8]) -> HeaderValue {
+fn content_type(media_type: &'static str, sample: &[u8]) -> HeaderValue {
     if is_text(media_type) && is_utf8(sample) {
         let with_charset = Bytes::from(format!("{media_type}; charset=utf-8"));
         if let Ok(value) = HeaderValue::from_maybe_shared(with_charset) {
@@ -28,7 +33,7 @@ pub(crate) fn content_type(media_type: &'static str, sample: &[u8]) -> HeaderVal
 }
 
 /// Text, and formats that consist of text.
-pub(crate) fn is_text(media_type: &str) -> bool {
+fn is_text(media_type: &str) -> bool {
     media_type.starts_with("text/")
         || media_type.ends_with("+xml")
         || media_type.ends_with("+json")

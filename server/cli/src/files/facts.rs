@@ -13,10 +13,7 @@ use http::{
 };
 use httpdate::fmt_http_date;
 
-use super::{
-    charset::{content_type, media_type},
-    conditions::Validators,
-};
+use super::{charset::content_type_of, conditions::Validators};
 use crate::disk::Identity;
 
 /// The facts about a file, made once for many responses.
@@ -32,7 +29,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// `sample` is the start of the file.
     pub(crate) fn new(path: &Path, identity: Identity, sample: &[u8]) -> Self {
-        let content_type = content_type(media_type(path), sample);
+        let content_type = content_type_of(path, sample);
         let modified = identity.modified();
         // A time to the nanosecond and a length: a change that keeps both is
         // too fast for the clock of the file system.

@@ -32,6 +32,12 @@ pub(crate) fn media_weight(fields: &HeaderMap, media_type: &str) -> u16 {
     best.1
 }
 
+/// Returns whether the client names the media type itself, and accepts it.
+pub(crate) fn names_media_type(fields: &HeaderMap, media_type: &str) -> bool {
+    members(fields, &ACCEPT)
+        .any(|(range, weight)| weight > 0 && range.eq_ignore_ascii_case(media_type))
+}
+
 /// The members of a list, without their parameters but with their weight. A malformed weight
 /// counts as 0.
 fn members<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, u16)> {
@@ -81,5 +87,16 @@ mod tests {
             assert_eq!(media_weight(&accept(field), media_type), weight, "{field}");
         }
         assert_eq!(media_weight(&HeaderMap::new(), "text/html"), 1000);
+    }
+
+    #[test]
+    fn a_wildcard_does_not_name_a_type() {
+        assert!(names_media_type(
+            &accept("a/b, text/html;q=0.1"),
+            "text/html"
+        ));
+        for field in ["*/*", "text/*", "text/html;q=0"] {
+            assert!(!names_media_type(&accept(field), "text/html"), "{field}");
+        }
     }
 }

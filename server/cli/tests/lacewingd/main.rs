@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod content;
 mod descriptors;
 mod directories;
 mod exchange;
@@ -113,4 +114,32 @@ fn a_failed_start_prints_the_reason_and_the_remedy() {
     let (code, said) = fails(&[".", "--cert", "/no/cert.pem", "--key", "/no/key.pem"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("/no/cert.pem"), "{said}");
+}
+
+#[test]
+fn completions_and_the_manual_page_are_written() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let Output { status, stdout, .. } = Command::new(PROGRAM)
+            .args(["--completions", shell])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(stdout).unwrap();
+        assert!(
+            status.success() && text.contains("follow-links"),
+            "{shell}: {text}"
+        );
+    }
+    let Output { status, stdout, .. } = Command::new(PROGRAM).arg("--man").output().unwrap();
+    let text = String::from_utf8(stdout).unwrap();
+    assert!(
+        status.success() && text.contains(".TH lacewingd 1"),
+        "{text}"
+    );
+    assert!(text.contains("lacewingd ~/notes"), "{text}");
+    // An output that takes nothing.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    if let Ok(full) = full {
+        let status = Command::new(PROGRAM).arg("--man").stdout(full).status();
+        assert_eq!(status.unwrap().code(), Some(1));
+    }
 }
