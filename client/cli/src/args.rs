@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{dialling::Dialling, status};
+use crate::{dialling::Dialling, load, status};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
     #[command(after_help = status::HELP)]
     Get(Get),
+    /// Load a server with requests, and measure it
+    #[command(after_help = load::HELP)]
+    Load(load::Args),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
@@ -182,7 +185,7 @@ pub(crate) struct Get {
     pub(crate) urls: Vec<Uri>,
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
     let name = name
         .trim()
@@ -195,24 +198,24 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-fn protocol(text: &str) -> Result<Version, String> {
+pub(crate) fn protocol(text: &str) -> Result<Version, String> {
     text.parse()
         .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
     std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
         Ok(number) => Ok(number),
     }
 }
 
-fn url(text: &str) -> Result<Uri, String> {
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
         .map_err(|error| format!("not a URL: {error}"))?;

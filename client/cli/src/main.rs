@@ -1,5 +1,5 @@
-//! `lacewing`: fetches URLs over HTTP/2 and SPDY, shows the frames, and tests
-//! other servers and clients.
+//! `lacewing`: fetches URLs over HTTP/2 and SPDY, shows the frames, loads servers, and
+//! tests other servers and clients.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod console;
 mod dialling;
 mod frame_log;
 mod get;
+mod load;
 mod output;
 mod progress;
 mod pushes;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
                 wait_for_connections().await;
                 done
             }),
+            Command::Load(load) => runtime.block_on(load::run(load)),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
         });
     match done {

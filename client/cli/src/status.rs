@@ -10,6 +10,8 @@ pub(crate) const CONNECT: u8 = 2;
 pub(crate) const PROTOCOL: u8 = 3;
 pub(crate) const HTTP: u8 = 4;
 pub(crate) const LOCAL: u8 = 5;
+/// `lacewing load`: too many requests failed.
+pub(crate) const LOAD_FAILED: u8 = 2;
 
 /// The codes, for `--help`.
 pub(crate) const HELP: &str = "\

@@ -12,6 +12,7 @@
 mod dialling;
 mod foreign;
 mod get;
+mod load;
 #[cfg(unix)]
 mod pipes;
 #[path = "../../../tests/support/lib.rs"]
