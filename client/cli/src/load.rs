@@ -2,13 +2,20 @@
 
 mod args;
 mod exchanges;
+mod h2load;
+mod json;
 mod outcome;
 mod plan;
 mod report;
 mod tally;
+mod threshold;
+mod units;
 mod worker;
 
 use std::{
+    fs::OpenOptions,
+    io,
+    path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -22,6 +29,7 @@ use tokio::{
 
 pub(crate) use self::args::{Args, HELP};
 use self::{
+    args::Form,
     outcome::Outcome,
     plan::{Phase, Plan},
     report::Report,
@@ -29,7 +37,7 @@ use self::{
 };
 use crate::{
     console,
-    status::{Failure, LOAD_FAILED},
+    status::{Failure, LOAD_FAILED, LOAD_THRESHOLD},
 };
 
 /// The duration of a load without `-n` and `-D`.
@@ -38,6 +46,7 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    check_output(&args)?;
     let (phase, watched) = watch::channel(Phase::Sending);
     let steady_from = Instant::now() + args.warm_up.unwrap_or_default();
     let plan = Arc::new(Plan::new(&args, steady_from, watched)?);
@@ -53,7 +62,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             causes.join("; ")
         )));
     }
-    let outcome = Outcome {
+    let mut outcome = Outcome {
         headline: headline(&args, &plan),
         security: match plan.origin.security() {
             Security::Tls => " over TLS",
@@ -66,8 +75,16 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             _ => 0,
         },
         tally,
+        broken: Vec::new(),
     };
-    console::print(Report(&outcome))?;
+    let thresholds = args.report.thresholds.iter();
+    outcome.broken = thresholds
+        .filter_map(|threshold| threshold.broken(&outcome))
+        .collect();
+    write(&args, &outcome)?;
+    if !outcome.broken.is_empty() {
+        return Err(Failure::quiet(LOAD_THRESHOLD));
+    }
     let failed = outcome.tally.succeeded() == 0 || outcome.error_rate() > args.max_error_rate;
     match failed {
         // The report says why.
@@ -76,8 +93,34 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
+/// Writes the report in the form and to the place that the options name.
+fn write(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
+    let text = match args.report.report {
+        Form::Text => Report(outcome).to_string(),
+        Form::H2load => h2load::report(outcome),
+        Form::Json => json::report(outcome),
+    };
+    match args.report.file() {
+        Some(path) => std::fs::write(path, text).map_err(|error| unwritten(path, &error)),
+        None => console::print(text),
+    }
+}
+
+/// Opens the report's file before the run: no run is made in vain.
+fn check_output(args: &Args) -> Result<(), Failure> {
+    let Some(path) = args.report.file() else {
+        return Ok(());
+    };
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("cannot write {}: {error}", path.display()))
+}
+
 /// Starts the threads, each with its share of the connections.
-fn start(plan: &Arc<Plan>, args: &Args) -> JoinSet<std::io::Result<Tally>> {
+fn start(plan: &Arc<Plan>, args: &Args) -> JoinSet<io::Result<Tally>> {
     let threads = args.threads.min(args.connections);
     let mut tasks = JoinSet::new();
     for thread in 0..threads {
@@ -108,7 +151,7 @@ async fn wait(
     args: &Args,
     steady_from: Instant,
     phase: &watch::Sender<Phase>,
-    threads: &mut JoinSet<std::io::Result<Tally>>,
+    threads: &mut JoinSet<io::Result<Tally>>,
     tally: &mut Tally,
 ) -> Result<End, Failure> {
     let duration = match (args.requests, args.duration) {
@@ -156,10 +199,7 @@ async fn wait(
 }
 
 /// Waits for all threads.
-async fn join(
-    threads: &mut JoinSet<std::io::Result<Tally>>,
-    tally: &mut Tally,
-) -> Result<(), Failure> {
+async fn join(threads: &mut JoinSet<io::Result<Tally>>, tally: &mut Tally) -> Result<(), Failure> {
     while let Some(ended) = threads.join_next().await {
         let done = ended.map_err(Failure::usage)?;
         tally.merge(&done.map_err(Failure::usage)?);

@@ -12,6 +12,8 @@ pub(crate) const HTTP: u8 = 4;
 pub(crate) const LOCAL: u8 = 5;
 /// `lacewing load`: too many requests failed.
 pub(crate) const LOAD_FAILED: u8 = 2;
+/// `lacewing load`: a threshold does not hold. k6 uses the same code.
+pub(crate) const LOAD_THRESHOLD: u8 = 99;
 
 /// The codes, for `--help`.
 pub(crate) const HELP: &str = "\

@@ -1,11 +1,18 @@
 //! The command line of `lacewing load`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
+use super::{
+    threshold::Threshold,
+    units::{number, rate, time},
+};
 use crate::{args, dialling::Dialling, status::Failure};
 
 /// The text of `lacewing load --help` after the options.
@@ -23,12 +30,14 @@ Exit codes:
   0  the load ran
   1  could not run: the command line is wrong, or no connection was ever made
   2  more than --max-error-rate of the requests failed, or none succeeded
+  99 a --threshold does not hold
 
 Examples:
   lacewing load -c 10 -m 100 -D 10s https://example.org/
   lacewing load -n 100k -c 4 -m 32 -t 2 -k https://127.0.0.1:8443/
   lacewing load --protocol spdy/3.1 -n 10k -m 100 http://127.0.0.1:8080/
   lacewing load -D 30s --warm-up 5s -d @body.json -H 'content-type: application/json' URL
+  lacewing load -D 30s --report json -o run.json --threshold 'p99<50ms' URL
   lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b";
 
 /// The most worker threads.
@@ -91,6 +100,9 @@ pub(crate) struct Args {
     pub(super) request: RequestArgs,
 
     #[command(flatten)]
+    pub(super) report: ReportArgs,
+
+    #[command(flatten)]
     pub(super) dialling: Dialling,
 
     /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
@@ -120,11 +132,44 @@ pub(crate) struct RequestArgs {
     pub(super) protocol: Option<Version>,
 }
 
+/// The report.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// The form of the report: h2load's closing lines, or JSON, are for scripts
+    #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
+    pub(super) report: Form,
+
+    /// Write the report to FILE instead of stdout; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+
+    /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
+    /// of the service times, rate (responses in a second), or errors (0.01 or 1%)
+    #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
+    pub(super) thresholds: Vec<Threshold>,
+}
+
+/// A form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    Text,
+    H2load,
+    Json,
+}
+
 /// A URL, and the number of its turns in each round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Weighted {
     pub(super) uri: Uri,
     pub(super) weight: usize,
+}
+
+impl ReportArgs {
+    /// The file of the report; `None` for stdout.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let path = self.output.as_deref()?;
+        (path.as_os_str() != "-").then_some(path)
+    }
 }
 
 impl RequestArgs {
@@ -139,56 +184,6 @@ impl RequestArgs {
         let read = std::fs::read(&path);
         read.map(Bytes::from)
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-    }
-}
-
-/// `1000`, `10k`, `1M`.
-fn number(text: &str) -> Result<u64, String> {
-    let wrong = || "give a number of 1 or more, such as 1000, 10k or 1M".to_owned();
-    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1_000),
-        None => match text.strip_suffix('M') {
-            Some(digits) => (digits, 1_000_000),
-            None => (text, 1),
-        },
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let number = number.checked_mul(factor).ok_or_else(wrong)?;
-    if number == 0 {
-        Err(wrong())
-    } else {
-        Ok(number)
-    }
-}
-
-/// `500ms`, `10s`, `2m`, `1h`; a number alone is seconds.
-fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || "write it as 500ms, 10s, 2m or 1h".to_owned();
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let unit = units
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
-    let (digits, factor) = unit.unwrap_or((text, 1.0));
-    let number: f64 = digits.parse().map_err(|_| wrong())?;
-    let time = Duration::try_from_secs_f64(number * factor).map_err(|_| wrong())?;
-    // Far enough for any test, and near enough for every clock.
-    let longest = Duration::from_secs(30 * 24 * 3600);
-    if time.is_zero() || time > longest {
-        return Err("give more than 0, and 30 days at most".to_owned());
-    }
-    Ok(time)
-}
-
-/// `0.01` or `1%`.
-fn rate(text: &str) -> Result<f64, String> {
-    let (digits, factor) = match text.strip_suffix('%') {
-        Some(digits) => (digits, 0.01),
-        None => (text, 1.0),
-    };
-    let rate = digits.parse::<f64>().map(|rate| rate * factor);
-    match rate {
-        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
-        _ => Err("write it as 0.01 or 1%, from 0 to 1".to_owned()),
     }
 }
 
@@ -257,18 +252,6 @@ mod tests {
         assert!(error(&["-p", "10"]).contains("-p"));
         let args = Args::try_parse_from(["load", "-z", "2m", "http://a.example/"]).unwrap();
         assert_eq!(args.duration, Some(Duration::from_secs(120)));
-    }
-
-    #[test]
-    fn numbers_and_times_have_units() {
-        assert_eq!(number("10k"), Ok(10_000));
-        assert_eq!(number("2M"), Ok(2_000_000));
-        assert!(number("0").is_err() && number("k").is_err() && number("-1").is_err());
-        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("1.5"), Ok(Duration::from_millis(1500)));
-        assert!(time("0s").is_err() && time("5x").is_err() && time("1e300s").is_err());
-        assert_eq!(rate("1%"), Ok(0.01));
-        assert!(rate("2").is_err() && rate("NaN").is_err());
     }
 
     #[test]

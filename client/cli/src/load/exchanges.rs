@@ -157,7 +157,8 @@ impl Exchanges {
         if self.is_warm_up(&exchange) {
             tally.warm_up += 1;
         } else {
-            tally.count_response(status, now.saturating_duration_since(exchange.sent));
+            let at = now.saturating_duration_since(self.plan.steady_from);
+            tally.count_response(status, now.saturating_duration_since(exchange.sent), at);
         }
     }
 
@@ -183,7 +184,7 @@ impl Exchanges {
         if self.is_warm_up(exchange) {
             tally.warm_up_failed += 1;
         } else {
-            tally.failures.count(cause);
+            tally.count_failure(cause, self.plan.steady_from.elapsed());
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Outcome {
     /// Requests of `-n` that were never sent.
     pub(super) unsent: u64,
     pub(super) tally: Tally,
+    /// The thresholds that do not hold, each with the value found.
+    pub(super) broken: Vec<String>,
 }
 
 impl Outcome {

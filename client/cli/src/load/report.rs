@@ -7,7 +7,7 @@ use super::{
     tally::{Causes, Times},
 };
 
-const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
+pub(super) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
 /// Displays an outcome as text.
 pub(super) struct Report<'a>(pub(super) &'a Outcome);
@@ -71,6 +71,9 @@ impl fmt::Display for Report<'_> {
         )?;
         times(f, "first byte", &tally.first_byte)?;
         times(f, "service time", &tally.service)?;
+        for broken in &outcome.broken {
+            writeln!(f, "threshold      {broken}")?;
+        }
         writeln!(f, "{}", outcome.verdict())
     }
 }
@@ -109,7 +112,7 @@ fn times(f: &mut fmt::Formatter<'_>, name: &str, times: &Times) -> fmt::Result {
 }
 
 /// A time in a unit that fits.
-struct Shown(Duration);
+pub(super) struct Shown(pub(super) Duration);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

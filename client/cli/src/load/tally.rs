@@ -13,6 +13,8 @@ const MAX_CAUSES: usize = 64;
 const LONGEST: u64 = 3_600_000_000_000;
 /// The significant digits of a histogram.
 const DIGITS: u8 = 3;
+/// Seconds that are counted apart, a day; all later ones are counted in the last.
+const MAX_SECONDS: usize = 86_400;
 
 /// What happened. Requests of the warm-up are in its two counts only.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Tally {
     pub(super) service: Times,
     /// From the send of a request to its response's head.
     pub(super) first_byte: Times,
+    /// The outcomes by the second in which they came, from the end of the warm-up.
+    pub(super) seconds: Vec<Second>,
     pub(super) connections: Connections,
     /// Bytes of content received.
     pub(super) received: u64,
@@ -42,8 +46,17 @@ pub(super) struct Tally {
     pub(super) response_fields: HeaderBytes,
 }
 
+/// The outcomes of a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Second {
+    /// Complete responses.
+    pub(super) answered: u64,
+    /// Requests without a complete response, and responses with a status of 400 or above.
+    pub(super) failed: u64,
+}
+
 /// The connections of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Connections {
     pub(super) made: u64,
     /// Attempts that failed, by cause.
@@ -51,6 +64,8 @@ pub(super) struct Connections {
     /// Connections that ended before the plan did, by cause.
     pub(super) ended: Causes,
     pub(super) version: Option<Version>,
+    /// From the first step of an attempt to the agreement on a protocol.
+    pub(super) connect: Times,
 }
 
 /// Counts by cause.
@@ -60,6 +75,18 @@ pub(super) struct Causes(BTreeMap<String, u64>);
 /// A distribution of times.
 #[derive(Clone, Debug)]
 pub(super) struct Times(Option<Histogram<u64>>);
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            made: 0,
+            failed: Causes::default(),
+            ended: Causes::default(),
+            version: None,
+            connect: Times::new(),
+        }
+    }
+}
 
 impl Default for Tally {
     fn default() -> Self {
@@ -73,6 +100,7 @@ impl Default for Tally {
             in_flight: 0,
             service: Times::new(),
             first_byte: Times::new(),
+            seconds: Vec::new(),
             connections: Connections::default(),
             received: 0,
             request_fields: HeaderBytes::default(),
@@ -82,13 +110,32 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts a complete response.
-    pub(super) fn count_response(&mut self, status: StatusCode, time: Duration) {
+    /// Counts a complete response. `at`: the time since the end of the warm-up.
+    pub(super) fn count_response(&mut self, status: StatusCode, time: Duration, at: Duration) {
         let class = usize::from(status.as_u16() / 100);
         if let Some(count) = self.statuses.get_mut(class.min(5)) {
             *count += 1;
         }
         self.service.record(time);
+        self.count_second(at, 1, u64::from(class >= 4));
+    }
+
+    /// Counts a request without a complete response.
+    pub(super) fn count_failure(&mut self, cause: String, at: Duration) {
+        self.failures.count(cause);
+        self.count_second(at, 0, 1);
+    }
+
+    fn count_second(&mut self, at: Duration, answered: u64, failed: u64) {
+        let index = usize::try_from(at.as_secs()).unwrap_or(MAX_SECONDS);
+        let index = index.min(MAX_SECONDS - 1);
+        if index >= self.seconds.len() {
+            self.seconds.resize(index + 1, Second::default());
+        }
+        if let Some(second) = self.seconds.get_mut(index) {
+            second.answered += answered;
+            second.failed += failed;
+        }
     }
 
     /// Adds the statistics of a connection that has ended.
@@ -110,6 +157,14 @@ impl Tally {
         self.in_flight += other.in_flight;
         self.service.merge(&other.service);
         self.first_byte.merge(&other.first_byte);
+        if self.seconds.len() < other.seconds.len() {
+            self.seconds.resize(other.seconds.len(), Second::default());
+        }
+        for (sum, second) in self.seconds.iter_mut().zip(&other.seconds) {
+            sum.answered += second.answered;
+            sum.failed += second.failed;
+        }
+        self.connections.connect.merge(&other.connections.connect);
         self.connections.made += other.connections.made;
         self.connections.failed.merge(&other.connections.failed);
         self.connections.ended.merge(&other.connections.ended);
@@ -187,6 +242,28 @@ impl Times {
     pub(super) fn mean(&self) -> Duration {
         let mean = self.0.as_ref().map_or(0.0, Histogram::mean);
         Duration::from_secs_f64(mean / 1e9)
+    }
+
+    pub(super) fn deviation(&self) -> Duration {
+        let deviation = self.0.as_ref().map_or(0.0, Histogram::stdev);
+        Duration::from_secs_f64(deviation / 1e9)
+    }
+
+    /// The part of the samples within one standard deviation of the mean, in percent.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounds of times, and a share for people"
+    )]
+    pub(super) fn near_mean(&self) -> f64 {
+        let Some(histogram) = self.0.as_ref().filter(|histogram| !histogram.is_empty()) else {
+            return 0.0;
+        };
+        let (mean, deviation) = (histogram.mean(), histogram.stdev());
+        let low = (mean - deviation).max(0.0) as u64;
+        let near = histogram.count_between(low, (mean + deviation) as u64);
+        near as f64 / histogram.len() as f64 * 100.0
     }
 
     /// A percentile; `None` if fewer than ten samples are above it: it would be chance.

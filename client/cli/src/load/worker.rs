@@ -56,6 +56,7 @@ async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
     let mut phase = plan.phase.clone();
     let mut failures = Failures::default();
     while plan.left() > 0 && plan.is_sending() {
+        let began = Instant::now();
         let connected = tokio::select! {
             connected = connect(&plan) => connected,
             () = until_no_longer_sending(&mut phase) => return,
@@ -63,6 +64,8 @@ async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
         let fruitful = match connected {
             Ok(connected) => {
                 plan.reached.store(true, Relaxed);
+                let time = began.elapsed();
+                tally.borrow_mut().connections.connect.record(time);
                 drive(&plan, &tally, number, connected).await
             }
             Err(cause) => {

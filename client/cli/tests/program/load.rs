@@ -446,3 +446,82 @@ fn the_warm_up_is_counted_apart() {
     let n = numbers(lines(&report, "service time")[0])[0];
     assert_eq!(n, answered, "{report}");
 }
+
+#[test]
+fn the_report_as_json_has_every_count() {
+    let url = format!("http://{}/bytes/1000", server(Version::Http2));
+    let file = std::env::temp_dir().join(format!("lacewing-load-{}.json", std::process::id()));
+    let path = file.to_str().unwrap();
+    let (code, report, said) = load(&["-n", "500", "--report", "json", "-o", path, &url]);
+    assert_eq!((code, report.as_str(), said.as_str()), (Some(0), "", ""));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (code, _, said) = load(&["-D", "1h", "-o", "/nowhere/run.json", &url]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot write /nowhere/run.json"), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["protocol"], "h2");
+    assert_eq!(json["requests"]["answered"], 500);
+    assert_eq!(json["statusCodeDistribution"]["2xx"], 500);
+    assert_eq!(json["bytes"]["content"], 500_000);
+    assert_eq!(json["serviceTime"]["n"], 500);
+    assert_eq!(json["firstByte"]["n"], 500);
+    assert_eq!(json["connections"]["connectTime"]["n"], 1);
+    let percentiles = &json["serviceTime"]["percentiles"];
+    assert!(percentiles["p95_ms"].as_f64().unwrap() > 0.0, "{text}");
+    assert!(percentiles["p99_ms"].is_null(), "{text}");
+    let seconds = json["seconds"].as_array().unwrap().iter();
+    let answered: u64 = seconds
+        .map(|second| second["answered"].as_u64().unwrap())
+        .sum();
+    assert_eq!(answered, 500);
+}
+
+#[test]
+fn the_report_of_h2load_has_the_lines_that_scripts_read() {
+    let fourth = |seen| match seen % 4 {
+        0 => Treatment::Reset,
+        _ => Treatment::Answer,
+    };
+    let url = format!("http://{}/", hostile(Version::Http2, fourth).0);
+    let (code, report, _) = load(&["-n", "8", "--report", "h2load", &url]);
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains(
+        "requests: 8 total, 8 started, 8 done, 6 succeeded, 2 failed, 2 errored, 0 timeout"
+    ));
+    assert!(
+        report.contains("status codes: 6 2xx, 0 3xx, 0 4xx, 0 5xx"),
+        "{report}"
+    );
+    for line in [
+        "finished in",
+        "traffic:",
+        "time for request:",
+        "time for connect:",
+        "time to 1st",
+    ] {
+        assert_eq!(lines(&report, line).len(), 1, "{report}");
+    }
+}
+
+#[test]
+fn a_threshold_that_does_not_hold_is_code_99() {
+    let url = format!(
+        "http://{}/",
+        hostile(Version::Http2, |_| Treatment::Answer).0
+    );
+    let holds = ["--threshold", "p90<1h", "--threshold", "errors<1%"];
+    let (code, report, _) = load(&[&["-n", "200", &url][..], &holds].concat());
+    assert_eq!(code, Some(0), "{report}");
+    let (code, report, _) = load(&["-n", "200", "--threshold", "max<0.001ms", &url]);
+    assert_eq!(code, Some(99), "{report}");
+    assert!(
+        report.contains("max<0.001ms does not hold: found"),
+        "{report}"
+    );
+    // A percentile by chance holds nothing.
+    let (code, report, _) = load(&["-n", "200", "--threshold", "p99<1h", &url]);
+    assert_eq!(code, Some(99), "{report}");
+    assert!(report.contains("fewer than 10 samples"), "{report}");
+}
