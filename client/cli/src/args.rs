@@ -9,7 +9,7 @@ use lacewing_client::Version;
 use crate::{
     decode,
     get::options::{self, Get},
-    headers, mux,
+    headers, load, mux,
     parse::{protocol, seconds, url},
     ping, tap,
 };
@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
     #[command(after_help = options::HELP)]
     Get(Box<Get>),
+    /// Load a server with requests, and measure it
+    #[command(after_help = load::HELP)]
+    Load(load::Args),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Box<Conform>),

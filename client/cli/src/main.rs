@@ -1,5 +1,5 @@
-//! `lacewing`: fetches URLs over HTTP/2 and SPDY, shows the frames, and tests
-//! other servers and clients.
+//! `lacewing`: fetches URLs over HTTP/2 and SPDY, shows the frames, loads servers, and
+//! tests other servers and clients.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod headers;
 mod hex;
 #[cfg(feature = "kube")]
 mod kube;
+mod load;
 mod mux;
 mod output;
 mod parse;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
                 wait_for_connections().await;
                 done
             }),
+            Command::Load(load) => runtime.block_on(load::run(load)),
             Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),

@@ -9,6 +9,10 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const CASE: u8 = 1;
 /// The input of `decode` or `headers` is malformed.
 pub(crate) const INPUT: u8 = 1;
+/// `lacewing load`: too many requests failed.
+pub(crate) const LOAD_FAILED: u8 = 1;
+/// `lacewing load`: a threshold does not hold. k6 uses the same code.
+pub(crate) const LOAD_THRESHOLD: u8 = 99;
 pub(crate) const USAGE: u8 = 2;
 pub(crate) const RESOLVE: u8 = 6;
 pub(crate) const CONNECT: u8 = 7;

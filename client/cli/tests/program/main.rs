@@ -17,6 +17,7 @@ mod get;
 mod headers;
 #[cfg(all(unix, feature = "kube"))]
 mod kube;
+mod load;
 mod mux;
 mod ping;
 #[cfg(unix)]

@@ -1,0 +1,265 @@
+//! The command line of `lacewing load`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Uri};
+use lacewing_client::Version;
+
+use super::{
+    threshold::Threshold,
+    units::{number, rate, time},
+};
+use crate::{dialling::Dialling, parse, status::Failure};
+
+/// The text of `lacewing load --help` after the options.
+pub(crate) const HELP: &str = "\
+The load is a closed loop: up to CONNECTIONS × STREAMS requests are always
+outstanding, fewer if the server permits fewer streams. It finds the capacity of
+a server; the time that a request would have waited for its turn is not measured.
+Requests that the server certainly left alone (REFUSED_STREAM, or above the last
+stream of a GOAWAY) are sent again. Connections that end are made again.
+
+Numbers of requests: k = 1000, M = 1000000. Times: 500ms, 10s, 2m, 1h; a number
+alone is seconds.
+
+Exit codes:
+  0  the load ran
+  1  more than --max-error-rate of the requests failed, or none succeeded
+  2  could not run: the command line is wrong, or no connection was ever made
+  99 a --threshold does not hold
+
+Examples:
+  lacewing load -c 10 -m 100 -D 10s https://example.org/
+  lacewing load -n 100k -c 4 -m 32 -t 2 -k https://127.0.0.1:8443/
+  lacewing load --protocol spdy/3.1 -n 10k -m 100 http://127.0.0.1:8080/
+  lacewing load -D 30s --warm-up 5s -d @body.json -H 'content-type: application/json' URL
+  lacewing load -D 30s --report json -o run.json --threshold 'p99<50ms' URL
+  lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b";
+
+/// The most worker threads.
+const MAX_THREADS: usize = 256;
+/// The most connections.
+const MAX_CONNECTIONS: usize = 100_000;
+/// The longest sequence of URLs by their weights.
+const MAX_WEIGHT: usize = 1_000;
+
+#[derive(Clone, Debug, clap::Parser)]
+pub(crate) struct Args {
+    /// Send this many requests: 1000, 10k, 1M. With --duration too, the run ends with
+    /// whichever comes first
+    #[arg(short = 'n', long, value_name = "NUMBER", value_parser = number)]
+    pub(super) requests: Option<u64>,
+
+    /// Start requests for this long: 10s, 500ms, 2m. Default without -n: 10s
+    #[arg(short = 'D', long, alias = "z", short_alias = 'z', value_name = "TIME", value_parser = time)]
+    pub(super) duration: Option<Duration>,
+
+    /// Connections, over all threads
+    #[arg(short = 'c', long, value_name = "NUMBER", default_value = "1", value_parser = connections)]
+    pub(super) connections: usize,
+
+    /// Requests at once on each connection
+    #[arg(short = 'm', long, value_name = "NUMBER", default_value = "1", value_parser = streams)]
+    pub(super) streams: usize,
+
+    /// Threads, each with its share of the connections
+    #[arg(short = 't', long, value_name = "NUMBER", default_value = "1", value_parser = threads)]
+    pub(super) threads: usize,
+
+    /// Send requests for this long before the duration begins, and leave them out of
+    /// the figures
+    #[arg(long, alias = "warm-up-time", value_name = "TIME", value_parser = time, requires = "duration")]
+    pub(super) warm_up: Option<Duration>,
+
+    /// Give a request up after this time
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub(super) timeout: Duration,
+
+    /// Give a connection up if it is not ready after this time
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(super) connect_timeout: Duration,
+
+    /// Try this long to replace a lost connection
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(super) reconnect_for: Duration,
+
+    /// Wait this long after the duration for responses that are under way
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub(super) drain: Duration,
+
+    /// Exit with 1 if more than this part of the requests failed (no complete response,
+    /// or a status of 400 or above): 0.01 or 1%
+    #[arg(long, value_name = "RATE", default_value = "100%", value_parser = rate)]
+    pub(super) max_error_rate: f64,
+
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+
+    #[command(flatten)]
+    pub(super) dialling: Dialling,
+
+    /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
+    #[arg(value_name = "URL", required = true, value_parser = weighted)]
+    pub(super) urls: Vec<Weighted>,
+}
+
+/// The requests.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RequestArgs {
+    /// Send this text as content, by POST; @FILE sends a file's bytes
+    #[arg(short = 'd', long, value_name = "TEXT|@FILE")]
+    pub(super) data: Option<String>,
+
+    /// Use this method instead of GET, or POST with --data
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    pub(super) method: Option<http::Method>,
+
+    /// Send this header field; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse::header)]
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone by ALPN;
+    /// http uses it by prior knowledge. Without this option an https server chooses
+    /// among all four, and http uses h2
+    #[arg(long, value_name = "PROTOCOL", value_parser = parse::protocol)]
+    pub(super) protocol: Option<Version>,
+}
+
+/// The report.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// The form of the report: h2load's closing lines, or JSON, are for scripts
+    #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
+    pub(super) report: Form,
+
+    /// Write the report to FILE instead of stdout; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+
+    /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
+    /// of the service times, rate (responses in a second), or errors (0.01 or 1%)
+    #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
+    pub(super) thresholds: Vec<Threshold>,
+}
+
+/// A form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    Text,
+    H2load,
+    Json,
+}
+
+/// A URL, and the number of its turns in each round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Weighted {
+    pub(super) uri: Uri,
+    pub(super) weight: usize,
+}
+
+impl ReportArgs {
+    /// The file of the report; `None` for stdout.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let path = self.output.as_deref()?;
+        (path.as_os_str() != "-").then_some(path)
+    }
+}
+
+impl RequestArgs {
+    /// The content of each request.
+    pub(super) fn content(&self) -> Result<Bytes, Failure> {
+        let Some(data) = &self.data else {
+            return Ok(Bytes::new());
+        };
+        let Some(path) = data.strip_prefix('@').map(PathBuf::from) else {
+            return Ok(Bytes::copy_from_slice(data.as_bytes()));
+        };
+        let read = std::fs::read(&path);
+        read.map(Bytes::from)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+    }
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    up_to(text, MAX_CONNECTIONS)
+}
+
+/// Other tools have the method under `-m`.
+fn streams(text: &str) -> Result<usize, String> {
+    if text.chars().all(|letter| letter.is_ascii_alphabetic()) {
+        return Err(format!(
+            "-m is the number of requests at once on a connection; for the method write -X {text}"
+        ));
+    }
+    up_to(text, i32::MAX as usize)
+}
+
+/// Other tools have the timeout under `-t`.
+fn threads(text: &str) -> Result<usize, String> {
+    if text.parse::<usize>().is_err() && time(text).is_ok() {
+        return Err(format!(
+            "-t is the number of threads; for a limit of time write --timeout {text}"
+        ));
+    }
+    up_to(text, MAX_THREADS)
+}
+
+fn up_to(text: &str, max: usize) -> Result<usize, String> {
+    match parse::at_least_one(text)? {
+        number if number > max => Err(format!("give {max} at most")),
+        number => Ok(number),
+    }
+}
+
+/// A URL, or a URL and its weight after `*`.
+fn weighted(text: &str) -> Result<Weighted, String> {
+    // A path may contain an asterisk: only digits after it are a weight.
+    let weight = text
+        .rsplit_once('*')
+        .filter(|(_, weight)| !weight.is_empty() && weight.bytes().all(|b| b.is_ascii_digit()));
+    let (url, weight) = match weight {
+        Some((url, weight)) => (url, up_to(weight, MAX_WEIGHT)?),
+        None => (text, 1),
+    };
+    Ok(Weighted {
+        uri: parse::url(url)?,
+        weight,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn error(args: &[&str]) -> String {
+        let args = [&["load", "http://a.example/"], args].concat();
+        Args::try_parse_from(args).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn flags_of_other_tools_are_explained() {
+        assert!(error(&["-m", "GET"]).contains("write -X GET"));
+        assert!(error(&["-t", "5s"]).contains("write --timeout 5s"));
+        assert!(error(&["-p", "10"]).contains("-p"));
+        let args = Args::try_parse_from(["load", "-z", "2m", "http://a.example/"]).unwrap();
+        assert_eq!(args.duration, Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn a_weight_is_digits_after_an_asterisk() {
+        assert_eq!(weighted("http://a.example/x*3").unwrap().weight, 3);
+        let plain = weighted("http://a.example/x*y").unwrap();
+        assert_eq!((plain.weight, plain.uri.path()), (1, "/x*y"));
+        assert!(weighted("http://a.example/x*0").is_err());
+        assert!(weighted("a.example").is_err());
+    }
+}

@@ -1,0 +1,318 @@
+//! The requests of one connection, on its task: sends them, and counts their outcomes.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+
+use http::StatusCode;
+use lacewing_conn::{
+    Error, Initiator, Reason,
+    driver::{
+        OpenOptions,
+        facade::{Application, Context, StreamTable},
+    },
+    proto::{Event, StreamKey},
+};
+
+use super::{plan::Plan, tally::Tally};
+
+/// Requests in a row that a server may leave alone before they count as failed. A server that
+/// refuses everything cannot keep a run alive.
+const MAX_FRUITLESS: u32 = 1_000;
+
+/// The [`Application`] of a connection that loads a server.
+pub(super) struct Exchanges {
+    plan: Arc<Plan>,
+    tally: Rc<RefCell<Tally>>,
+    open: StreamTable<Exchange>,
+    /// The turn of the next request in the plan's round.
+    turn: usize,
+    /// The time of this turn's events: one look at the clock serves all events of a read.
+    read_at: Option<Instant>,
+    /// No response can be late before this time.
+    next_check: Option<Instant>,
+    /// Requests that the server left alone since the last response.
+    fruitless: u32,
+    /// Complete responses.
+    answered: u64,
+    /// Why the connection takes no more requests, if the plan is not the reason.
+    ended: Option<String>,
+    /// The plan has no more requests for the connection.
+    done: bool,
+}
+
+/// A request under way.
+struct Exchange {
+    sent: Instant,
+    /// The part of the content that is sent.
+    uploaded: usize,
+    status: Option<StatusCode>,
+}
+
+impl Exchanges {
+    /// `turn`: where in the plan's round this connection begins.
+    pub(super) fn new(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, turn: usize) -> Self {
+        Self {
+            plan,
+            tally,
+            open: StreamTable::new(),
+            turn,
+            read_at: None,
+            next_check: None,
+            fruitless: 0,
+            answered: 0,
+            ended: None,
+            done: false,
+        }
+    }
+
+    /// Complete responses on the connection.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Requests that are under way, those of the warm-up left out.
+    pub(super) fn in_flight(&self) -> usize {
+        let open = self.open.iter();
+        open.filter(|(_, exchange)| !self.is_warm_up(exchange))
+            .count()
+    }
+
+    /// Why the connection ended before the plan did.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let silent = self.ended.is_none() && !self.done;
+        let silent = silent.then(|| "connection closed by the server".to_owned());
+        self.ended.take().or(silent)
+    }
+
+    fn is_warm_up(&self, exchange: &Exchange) -> bool {
+        exchange.sent < self.plan.steady_from
+    }
+
+    fn read_at(&mut self) -> Instant {
+        *self.read_at.get_or_insert_with(Instant::now)
+    }
+
+    /// Sends requests, as many as plan, server and `-m` permit.
+    fn send(&mut self, conn: &mut Context<'_>) {
+        if self.ended.is_some() || !self.plan.is_sending() {
+            return;
+        }
+        let mut now = None;
+        while self.open.len() < self.plan.streams && conn.can_open() && self.plan.take() {
+            let sent = *now.get_or_insert_with(Instant::now);
+            self.open(conn, sent);
+            if self.ended.is_some() {
+                return;
+            }
+        }
+        if conn.is_exhausted() {
+            self.end(conn, "stream ids used up".to_owned());
+        }
+    }
+
+    fn open(&mut self, conn: &mut Context<'_>, sent: Instant) {
+        let heads = &self.plan.heads;
+        let Some(head) = heads.get(self.turn % heads.len().max(1)) else {
+            return;
+        };
+        self.turn = self.turn.wrapping_add(1);
+        let upload = !self.plan.content.is_empty();
+        let options = OpenOptions::default().with(|options| options.fin = !upload);
+        let exchange = Exchange {
+            sent,
+            uploaded: 0,
+            status: None,
+        };
+        if !self.is_warm_up(&exchange) {
+            self.tally.borrow_mut().sent += 1;
+        }
+        match conn.open(head.clone(), options) {
+            Ok(stream) => {
+                self.open.insert(stream, exchange);
+                if upload {
+                    conn.stream(stream).offer();
+                }
+            }
+            Err(error) => {
+                self.count_failure(&exchange, format!("not sent: {error}"));
+                self.end(conn, format!("cannot send: {error}"));
+            }
+        }
+    }
+
+    fn complete(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let now = self.read_at();
+        let Some(exchange) = self.open.remove(stream) else {
+            return;
+        };
+        if exchange.uploaded < self.plan.content.len() {
+            // The response is complete, and the rest of the content is not wanted.
+            conn.reset(stream, Reason::Cancel);
+        }
+        let Some(status) = exchange.status else {
+            return;
+        };
+        self.answered += 1;
+        self.fruitless = 0;
+        let mut tally = self.tally.borrow_mut();
+        if self.is_warm_up(&exchange) {
+            tally.warm_up += 1;
+        } else {
+            let at = now.saturating_duration_since(self.plan.steady_from);
+            tally.count_response(status, now.saturating_duration_since(exchange.sent), at);
+        }
+    }
+
+    fn fail(&mut self, stream: StreamKey, error: &Error) {
+        let Some(exchange) = self.open.remove(stream) else {
+            return;
+        };
+        let cause = cause(error);
+        if !error.is_retryable() || self.fruitless >= MAX_FRUITLESS {
+            return self.count_failure(&exchange, cause);
+        }
+        self.fruitless += 1;
+        self.plan.put_back();
+        let mut tally = self.tally.borrow_mut();
+        if !self.is_warm_up(&exchange) {
+            tally.sent = tally.sent.saturating_sub(1);
+        }
+        tally.repeated.count(cause);
+    }
+
+    fn count_failure(&self, exchange: &Exchange, cause: String) {
+        let mut tally = self.tally.borrow_mut();
+        if self.is_warm_up(exchange) {
+            tally.warm_up_failed += 1;
+        } else {
+            tally.count_failure(cause, self.plan.steady_from.elapsed());
+        }
+    }
+
+    /// Gives requests up that wait too long.
+    fn check_waits(&mut self, conn: &mut Context<'_>) {
+        let (now, limit) = (conn.now(), self.plan.waits.response);
+        if self.open.is_empty() {
+            return;
+        }
+        let due = *self.next_check.get_or_insert(now + limit);
+        if now < due {
+            conn.wake_at(due);
+            return;
+        }
+        let late = self.open.iter();
+        let late: Vec<_> = late
+            .filter(|(_, exchange)| exchange.sent + limit <= now)
+            .map(|(stream, _)| stream)
+            .collect();
+        for stream in late {
+            conn.reset(stream, Reason::Cancel);
+            if let Some(exchange) = self.open.remove(stream) {
+                self.count_failure(&exchange, format!("timeout after {limit:?}"));
+            }
+        }
+        let oldest = self.open.iter().map(|(_, exchange)| exchange.sent).min();
+        let next = oldest.unwrap_or(now) + limit;
+        self.next_check = Some(next);
+        conn.wake_at(next);
+    }
+
+    fn end(&mut self, conn: &mut Context<'_>, cause: String) {
+        self.ended.get_or_insert(cause);
+        conn.shutdown();
+    }
+}
+
+impl Application for Exchanges {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Reply { stream, head, fin } => {
+                let now = self.read_at();
+                let plan = Arc::clone(&self.plan);
+                let Some(exchange) = self.open.get_mut(stream) else {
+                    return;
+                };
+                exchange.status = head.status();
+                if exchange.sent >= plan.steady_from {
+                    let time = now.saturating_duration_since(exchange.sent);
+                    self.tally.borrow_mut().first_byte.record(time);
+                }
+                if fin {
+                    self.complete(conn, stream);
+                }
+            }
+            Event::Data { stream, data, fin } => {
+                conn.stream(stream).release(data.len());
+                if fin {
+                    self.complete(conn, stream);
+                }
+            }
+            Event::Headers { stream, fin, .. } => {
+                conn.stream(stream).release_headers();
+                if fin {
+                    self.complete(conn, stream);
+                }
+            }
+            Event::Reset { stream, error } => self.fail(stream, &error),
+            Event::GoAway { reason, .. } => self.end(conn, format!("GOAWAY {reason}")),
+            Event::Closed { error } => {
+                self.ended.get_or_insert(cause(&error));
+            }
+            // A client answers no requests.
+            Event::Opened { stream, .. } | Event::Promised { stream, .. } => {
+                conn.reset(stream, Reason::RefusedStream);
+            }
+            _ => {}
+        }
+    }
+
+    fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, max: usize) {
+        let Some(exchange) = self.open.get_mut(stream) else {
+            return;
+        };
+        let content = &self.plan.content;
+        let end = exchange.uploaded.saturating_add(max).min(content.len());
+        let piece = content.slice(exchange.uploaded..end);
+        let fin = end == content.len();
+        // An error means that the stream has ended; its event says why.
+        if conn.stream(stream).send_data(piece, fin).is_ok() {
+            exchange.uploaded = end;
+            if !fin {
+                conn.stream(stream).offer();
+            }
+        }
+    }
+
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+        self.read_at = None;
+        if conn.is_closed() {
+            return;
+        }
+        self.send(conn);
+        if self.open.is_empty() && (self.plan.left() == 0 || !self.plan.is_sending()) {
+            self.done = true;
+            conn.shutdown();
+        }
+        self.check_waits(conn);
+    }
+}
+
+/// The cause of a failure, without what differs from one time to the next.
+fn cause(error: &Error) -> String {
+    if let Some(code) = error.go_away_code() {
+        return format!("GOAWAY {code}");
+    }
+    if let Some(io) = error.io_error() {
+        return format!("connection lost: {}", io.kind());
+    }
+    if let Some(rule) = error.rule() {
+        return format!("the server broke a rule: {rule:?}");
+    }
+    let reason = error.reason();
+    match (error.is_connection(), error.initiator()) {
+        (true, _) if error.is_ping_timeout() => "no answer to PING".to_owned(),
+        (true, Initiator::Peer) => "connection closed by the server".to_owned(),
+        (true, _) => format!("connection ended: {reason}"),
+        (false, Initiator::Peer) => format!("RST_STREAM {reason} from the server"),
+        (false, _) => format!("stream ended: {reason}"),
+    }
+}

@@ -1,0 +1,98 @@
+//! The report of a run as JSON. Names of oha's schema where the meaning is the same; the unit of
+//! every time is in its key.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    outcome::Outcome,
+    report::PERCENTILES,
+    tally::{Causes, Times},
+};
+
+/// The version of the document. It grows when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+/// Returns the report as a document, with a newline at its end.
+pub(super) fn report(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let mut statuses = Map::new();
+    for (class, count) in tally.statuses.iter().enumerate().skip(1) {
+        statuses.insert(format!("{class}xx"), json!(count));
+    }
+    let seconds = tally.seconds.iter();
+    let seconds =
+        seconds.map(|second| json!({"answered": second.answered, "failed": second.failed}));
+    let version = tally.connections.version;
+    let document = json!({
+        "schema": SCHEMA,
+        "command": outcome.headline,
+        "endedBy": outcome.end,
+        "protocol": version.map(|version| version.alpn()),
+        "summary": {
+            "successRate": 1.0 - outcome.error_rate(),
+            "total_s": outcome.elapsed.as_secs_f64(),
+            "requestsPerSec": outcome.rate(),
+            "verdict": outcome.verdict(),
+        },
+        "requests": {
+            "sent": tally.sent,
+            "answered": tally.answered(),
+            "failed": tally.failures.total(),
+            "inFlightAtEnd": tally.in_flight,
+            "neverSent": outcome.unsent,
+            "warmUpAnswered": tally.warm_up,
+            "warmUpFailed": tally.warm_up_failed,
+        },
+        "statusCodeDistribution": statuses,
+        "errorDistribution": causes(&tally.failures),
+        "repeated": causes(&tally.repeated),
+        "connections": {
+            "made": tally.connections.made,
+            "notMade": causes(&tally.connections.failed),
+            "endedEarly": causes(&tally.connections.ended),
+            "connectTime": times(&tally.connections.connect),
+        },
+        "bytes": {
+            "content": tally.received,
+            "responseFieldsPlain": tally.response_fields.plain,
+            "responseFieldsCompressed": tally.response_fields.compressed,
+            "requestFieldsPlain": tally.request_fields.plain,
+            "requestFieldsCompressed": tally.request_fields.compressed,
+        },
+        "firstByte": times(&tally.first_byte),
+        "serviceTime": times(&tally.service),
+        "seconds": seconds.collect::<Vec<_>>(),
+        "brokenThresholds": outcome.broken,
+    });
+    format!("{document:#}\n")
+}
+
+fn causes(causes: &Causes) -> Value {
+    let causes = causes
+        .iter()
+        .map(|(cause, count)| (cause.to_owned(), json!(count)));
+    Value::Object(causes.collect())
+}
+
+/// A percentile with fewer than ten samples above it is `null`.
+fn times(times: &Times) -> Value {
+    let mut percentiles = Map::new();
+    for percent in PERCENTILES {
+        let time = times.percentile(percent).map(ms);
+        percentiles.insert(format!("p{percent}_ms"), json!(time));
+    }
+    json!({
+        "n": times.len(),
+        "min_ms": ms(times.min()),
+        "mean_ms": ms(times.mean()),
+        "max_ms": ms(times.max()),
+        "stddev_ms": ms(times.deviation()),
+        "percentiles": percentiles,
+    })
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,128 @@
+//! The report of a run, for people.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    outcome::Outcome,
+    tally::{Causes, Times},
+};
+
+pub(super) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
+
+/// Displays an outcome as text.
+pub(super) struct Report<'a>(pub(super) &'a Outcome);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (outcome, tally) = (self.0, &self.0.tally);
+        writeln!(f, "{}", outcome.headline)?;
+        let protocol = tally.connections.version;
+        let protocol = protocol.map_or("no protocol", |version| version.alpn());
+        writeln!(f, "protocol       {protocol}{}", outcome.security)?;
+        writeln!(f, "ended by       {}", outcome.end)?;
+        writeln!(
+            f,
+            "finished in    {}, {:.1} responses/s",
+            Shown(outcome.elapsed),
+            outcome.rate()
+        )?;
+        writeln!(
+            f,
+            "requests       {} sent, {} answered, {} failed, {} in flight at the end",
+            tally.sent,
+            tally.answered(),
+            tally.failures.total(),
+            tally.in_flight
+        )?;
+        if outcome.unsent > 0 {
+            writeln!(f, "               {} never sent", outcome.unsent)?;
+        }
+        if tally.warm_up > 0 || tally.warm_up_failed > 0 {
+            writeln!(
+                f,
+                "warm-up        {} answered, {} failed; not in the figures",
+                tally.warm_up, tally.warm_up_failed
+            )?;
+        }
+        causes(f, "failed", &tally.failures)?;
+        causes(f, "sent again", &tally.repeated)?;
+        write!(f, "status")?;
+        for (class, count) in tally.statuses.iter().enumerate().skip(1) {
+            write!(
+                f,
+                "{} {count} {class}xx",
+                if class == 1 { "        " } else { "," }
+            )?;
+        }
+        writeln!(f)?;
+        writeln!(f, "connections    {} made", tally.connections.made)?;
+        causes(f, "not made", &tally.connections.failed)?;
+        causes(f, "ended early", &tally.connections.ended)?;
+        writeln!(
+            f,
+            "received       {} bytes of content; header fields {}",
+            tally.received,
+            saved(&tally.response_fields)
+        )?;
+        writeln!(
+            f,
+            "sent           header fields {}",
+            saved(&tally.request_fields)
+        )?;
+        times(f, "first byte", &tally.first_byte)?;
+        times(f, "service time", &tally.service)?;
+        for broken in &outcome.broken {
+            writeln!(f, "threshold      {broken}")?;
+        }
+        writeln!(f, "{}", outcome.verdict())
+    }
+}
+
+/// A count for each cause, indented below its heading.
+fn causes(f: &mut fmt::Formatter<'_>, heading: &str, causes: &Causes) -> fmt::Result {
+    for (cause, count) in causes.iter() {
+        writeln!(f, "  {heading:<12} {count} × {cause}")?;
+    }
+    Ok(())
+}
+
+fn saved(bytes: &lacewing_conn::proto::HeaderBytes) -> String {
+    let saved = bytes.ratio().map_or(0.0, |ratio| (1.0 - ratio) * 100.0);
+    let (plain, compressed) = (bytes.plain, bytes.compressed);
+    format!("{compressed} bytes for {plain} ({saved:.1} % saved)")
+}
+
+fn times(f: &mut fmt::Formatter<'_>, name: &str, times: &Times) -> fmt::Result {
+    if times.len() == 0 {
+        return Ok(());
+    }
+    write!(f, "{name:<14} n {}", times.len())?;
+    write!(
+        f,
+        ", min {}, mean {}",
+        Shown(times.min()),
+        Shown(times.mean())
+    )?;
+    for percent in PERCENTILES {
+        if let Some(time) = times.percentile(percent) {
+            write!(f, ", p{percent} {}", Shown(time))?;
+        }
+    }
+    writeln!(f, ", max {}", Shown(times.max()))
+}
+
+/// A time in a unit that fits.
+pub(super) struct Shown(pub(super) Duration);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds < 0.001 {
+            write!(f, "{:.0} µs", seconds * 1e6)
+        } else if seconds < 1.0 {
+            write!(f, "{:.2} ms", seconds * 1e3)
+        } else {
+            write!(f, "{seconds:.2} s")
+        }
+    }
+}

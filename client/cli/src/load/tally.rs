@@ -1,0 +1,341 @@
+//! The counts of a thread, and of the whole run.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+use http::StatusCode;
+use lacewing_client::Version;
+use lacewing_conn::proto::{ConnectionStats, HeaderBytes};
+
+/// Different causes that are counted apart; further ones are counted together.
+const MAX_CAUSES: usize = 64;
+/// The longest time that a histogram records, in nanoseconds: an hour.
+const LONGEST: u64 = 3_600_000_000_000;
+/// The significant digits of a histogram.
+const DIGITS: u8 = 3;
+/// Seconds that are counted apart, a day; all later ones are counted in the last.
+const MAX_SECONDS: usize = 86_400;
+
+/// What happened. Requests of the warm-up are in its two counts only.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    /// Requests sent, repetitions not counted.
+    pub(super) sent: u64,
+    /// Complete responses of the warm-up.
+    pub(super) warm_up: u64,
+    /// Requests of the warm-up that failed.
+    pub(super) warm_up_failed: u64,
+    /// Complete responses, by the hundreds of their status.
+    pub(super) statuses: [u64; 6],
+    /// Requests without a complete response, by cause.
+    pub(super) failures: Causes,
+    /// Requests that were sent again, by cause.
+    pub(super) repeated: Causes,
+    /// Requests that were open at the end.
+    pub(super) in_flight: u64,
+    /// From the send of a request to the last byte of its response.
+    pub(super) service: Times,
+    /// From the send of a request to its response's head.
+    pub(super) first_byte: Times,
+    /// The outcomes by the second in which they came, from the end of the warm-up.
+    pub(super) seconds: Vec<Second>,
+    pub(super) connections: Connections,
+    /// Bytes of content received.
+    pub(super) received: u64,
+    pub(super) request_fields: HeaderBytes,
+    pub(super) response_fields: HeaderBytes,
+}
+
+/// The outcomes of a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Second {
+    /// Complete responses.
+    pub(super) answered: u64,
+    /// Requests without a complete response, and responses with a status of 400 or above.
+    pub(super) failed: u64,
+}
+
+/// The connections of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    pub(super) made: u64,
+    /// Attempts that failed, by cause.
+    pub(super) failed: Causes,
+    /// Connections that ended before the plan did, by cause.
+    pub(super) ended: Causes,
+    pub(super) version: Option<Version>,
+    /// From the first step of an attempt to the agreement on a protocol.
+    pub(super) connect: Times,
+}
+
+/// Counts by cause.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Causes(BTreeMap<String, u64>);
+
+/// A distribution of times.
+#[derive(Clone, Debug)]
+pub(super) struct Times(Option<Histogram<u64>>);
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            made: 0,
+            failed: Causes::default(),
+            ended: Causes::default(),
+            version: None,
+            connect: Times::new(),
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            sent: 0,
+            warm_up: 0,
+            warm_up_failed: 0,
+            statuses: [0; 6],
+            failures: Causes::default(),
+            repeated: Causes::default(),
+            in_flight: 0,
+            service: Times::new(),
+            first_byte: Times::new(),
+            seconds: Vec::new(),
+            connections: Connections::default(),
+            received: 0,
+            request_fields: HeaderBytes::default(),
+            response_fields: HeaderBytes::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts a complete response. `at`: the time since the end of the warm-up.
+    pub(super) fn count_response(&mut self, status: StatusCode, time: Duration, at: Duration) {
+        let class = usize::from(status.as_u16() / 100);
+        if let Some(count) = self.statuses.get_mut(class.min(5)) {
+            *count += 1;
+        }
+        self.service.record(time);
+        self.count_second(at, 1, u64::from(class >= 4));
+    }
+
+    /// Counts a request without a complete response.
+    pub(super) fn count_failure(&mut self, cause: String, at: Duration) {
+        self.failures.count(cause);
+        self.count_second(at, 0, 1);
+    }
+
+    fn count_second(&mut self, at: Duration, answered: u64, failed: u64) {
+        let index = usize::try_from(at.as_secs()).unwrap_or(MAX_SECONDS);
+        let index = index.min(MAX_SECONDS - 1);
+        if index >= self.seconds.len() {
+            self.seconds.resize(index + 1, Second::default());
+        }
+        if let Some(second) = self.seconds.get_mut(index) {
+            second.answered += answered;
+            second.failed += failed;
+        }
+    }
+
+    /// Adds the statistics of a connection that has ended.
+    pub(super) fn add_connection(&mut self, stats: &ConnectionStats) {
+        self.received += stats.data_received;
+        add_fields(&mut self.request_fields, stats.headers_sent);
+        add_fields(&mut self.response_fields, stats.headers_received);
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.warm_up += other.warm_up;
+        self.warm_up_failed += other.warm_up_failed;
+        for (sum, count) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += count;
+        }
+        self.failures.merge(&other.failures);
+        self.repeated.merge(&other.repeated);
+        self.in_flight += other.in_flight;
+        self.service.merge(&other.service);
+        self.first_byte.merge(&other.first_byte);
+        if self.seconds.len() < other.seconds.len() {
+            self.seconds.resize(other.seconds.len(), Second::default());
+        }
+        for (sum, second) in self.seconds.iter_mut().zip(&other.seconds) {
+            sum.answered += second.answered;
+            sum.failed += second.failed;
+        }
+        self.connections.connect.merge(&other.connections.connect);
+        self.connections.made += other.connections.made;
+        self.connections.failed.merge(&other.connections.failed);
+        self.connections.ended.merge(&other.connections.ended);
+        self.connections.version = self.connections.version.or(other.connections.version);
+        self.received += other.received;
+        add_fields(&mut self.request_fields, other.request_fields);
+        add_fields(&mut self.response_fields, other.response_fields);
+    }
+
+    /// Complete responses.
+    pub(super) fn answered(&self) -> u64 {
+        self.statuses.iter().sum()
+    }
+
+    /// Complete responses with a status below 400.
+    pub(super) fn succeeded(&self) -> u64 {
+        self.statuses.iter().take(4).sum()
+    }
+}
+
+impl Causes {
+    pub(super) fn count(&mut self, cause: String) {
+        self.add(cause, 1);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(cause, count)| (cause.as_str(), *count))
+    }
+
+    fn add(&mut self, cause: String, count: u64) {
+        let known = self.0.len() < MAX_CAUSES || self.0.contains_key(&cause);
+        let cause = if known {
+            cause
+        } else {
+            "other causes".to_owned()
+        };
+        *self.0.entry(cause).or_default() += count;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (cause, count) in other.iter() {
+            self.add(cause.to_owned(), count);
+        }
+    }
+}
+
+impl Times {
+    fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, LONGEST, DIGITS).ok())
+    }
+
+    pub(super) fn record(&mut self, time: Duration) {
+        if let Some(histogram) = &mut self.0 {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
+            histogram.saturating_record(nanos.max(1));
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.0.as_ref().map_or(0, Histogram::len)
+    }
+
+    pub(super) fn min(&self) -> Duration {
+        Duration::from_nanos(self.0.as_ref().map_or(0, Histogram::min))
+    }
+
+    pub(super) fn max(&self) -> Duration {
+        Duration::from_nanos(self.0.as_ref().map_or(0, Histogram::max))
+    }
+
+    pub(super) fn mean(&self) -> Duration {
+        let mean = self.0.as_ref().map_or(0.0, Histogram::mean);
+        Duration::from_secs_f64(mean / 1e9)
+    }
+
+    pub(super) fn deviation(&self) -> Duration {
+        let deviation = self.0.as_ref().map_or(0.0, Histogram::stdev);
+        Duration::from_secs_f64(deviation / 1e9)
+    }
+
+    /// The part of the samples within one standard deviation of the mean, in percent.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounds of times, and a share for people"
+    )]
+    pub(super) fn near_mean(&self) -> f64 {
+        let Some(histogram) = self.0.as_ref().filter(|histogram| !histogram.is_empty()) else {
+            return 0.0;
+        };
+        let (mean, deviation) = (histogram.mean(), histogram.stdev());
+        let low = (mean - deviation).max(0.0) as u64;
+        let near = histogram.count_between(low, (mean + deviation) as u64);
+        near as f64 / histogram.len() as f64 * 100.0
+    }
+
+    /// A percentile; `None` if fewer than ten samples are above it: it would be chance.
+    pub(super) fn percentile(&self, percent: f64) -> Option<Duration> {
+        let histogram = self.0.as_ref()?;
+        #[expect(clippy::cast_precision_loss, reason = "a comparison with ten")]
+        let above = histogram.len() as f64 * (100.0 - percent) / 100.0;
+        // The share of a percentile such as 99.9 is not exact in binary.
+        let enough = above + 1e-6 >= 10.0;
+        enough.then(|| Duration::from_nanos(histogram.value_at_quantile(percent / 100.0)))
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let (Some(sum), Some(other)) = (&mut self.0, &other.0) {
+            // Both have the same bounds, so that this cannot fail.
+            let _ = sum.add(other);
+        }
+    }
+}
+
+fn add_fields(sum: &mut HeaderBytes, more: HeaderBytes) {
+    sum.plain += more.plain;
+    sum.compressed += more.compressed;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_sorted_values() {
+        let mut halves = [Times::new(), Times::new()];
+        let mut values: Vec<u64> = (0..20_000_u64)
+            .map(|i| i * i % 99_991 * 1_000 + 1)
+            .collect();
+        for (i, value) in values.iter().enumerate() {
+            halves[i % 2].record(Duration::from_nanos(*value));
+        }
+        let [mut times, other] = halves;
+        times.merge(&other);
+        values.sort_unstable();
+        assert_eq!(times.len(), 20_000);
+        for (percent, rank) in [(50.0, 10_000), (99.0, 19_800), (99.9, 19_980)] {
+            let exact = values[rank - 1] as f64;
+            let found = times.percentile(percent).unwrap().as_nanos() as f64;
+            assert!(
+                (found / exact - 1.0).abs() < 0.001,
+                "{percent}: {found}, {exact}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_percentile_needs_ten_samples_above_it() {
+        let mut times = Times::new();
+        for _ in 0..999 {
+            times.record(Duration::from_millis(1));
+        }
+        assert!(times.percentile(98.0).is_some());
+        assert!(times.percentile(99.0).is_none());
+        times.record(Duration::from_millis(1));
+        assert!(times.percentile(99.0).is_some());
+        assert!(times.percentile(99.9).is_none());
+    }
+
+    #[test]
+    fn causes_are_bounded_and_none_is_lost() {
+        let mut causes = Causes::default();
+        for i in 0..200 {
+            causes.count(format!("cause {i}"));
+        }
+        assert_eq!(causes.iter().count(), MAX_CAUSES + 1);
+        assert_eq!(causes.total(), 200);
+    }
+}

@@ -1,0 +1,172 @@
+//! A thread of a run: its connections, made again when they end.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use lacewing_client::{ClientError, Connect as _, Connected, Version};
+use lacewing_conn::{Side, driver::facade::Driver};
+use tokio::{
+    sync::watch,
+    task::{JoinSet, LocalSet},
+    time::{sleep, timeout},
+};
+
+use super::{
+    exchanges::Exchanges,
+    plan::{Phase, Plan},
+    tally::Tally,
+};
+
+/// The pause after the first connection in a row that brought nothing; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Attempts of each connection, if none of the run was ever made.
+const FIRST_ATTEMPTS: u32 = 3;
+
+/// Runs some of the plan's connections to their end. `first`: the number of the first one.
+pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io::Result<Tally> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    LocalSet::new().block_on(&runtime, async {
+        let mut tasks = JoinSet::new();
+        for number in first..first.saturating_add(connections) {
+            tasks.spawn_local(place(Arc::clone(&plan), Rc::clone(&tally), number));
+        }
+        while tasks.join_next().await.is_some() {}
+    });
+    let tally = tally.borrow().clone();
+    Ok(tally)
+}
+
+/// The pauses of a place whose connections bring nothing.
+#[derive(Default)]
+struct Failures {
+    in_a_row: u32,
+    since: Option<Instant>,
+}
+
+/// Keeps one place among the connections filled until the plan is done.
+async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
+    let mut phase = plan.phase.clone();
+    let mut failures = Failures::default();
+    while plan.left() > 0 && plan.is_sending() {
+        let began = Instant::now();
+        let connected = tokio::select! {
+            connected = connect(&plan) => connected,
+            () = until_no_longer_sending(&mut phase) => return,
+        };
+        let fruitful = match connected {
+            Ok((connected, version)) => {
+                plan.reached.store(true, Relaxed);
+                let time = began.elapsed();
+                tally.borrow_mut().connections.connect.record(time);
+                drive(&plan, &tally, number, connected, version).await
+            }
+            Err(cause) => {
+                tally.borrow_mut().connections.failed.count(cause);
+                false
+            }
+        };
+        if fruitful {
+            failures = Failures::default();
+            continue;
+        }
+        let Some(pause) = failures.pause(&plan) else {
+            return;
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = until_no_longer_sending(&mut phase) => return,
+        }
+    }
+}
+
+impl Failures {
+    /// The pause before the next attempt; `None` if there is none.
+    fn pause(&mut self, plan: &Plan) -> Option<Duration> {
+        self.in_a_row += 1;
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let hopeless = self.in_a_row >= FIRST_ATTEMPTS && !plan.reached.load(Relaxed);
+        if hopeless || since.elapsed() >= plan.waits.reconnect {
+            return None;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.in_a_row.min(10).saturating_sub(1));
+        Some(doubled.min(LONGEST_PAUSE))
+    }
+}
+
+async fn connect(plan: &Plan) -> Result<(Connected, Version), String> {
+    let limit = plan.waits.connect;
+    match timeout(limit, plan.connector.connect(&plan.origin)).await {
+        Ok(Ok(connected)) => match connected.version {
+            Some(version) => Ok((connected, version)),
+            None => Err("the server speaks HTTP/1.1".to_owned()),
+        },
+        Ok(Err(error)) => Err(cause(&error)),
+        Err(_) => Err(format!("not connected after {limit:?}")),
+    }
+}
+
+/// Runs a connection to its end. Returns whether it brought a response.
+async fn drive(
+    plan: &Arc<Plan>,
+    tally: &Rc<RefCell<Tally>>,
+    number: usize,
+    connected: Connected,
+    version: Version,
+) -> bool {
+    {
+        let connections = &mut tally.borrow_mut().connections;
+        connections.made += 1;
+        connections.version = Some(version);
+    }
+    let mut config = plan.config.engine(version, Side::Client);
+    config.scheme = plan.scheme.clone();
+    let exchanges = Exchanges::new(Arc::clone(plan), Rc::clone(tally), number);
+    let mut driver = Driver::new(connected.io, config, exchanges);
+    let notifier = driver.notifier();
+    let mut phase = plan.phase.clone();
+    let mut cut = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut driver => break,
+            changed = phase.changed() => {
+                if changed.is_err() || *phase.borrow() == Phase::Over {
+                    cut = true;
+                    break;
+                }
+                notifier.notify();
+            }
+        }
+    }
+    let stats = driver.stats();
+    let exchanges = driver.application();
+    let mut tally = tally.borrow_mut();
+    tally.add_connection(&stats);
+    tally.in_flight += exchanges.in_flight() as u64;
+    // A connection that is cut at the end of the run did not end by itself.
+    if let Some(cause) = exchanges.ended().filter(|_| !cut) {
+        tally.connections.ended.count(cause);
+    }
+    exchanges.answered() > 0
+}
+
+async fn until_no_longer_sending(phase: &mut watch::Receiver<Phase>) {
+    // An error means that the run is over.
+    let _ = phase.wait_for(|phase| *phase != Phase::Sending).await;
+}
+
+/// The cause of a failed attempt, without what differs from one time to the next.
+fn cause(error: &ClientError) -> String {
+    match error {
+        ClientError::Connect { source, .. } => format!("cannot connect: {source}"),
+        error => error.to_string(),
+    }
+}
