@@ -111,7 +111,7 @@ fn a_terminal_is_raw_for_the_command_and_restored() {
     let inner = folder.join("inner.sh");
     let script = format!(
         "stty rows 33 cols 90; stty -g > {0}/before\n\
-         (n=0; until stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
+         (n=0; until grep -q 90x33 {0}/shown && stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
          n=$((n+1)); done; echo raw after $n > {0}/raw; stty rows 34 cols 100 < /dev/tty) &\n\
          {exec} -- sizes; echo code $?\n\
          stty -g > {0}/after\n",
@@ -119,7 +119,8 @@ fn a_terminal_is_raw_for_the_command_and_restored() {
     );
     fs::write(&inner, script).unwrap();
     let output = Command::new("script")
-        .args(["-qec", &format!("sh {}", inner.display()), "/dev/null"])
+        .args(["-qfec", &format!("sh '{}'", inner.display())])
+        .arg(folder.join("shown"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -142,7 +143,7 @@ fn a_terminal_is_restored_when_the_program_is_ended() {
     let inner = folder.join("inner.sh");
     let script = format!(
         "cd '{0}'; stty rows 33 cols 90; stty -g > before\n\
-         (n=0; until stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
+         (n=0; until grep -q 90x33 shown && stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
          n=$((n+1)); done; kill -TERM $(cat pid)) &\n\
          sh -c 'echo $$ > pid; exec {exec} -- sizes'; echo code $?\n\
          stty -g > after\n",
@@ -150,7 +151,8 @@ fn a_terminal_is_restored_when_the_program_is_ended() {
     );
     fs::write(&inner, script).unwrap();
     let output = Command::new("script")
-        .args(["-qec", &format!("sh '{}'", inner.display()), "/dev/null"])
+        .args(["-qfec", &format!("sh '{}'", inner.display())])
+        .arg(folder.join("shown"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
