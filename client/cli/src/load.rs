@@ -78,6 +78,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         broken: Vec::new(),
     };
     let thresholds = args.report.thresholds.iter();
+    if outcome.unsent > 0 {
+        outcome.end = "the loss of all connections".to_owned();
+    }
     outcome.broken = thresholds
         .filter_map(|threshold| threshold.broken(&outcome))
         .collect();

@@ -525,3 +525,20 @@ fn a_threshold_that_does_not_hold_is_code_99() {
     assert_eq!(code, Some(99), "{report}");
     assert!(report.contains("fewer than 10 samples"), "{report}");
 }
+
+#[test]
+fn a_server_that_stays_away_ends_the_run_and_the_report_says_so() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (first, _) = listener.accept().unwrap();
+        drop((first, listener));
+    });
+    let (code, report, _) = load(&["-n", "20", "--reconnect-for", "100ms", &url]);
+    assert_eq!(code, Some(2), "{report}");
+    assert!(
+        report.contains("ended by       the loss of all connections"),
+        "{report}"
+    );
+    assert!(report.contains("never sent"), "{report}");
+}
