@@ -148,6 +148,14 @@ impl Dialling {
         Ok(certificates)
     }
 
+    /// Returns whether OpenSSL makes the connections. It offers no HTTP/1.1.
+    pub(crate) fn uses_npn(&self) -> bool {
+        #[cfg(feature = "npn")]
+        return self.npn;
+        #[cfg(not(feature = "npn"))]
+        return false;
+    }
+
     pub(crate) fn trust(&self) -> Trust {
         if self.insecure {
             Trust::DangerAcceptAny

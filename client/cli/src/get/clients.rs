@@ -27,6 +27,7 @@ impl Clients {
         let protocols = &get.protocols;
         let http1 = match protocols.http1_1 {
             true => Http1::Only,
+            false if get.dialling.uses_npn() => Http1::Never,
             false if protocols.protocol.is_some() || protocols.push => Http1::Never,
             false => Http1::Last,
         };

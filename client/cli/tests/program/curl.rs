@@ -122,7 +122,11 @@ pub(super) fn ok(body: &str) -> String {
 }
 
 pub(super) fn to(status: u16, location: &str) -> String {
-    format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+    // The server closes: a POST is not sent again for a connection that was reused and is gone.
+    format!(
+        "HTTP/1.1 {status} Moved\r\nconnection: close\r\nlocation: {location}\r\n\
+         content-length: 0\r\n\r\n"
+    )
 }
 
 pub(super) fn scratch(name: &str) -> PathBuf {

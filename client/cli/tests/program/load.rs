@@ -535,7 +535,7 @@ fn a_server_that_stays_away_ends_the_run_and_the_report_says_so() {
         drop((first, listener));
     });
     let (code, report, _) = load(&["-n", "20", "--reconnect-for", "100ms", &url]);
-    assert_eq!(code, Some(2), "{report}");
+    assert_eq!(code, Some(1), "{report}");
     assert!(
         report.contains("ended by       the loss of all connections"),
         "{report}"

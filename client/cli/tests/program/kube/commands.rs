@@ -65,9 +65,9 @@ fn failures_are_in_kubectls_words() {
     let text = "error: No such file or directory (os error 2)\n";
     expect(&output, 1, "", text);
     for (arguments, code) in [
-        (&["exec", "mypod"][..], 1),
-        (&["exec", "deploy/x", "--", "true"], 1),
-        (&["port-forward", "mypod", "0"], 1),
+        (&["exec", "mypod"][..], 2),
+        (&["exec", "deploy/x", "--", "true"], 2),
+        (&["port-forward", "mypod", "0"], 2),
     ] {
         let output = run(&api, arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
