@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 
 use crate::Transport;
@@ -73,8 +73,7 @@ impl<IO: Transport> Counted<IO> {
                 let timeout = self.timeout;
                 let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
                 std::task::ready!(stall.as_mut().poll(cx));
-                let until = Instant::now() + timeout;
-                stall.as_mut().reset(until);
+                self.stall = None;
                 let text = format!("the server took no byte for {timeout:?} (write_stall_timeout)");
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
             }

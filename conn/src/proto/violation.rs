@@ -96,7 +96,7 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.detail {
-            Some(detail) => write!(f, "{}: {detail}", self.reason),
+            Some(detail) => write!(f, "{}: {detail}: {}", self.reason, self.rule),
             None => write!(f, "{}: {}", self.reason, self.rule),
         }
     }

@@ -330,6 +330,10 @@ fn silence_ends_by_its_deadline() {
                 _ => None,
             });
             assert!(said.unwrap().contains("after 10s"), "{version}");
+            // SPDY's GOAWAY has no text.
+            let sent = victim.flush();
+            let names_the_limit = sent.windows(15).any(|text| text == b"preface_timeout");
+            assert_eq!(names_the_limit, version == Version::Http2, "{version}");
         }
     });
 }
