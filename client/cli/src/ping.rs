@@ -51,7 +51,7 @@ pub(crate) struct Ping {
     dialling: Dialling,
 
     /// The server
-    #[arg(value_name = "URL", value_parser = parse::url)]
+    #[arg(value_name = "URL", value_parser = parse::url, help_heading = "Arguments")]
     url: Uri,
 }
 

@@ -92,11 +92,11 @@ pub(crate) struct Tap {
     dialling: Dialling,
 
     /// The address to listen on
-    #[arg(value_name = "LISTEN")]
+    #[arg(value_name = "LISTEN", help_heading = "Arguments")]
     listen: SocketAddr,
 
     /// The server: https by ALPN, http in cleartext
-    #[arg(value_name = "TARGET", value_parser = parse::url)]
+    #[arg(value_name = "TARGET", value_parser = parse::url, help_heading = "Arguments")]
     target: Uri,
 }
 

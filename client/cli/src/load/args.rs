@@ -106,7 +106,7 @@ pub(crate) struct Args {
     pub(super) dialling: Dialling,
 
     /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
-    #[arg(value_name = "URL", required = true, value_parser = weighted)]
+    #[arg(value_name = "URL", required = true, value_parser = weighted, help_heading = "Arguments")]
     pub(super) urls: Vec<Weighted>,
 }
 
