@@ -11,7 +11,7 @@ use crate::{
     get::options::{self, Get},
     headers, load, mux,
     parse::{protocol, seconds, url},
-    ping, tap,
+    ping, probe, tap,
 };
 
 /// The text of `lacewing conform --help` after the options.
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Show the frames in bytes, or in a packet capture
     #[command(after_help = decode::HELP)]
     Decode(decode::Decode),
+    /// Find out what a server speaks
+    #[command(after_help = probe::HELP)]
+    Probe(probe::Probe),
     /// Measure the round trip to a server by PING frames
     #[command(after_help = ping::HELP)]
     Ping(ping::Ping),

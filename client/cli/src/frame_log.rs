@@ -4,18 +4,15 @@
 //! directions itself. The log therefore shows the frames on the wire, even
 //! those that the connection rejects.
 
-use std::{
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::{Context, Poll, ready},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lacewing_client::{Connect, Connected, Connecting, Origin, Transport, Version};
+use lacewing_client::{Connect, Connected, Connecting, Origin, Version};
 use lacewing_conform::{FrameLog, Side};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::console;
+use crate::{
+    console,
+    watched::{Watched, Watcher},
+};
 
 /// A connector that prints the frames of its connections.
 pub(crate) struct Logging<C> {
@@ -56,80 +53,34 @@ impl<C: Connect> Connect for Logging<C> {
             console::eprint(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));
-            let tap = Tap::new(io, version, &prefix);
-            Ok(Connected::new(tap, version).at(address))
+            let watched = Watched::new(io, Tap::new(version, &prefix));
+            Ok(Connected::new(watched, version).at(address))
         })
     }
 }
 
-/// A transport that prints its frames.
+/// Prints the frames of a transport.
 struct Tap {
-    io: Box<dyn Transport>,
     sent: Lines,
     received: Lines,
 }
 
 impl Tap {
-    fn new(io: Box<dyn Transport>, version: Version, prefix: &str) -> Self {
-        let sent = Lines::new(version, Side::Client, prefix);
+    fn new(version: Version, prefix: &str) -> Self {
         Self {
-            io,
-            sent,
+            sent: Lines::new(version, Side::Client, prefix),
             received: Lines::new(version, Side::Server, prefix),
         }
     }
 }
 
-impl AsyncRead for Tap {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        let new = buffer.filled().get(before..).unwrap_or_default();
-        self.received.take(new);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Tap {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
-        self.sent.take(bytes.get(..written).unwrap_or_default());
-        Poll::Ready(Ok(written))
+impl Watcher for Tap {
+    fn sent(&mut self, bytes: &[u8]) {
+        self.sent.take(bytes);
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices))?;
-        let mut left = written;
-        for slice in slices {
-            let taken = slice.len().min(left);
-            self.sent.take(slice.get(..taken).unwrap_or_default());
-            left = left.saturating_sub(taken);
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+    fn received(&mut self, bytes: &[u8]) {
+        self.received.take(bytes);
     }
 }
 

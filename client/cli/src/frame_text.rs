@@ -63,6 +63,10 @@ impl FrameText {
             .find_map(|(name, value)| (name == "stream").then(|| value.parse().ok())?)
     }
 
+    pub(crate) fn details(&self) -> &[String] {
+        &self.details
+    }
+
     fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.title
             .split(' ')

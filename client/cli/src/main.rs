@@ -23,12 +23,14 @@ mod mux;
 mod output;
 mod parse;
 mod ping;
+mod probe;
 mod progress;
 mod pushes;
 mod self_signed;
 mod status;
 mod tap;
 mod upload;
+mod watched;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
             Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
+            Command::Probe(probe) => runtime.block_on(probe::run(probe)),
             Command::Tap(tap) => runtime.block_on(tap::run(tap)),
             Command::Mux(mux) => {
                 let done = runtime.block_on(mux::run(mux));

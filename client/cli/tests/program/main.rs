@@ -22,6 +22,7 @@ mod mux;
 mod ping;
 #[cfg(unix)]
 mod pipes;
+mod probe;
 mod record;
 #[path = "../../../tests/support/lib.rs"]
 mod support;

@@ -66,6 +66,7 @@ fn a_list_or_a_help_without_a_reader_is_no_error() {
         &["decode", "--help"],
         &["mux", "--help"],
         &["ping", "--help"],
+        &["probe", "--help"],
         &["tap", "--help"],
         &["--version"],
     ] {
