@@ -25,6 +25,7 @@ mod pushes;
 mod response;
 mod retry;
 mod service;
+mod spare;
 mod spdy_settings;
 mod stats;
 mod stream_limit;

@@ -10,8 +10,9 @@ use crate::{
     age::Age,
     body::RequestBody,
     error::is_pointless,
-    link::{Failure, Progress, Rest},
+    link::{Failure, Progress},
     pool::Pool,
+    spare::Spare,
     telemetry,
 };
 
@@ -123,36 +124,6 @@ impl Tries {
             tries: self.made,
             why,
             source,
-        }
-    }
-}
-
-/// The parts of a request that are kept for another try.
-struct Spare {
-    head: Request<()>,
-    body: Option<RequestBody>,
-}
-
-impl Spare {
-    fn new(request: &Request<RequestBody>) -> Self {
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.version_mut() = request.version();
-        *head.headers_mut() = request.headers().clone();
-        *head.extensions_mut() = request.extensions().clone();
-        Self {
-            head,
-            body: request.body().replay(),
-        }
-    }
-
-    /// Returns the request again, if all of its parts remain.
-    fn restore(self, rest: Rest) -> Option<Request<RequestBody>> {
-        match (rest, self.body) {
-            (Rest::Whole(request), _) => Some(*request),
-            (Rest::Body(body), _) | (Rest::Nothing, Some(body)) => Some(self.head.map(|()| body)),
-            (Rest::Nothing, None) => None,
         }
     }
 }

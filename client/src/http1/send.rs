@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use lacewing_conn::{Error, Limits, driver::Incoming};
 use tokio::time::{Instant, timeout};
@@ -28,6 +28,7 @@ use crate::{
     body::RequestBody,
     exchange::Expectation,
     link::{Failure, Rest},
+    spare::Spare,
 };
 
 /// The outcome of a request on one connection.
@@ -136,7 +137,8 @@ fn failed(
         return Sent::Failed(Failure::new(ClientError::Body(cause.into())));
     }
     let idempotent = spare.is_idempotent();
-    let request = spare.restore(upload.rest());
+    let rest = upload.rest().map_or(Rest::Nothing, Rest::Body);
+    let request = spare.restore(rest);
     let cause = failure::of_connection(error.error(), limits);
     match request {
         Some(request) if course.unsent && course.reused => Sent::Closed {
@@ -241,36 +243,5 @@ impl<'a> HeadWatch<'a> {
                 return Err(failure::too_late(&text));
             }
         }
-    }
-}
-
-/// What is kept of a request, for another connection.
-struct Spare {
-    head: Request<()>,
-    body: Option<RequestBody>,
-}
-
-impl Spare {
-    fn new(request: &Request<RequestBody>) -> Self {
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        *head.extensions_mut() = request.extensions().clone();
-        Self {
-            head,
-            body: request.body().replay(),
-        }
-    }
-
-    /// RFC 9110 §9.2.2.
-    fn is_idempotent(&self) -> bool {
-        let method = self.head.method();
-        method.is_safe() || *method == Method::PUT || *method == Method::DELETE
-    }
-
-    fn restore(self, rest: Option<RequestBody>) -> Option<Request<RequestBody>> {
-        let body = self.body.or(rest)?;
-        Some(self.head.map(|()| body))
     }
 }

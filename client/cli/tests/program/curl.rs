@@ -5,34 +5,23 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex},
 };
 
 use lacewing_client::Version;
 
-use super::get::server;
+use super::{
+    get::server,
+    lacewing::{ended, run_with},
+};
 
 /// What the program did: exit code, stdout, stderr.
 pub(super) type Ended = (i32, String, String);
 
 fn lacewing(args: &[&str], stdin: &[u8]) -> Ended {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("get")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _ = child.stdin.take().unwrap().write_all(stdin);
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    let (code, out, said) = ended(&run_with(&[&["get"], args].concat(), stdin));
+    (code.unwrap(), out, said)
 }
 
 pub(super) fn get(args: &[&str]) -> Ended {

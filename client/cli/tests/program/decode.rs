@@ -1,11 +1,6 @@
 //! `lacewing decode`: bytes and packet captures to frames.
 
-use std::{
-    io::Write as _,
-    process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{process::Output, time::Duration};
 
 use etherparse::PacketBuilder;
 use pcap_file::{
@@ -19,6 +14,8 @@ use pcap_file::{
     },
 };
 
+use super::lacewing::run_with;
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 /// GET / over http, with END_STREAM.
@@ -27,21 +24,7 @@ const RESPONSE: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
 const SPDY_PING: &[u8] = b"\x80\x03\0\x06\0\0\0\x04\0\0\0\x01";
 
 fn decode(args: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("decode")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A program that stops early reads no more.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    run_with(&[&["decode"], args].concat(), input)
 }
 
 /// The lines of frames, without those of their fields.

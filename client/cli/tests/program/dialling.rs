@@ -5,7 +5,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Arc, mpsc},
 };
 
@@ -13,6 +12,8 @@ use http::{Request, Response};
 use lacewing_server::{Identity, RequestBody, Server, ServerBuilder, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+
+use super::lacewing::{ended, run};
 
 /// Files that go with the test.
 struct Folder(PathBuf);
@@ -67,18 +68,7 @@ fn serve(builder: ServerBuilder) -> Option<SocketAddr> {
 }
 
 fn get(args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("get")
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    ended(&run(&[&["get"], args].concat()))
 }
 
 /// An authority, a server's certificate and a client's in files, and a server that asks for the

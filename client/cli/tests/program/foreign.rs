@@ -3,7 +3,6 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
-    process::{Command, Stdio},
 };
 
 use lacewing_client::Version;
@@ -11,6 +10,7 @@ use lacewing_server::{Server, service_fn};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::lacewing::{ended, run};
 use crate::support::{Witness, routes};
 
 /// A self-signed certificate.
@@ -76,13 +76,8 @@ pub(super) fn self_signed() -> SocketAddr {
 }
 
 fn lacewing(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
+    let (code, _, said) = ended(&run(args));
+    (code, said)
 }
 
 #[test]

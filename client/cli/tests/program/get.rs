@@ -11,6 +11,7 @@ use std::{
 use lacewing_client::Version;
 use lacewing_server::{Protocol, Server, service_fn};
 
+use super::lacewing::run;
 use crate::support::*;
 
 /// Starts a server on a thread of its own.
@@ -43,12 +44,7 @@ pub(super) fn server(version: Version) -> SocketAddr {
 }
 
 fn lacewing(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("get")
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    run(&[&["get"], args].concat())
 }
 
 fn stderr(output: &Output) -> String {

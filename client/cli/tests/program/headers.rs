@@ -1,32 +1,16 @@
 //! `lacewing headers`: header blocks to JSON or text, and back.
 
-use std::{
-    io::Write as _,
-    process::{Command, Output, Stdio},
-    thread,
-};
+use std::process::Output;
 
 use serde_json::{Value, json};
+
+use super::lacewing::run_with;
 
 const CODECS: [&str; 3] = ["hpack", "spdy/3", "spdy/2"];
 
 /// Runs `lacewing headers` with this input.
 fn run(args: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("headers")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A program that stops early reads no more.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    run_with(&[&["headers"], args].concat(), input)
 }
 
 fn document(output: &Output) -> Value {

@@ -24,23 +24,15 @@ use lacewing_conn::{
 };
 use lacewing_server::{RequestBody, Server, service_fn};
 
-use super::get::server;
+use super::{
+    get::server,
+    lacewing::{ended, run},
+};
 use crate::support::{Witness, routes};
 
 /// Exit code, standard output, standard error.
 fn load(args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("load")
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    ended(&run(&[&["load"], args].concat()))
 }
 
 /// What a hostile server does to a request.

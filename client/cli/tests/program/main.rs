@@ -17,6 +17,7 @@ mod get;
 mod headers;
 #[cfg(all(unix, feature = "kube"))]
 mod kube;
+mod lacewing;
 mod load;
 mod mux;
 mod ping;

@@ -1,20 +1,13 @@
 //! `lacewing ping`: the round trip by PING frames.
 
-use std::{
-    net::TcpListener,
-    process::{Command, Output},
-};
+use std::{net::TcpListener, process::Output};
 
 use lacewing_client::Version;
 
-use super::get::server;
+use super::{get::server, lacewing::run};
 
 fn ping(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("ping")
-        .args(args)
-        .output()
-        .unwrap()
+    run(&[&["ping"], args].concat())
 }
 
 #[test]

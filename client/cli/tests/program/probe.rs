@@ -1,18 +1,14 @@
 //! `lacewing probe`: what a server speaks.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use lacewing_client::Version;
 use serde_json::Value;
 
-use super::{foreign::self_signed, get::server};
+use super::{foreign::self_signed, get::server, lacewing::run};
 
 fn probe(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lacewing"))
-        .arg("probe")
-        .args(args)
-        .output()
-        .unwrap()
+    run(&[&["probe"], args].concat())
 }
 
 /// The finding of each protocol.
