@@ -48,7 +48,8 @@ pub struct KubeLimits {
     /// it then loses the outcome of a fast command, and exits with 0. Default 100 ms on the
     /// server, and zero on the client.
     pub first_message_delay: Duration,
-    /// Written bytes of one stream or channel that wait to be sent. Default 64 KiB.
+    /// Written bytes of one stream or channel that wait to be sent. Default 256 KiB: one write to
+    /// the transport then takes four frames.
     pub write_buffer: usize,
     /// The time for the peer to take what is left at the end of a session: output, the
     /// status, the ends of the streams, and the end of the connection. Answers a client
@@ -103,7 +104,7 @@ impl KubeLimits {
             max_message: 32 << 20,
             channel_buffer: 256 << 10,
             first_message_delay: Duration::from_millis(delay),
-            write_buffer: 64 << 10,
+            write_buffer: 256 << 10,
             finish_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(30),
             idle_timeout,

@@ -31,6 +31,8 @@ impl<IO> SpdyConnection<IO> {
         let config = MuxConfig::kubernetes(side).with(|config| {
             config.write_buffer = limits.write_buffer;
             let conn = &mut config.connection.limits;
+            // One write takes what a stream has ready.
+            conn.max_output_backlog = limits.write_buffer;
             conn.keep_alive_interval = limits.ping_interval;
             conn.keep_alive_timeout = limits.ping_timeout;
             // A client's port-forward without a local connection stays open behind proxies.

@@ -21,13 +21,17 @@ use self::{
 };
 use super::{Data, Headers, HeadersKind, Message, SendKind, Unencodable};
 use crate::proto::{
-    Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
-    Side, StreamId, Version, Violation,
+    Config, Direction, FlowControl, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule,
+    Semantics, Side, StreamId, Version, Violation,
 };
 
 /// DATA frames of ours: small enough that others get their turn (SPDY/2 §2.2.2
 /// asks for it), large enough that heads cost nothing.
 const MAX_DATA: usize = 16 << 10;
+
+/// The same for peers without flow control, which exchange few and large streams. Each
+/// frame costs such a peer a read.
+const MAX_UNCONTROLLED_DATA: usize = 64 << 10;
 
 /// FLAG_COMPRESS of DATA, which no version has kept.
 const COMPRESSED: u8 = 0x02;
@@ -55,6 +59,7 @@ pub(crate) struct Wire {
     max_header_list_size: usize,
     max_header_fields: usize,
     sent: HeaderBytes,
+    max_data: usize,
     /// The memory of the deflater, from the first header block on.
     deflater: usize,
 }
@@ -92,6 +97,10 @@ impl Wire {
             max_header_list_size: limits.max_header_list_size,
             max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
+            max_data: match config.flow_control {
+                FlowControl::Obeyed => MAX_DATA,
+                FlowControl::Ignored => MAX_UNCONTROLLED_DATA,
+            },
             deflater,
         }
     }
@@ -376,14 +385,14 @@ impl Wire {
         fin: bool,
         out: &mut BytesMut,
     ) {
-        debug_assert!(len <= MAX_DATA);
+        debug_assert!(len <= self.max_data);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.encoder.data_head(out, stream.value(), len, fin);
     }
 
     #[inline]
     pub(super) fn max_data(&self) -> usize {
-        MAX_DATA
+        self.max_data
     }
 
     pub(super) fn reset(&mut self, stream: StreamId, reason: Reason, out: &mut BytesMut) {
