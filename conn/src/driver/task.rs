@@ -2,6 +2,7 @@
 //! between.
 
 mod deadlines;
+mod last_input;
 mod memory;
 mod pulls;
 mod signals;
@@ -19,7 +20,10 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::deadlines::{Deadline, Deadlines};
+use self::{
+    deadlines::{Deadline, Deadlines},
+    last_input::LastInput,
+};
 use super::{
     application::Application,
     cells::Signal,
@@ -97,6 +101,8 @@ pub struct Driver<IO, A: Application> {
     /// The engine knows that.
     end_reported: bool,
     phase: Phase,
+    /// The transport takes no more output.
+    last_input: Option<Box<LastInput>>,
     /// The error that ended the connection.
     error: Option<Error>,
 }
@@ -167,6 +173,7 @@ impl<IO, A: Application> Driver<IO, A> {
             input_ended: false,
             end_reported: false,
             phase: Phase::Open,
+            last_input: None,
             error: None,
         }
     }
@@ -276,6 +283,7 @@ impl<IO, A: Application> Driver<IO, A> {
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
         match self.phase {
+            Phase::Open if self.last_input.is_some() => self.read_last_input(cx, now),
             Phase::Open => {
                 let Work {
                     mut received,
@@ -371,7 +379,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
-                self.fail_output(cx, now, error);
+                self.last_input = Some(LastInput::after(error, now));
                 again = true;
             }
         }
@@ -443,24 +451,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     return Ok(false);
                 }
             }
-        }
-    }
-
-    /// Handles a transport that takes no more. Reads the peer's last frames first:
-    /// they may give the reason (GOAWAY and a close).
-    fn fail_output(&mut self, cx: &mut task::Context<'_>, now: Instant, error: io::Error) {
-        for _ in 0..TURNS {
-            if self.input_ended || !self.engine.wants_input() {
-                break;
-            }
-            match self.transport.poll_read(cx) {
-                Poll::Ready(Ok(Read::Bytes)) => self.handle_events(now),
-                Poll::Ready(Ok(Read::End) | Err(_)) | Poll::Pending => break,
-            };
-        }
-        (self.input_ended, self.end_reported) = (true, true);
-        if !self.engine.is_closed() {
-            self.engine.handle_io_error(now, error);
         }
     }
 

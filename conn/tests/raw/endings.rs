@@ -1,13 +1,22 @@
 //! The ends of connections, and the errors of their streams.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{self, Poll},
+    time::Duration,
+};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Reason, Version,
+    Reason, Side, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use crate::support::*;
 
@@ -246,5 +255,79 @@ async fn forward(mut here: DuplexStream, mut there: DuplexStream, cut: usize) {
         if to.write_all(&data[..len]).await.is_err() {
             return;
         }
+    }
+}
+
+/// A transport whose writes fail from some time on. Its reads wait for an event even so, as tokio's
+/// do until it has looked at its sockets.
+struct Broken {
+    io: DuplexStream,
+    broken: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A peer that says its last word and resets the transport: the word arrives, although our next
+/// write fails before it can be read.
+#[tokio::test(start_paused = true)]
+async fn the_last_data_of_a_peer_is_read_after_a_failed_write() {
+    for version in Version::ALL {
+        let (io, there) = tokio::io::duplex(64 << 10);
+        let broken = Arc::new(AtomicBool::new(false));
+        let transport = Broken {
+            io,
+            broken: Arc::clone(&broken),
+        };
+        let (client, connection) = Mux::client(transport, version, MuxConfig::new(Side::Client));
+        let connection = tokio::spawn(connection);
+        let (server, task) = Mux::server(there, version, MuxConfig::new(Side::Server));
+        let served = tokio::spawn(task);
+        let mut stream = client
+            .open(HeaderMap::new(), OpenOptions::default())
+            .await
+            .unwrap();
+        let (_, mut theirs) = server.accept().await.unwrap();
+        theirs.reply(HeaderMap::new());
+        stream.recv_reply().await.unwrap();
+        // The client's write fails first; the server's word comes a moment later.
+        broken.store(true, Ordering::Relaxed);
+        stream.write_all(b"more").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        theirs.write_all(b"status").await.unwrap();
+        theirs.flush().await.unwrap();
+        served.abort();
+        let mut word = Vec::new();
+        let _ = stream.read_to_end(&mut word).await;
+        assert_eq!(word, b"status", "{version}");
+        assert!(connection.await.unwrap().is_err(), "{version}");
     }
 }
