@@ -17,7 +17,7 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
         .map_err(|error| unwritten(&error))
 }
 
-/// Writes bytes to the standard output, as [`print`] does.
+/// Writes bytes to the standard output, as [`print()`] does.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout
