@@ -62,13 +62,12 @@ const NEGOTIATION: [&str; 10] = [
     "client/src/connection.rs",
     "client/src/pool.rs",
     "client/src/upgrade.rs",
-    "server/src/connection.rs",
-    "server/src/http1.rs",
-    // NPN never offers HTTP/2, so this file names it.
-    "client/src/npn.rs",
-    "server/src/npn.rs",
-    // The server's names of the protocols that it negotiates.
     "server/src/h2c/request.rs",
+    "server/src/http1.rs",
+    "server/src/server.rs",
+    // The first bytes of a connection, the choice by ALPN, and its names.
+    "server/src/acceptor.rs",
+    "server/src/detect.rs",
     "server/src/protocol.rs",
 ];
 /// The command that writes the generated files, as in their banner.
@@ -243,9 +242,10 @@ fn versions_in_facades(file: &File) -> Vec<String> {
         .next()
         .unwrap_or_default();
     let named = |line: &str| {
-        ["Version::Http2", "Version::Spdy"]
+        ["Version", "Protocol", "Detected"]
             .iter()
-            .any(|word| line.contains(word))
+            .flat_map(|kind| [format!("{kind}::Http2"), format!("{kind}::Spdy")])
+            .any(|word| line.contains(&word))
     };
     let lines = code.lines().enumerate().filter(|(_, line)| named(line));
     lines
@@ -435,7 +435,12 @@ mod tests {
             dialect_words(&file("server/src/exchange/a.rs", code)).len(),
             1
         );
-        assert!(dialect_words(&file("client/src/npn.rs", code)).is_empty());
+        let negotiated = "fn f() { p == Protocol::Spdy31 || d == Detected::Http2 }\n";
+        assert_eq!(
+            dialect_words(&file("server/src/outgoing.rs", negotiated)).len(),
+            1
+        );
+        assert!(dialect_words(&file("server/src/detect.rs", negotiated)).is_empty());
         assert!(dialect_words(&file("client/tests/a.rs", code)).is_empty());
     }
 

@@ -12,6 +12,7 @@
 mod appendix_c;
 mod decoder;
 mod encoder;
+mod own_stories;
 mod random;
 mod stories;
 mod story;

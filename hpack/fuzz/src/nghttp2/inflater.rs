@@ -1,5 +1,5 @@
-//! nghttp2's HPACK decoder, through `libnghttp2-sys`. The fuzz target and the bench of HPACK
-//! share this file.
+//! nghttp2's HPACK decoder, through `libnghttp2-sys`. The fuzz target, the bench of HPACK and the
+//! test of our stories share this file.
 
 #![allow(unsafe_code)]
 
@@ -26,11 +26,16 @@ impl Inflater {
         // SAFETY: the out-pointer is valid; a null result is caught below.
         let code = unsafe { nghttp2_hd_inflate_new(&mut inflater) };
         assert_eq!(code, 0, "nghttp2_hd_inflate_new");
-        let this = Self(NonNull::new(inflater).expect("nghttp2 gave a decoder"));
-        // SAFETY: the decoder lives.
-        let code = unsafe { nghttp2_hd_inflate_change_table_size(this.0.as_ptr(), table_size) };
-        assert_eq!(code, 0, "nghttp2_hd_inflate_change_table_size");
+        let mut this = Self(NonNull::new(inflater).expect("nghttp2 gave a decoder"));
+        this.set_max_table_size(table_size);
         this
+    }
+
+    /// Permits a dynamic table of `table_size` bytes from the next block on.
+    pub(crate) fn set_max_table_size(&mut self, table_size: usize) {
+        // SAFETY: the decoder lives.
+        let code = unsafe { nghttp2_hd_inflate_change_table_size(self.0.as_ptr(), table_size) };
+        assert_eq!(code, 0, "nghttp2_hd_inflate_change_table_size");
     }
 
     /// Decodes one header block. `sink` receives each field: its name, its value, and
