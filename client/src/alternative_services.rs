@@ -48,12 +48,12 @@ impl fmt::Debug for OnAlternative {
 
 /// The advertisements of a server: its origins and alternative services.
 #[derive(Debug, Default)]
-pub(crate) struct Announced {
+pub(crate) struct Advertised {
     pub(crate) origins: Vec<Origin>,
     pub(crate) services: Vec<AlternativeService>,
 }
 
-impl Announced {
+impl Advertised {
     /// Adds origins. Values that are not origins are ignored (RFC 8336 §2.1).
     pub(crate) fn add_origins(&mut self, origins: Vec<Bytes>) {
         for origin in origins.into_iter().filter_map(parse) {
@@ -100,18 +100,18 @@ mod tests {
 
     #[test]
     fn origins_add_up_and_are_bounded() {
-        let mut announced = Announced::default();
+        let mut advertised = Advertised::default();
         let some = [
             "https://a.example",
             "https://a.example:443",
             "null",
             "\u{1}",
         ];
-        announced.add_origins(some.map(Bytes::from).to_vec());
-        assert_eq!(announced.origins.len(), 1);
+        advertised.add_origins(some.map(Bytes::from).to_vec());
+        assert_eq!(advertised.origins.len(), 1);
         let many = (0..1000).map(|n| Bytes::from(format!("https://n{n}.example")));
-        announced.add_origins(many.collect());
-        assert_eq!(announced.origins.len(), MAX_ORIGINS);
+        advertised.add_origins(many.collect());
+        assert_eq!(advertised.origins.len(), MAX_ORIGINS);
     }
 
     #[test]
@@ -119,22 +119,22 @@ mod tests {
         let service = |origin: &'static str, value: &'static str| {
             AlternativeService::new(Some(origin.into()), value.into()).unwrap()
         };
-        let mut announced = Announced::default();
-        announced.add_service(service("https://a.example", "h3=\":1\""));
-        announced.add_service(service("https://b.example", "h3=\":2\""));
-        announced.add_service(service("https://a.example", "h3=\":3\""));
-        assert_eq!(announced.services.len(), 2);
-        announced.add_service(service("https://b.example", "clear"));
+        let mut advertised = Advertised::default();
+        advertised.add_service(service("https://a.example", "h3=\":1\""));
+        advertised.add_service(service("https://b.example", "h3=\":2\""));
+        advertised.add_service(service("https://a.example", "h3=\":3\""));
+        assert_eq!(advertised.services.len(), 2);
+        advertised.add_service(service("https://b.example", "clear"));
         assert_eq!(
-            announced.services,
+            advertised.services,
             [service("https://a.example", "h3=\":3\"")]
         );
         for number in 0..1000 {
             let origin = Bytes::from(format!("https://n{number}.example"));
             let service = AlternativeService::new(Some(origin), "h3=\":1\"".into());
-            announced.add_service(service.unwrap());
+            advertised.add_service(service.unwrap());
         }
-        assert_eq!(announced.services.len(), MAX_SERVICES);
+        assert_eq!(advertised.services.len(), MAX_SERVICES);
         assert_eq!(
             AlternativeService::new(Some("null".into()), "x".into()),
             None

@@ -129,9 +129,9 @@ impl RequestBody {
     }
 
     /// Sets the length that a body in pieces must have.
-    pub(crate) fn announce(&mut self, length: u64) {
+    pub(crate) fn declare(&mut self, length: u64) {
         if let Self::Source(source) = self {
-            source.announce(length);
+            source.declare(length);
         }
     }
 }

@@ -237,14 +237,14 @@ impl Connection {
     /// server's certificate before you rely on the origins.
     pub fn origins(&self) -> Vec<Origin> {
         let figures = &self.handles.link.figures;
-        figures.announced(|announced| announced.origins.clone())
+        figures.advertised(|advertised| advertised.origins.clone())
     }
 
     /// Returns the alternative services that the server advertised (RFC 7838):
     /// the latest of each origin, at most 64.
     pub fn alternative_services(&self) -> Vec<AlternativeService> {
         let figures = &self.handles.link.figures;
-        figures.announced(|announced| announced.services.clone())
+        figures.advertised(|advertised| advertised.services.clone())
     }
 
     /// Ends the connection gracefully: accepts no more requests, and closes when

@@ -152,8 +152,8 @@ pub enum RequestError {
     InvalidContentLength,
     /// Its `content-length` is not the length of its body.
     ContentLength {
-        /// The bytes that `content-length` announces.
-        announced: u64,
+        /// The bytes that `content-length` declares.
+        declared: u64,
         /// The bytes that the body has.
         length: u64,
     },
@@ -451,9 +451,9 @@ impl fmt::Display for RequestError {
             Self::InvalidContentLength => {
                 f.write_str("its content-length is not a number, or its values differ; leave it out")
             }
-            Self::ContentLength { announced, length } => write!(
+            Self::ContentLength { declared, length } => write!(
                 f,
-                "its content-length is {announced}, but its body has {length} bytes; leave the field out"
+                "its content-length is {declared}, but its body has {length} bytes; leave the field out"
             ),
             Self::ConnectToPath => f.write_str(
                 "it is a CONNECT to a path, which needs a ConnectProtocol (RFC 8441); without one, \

@@ -179,7 +179,7 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            // Over SPDY, a content-length is not checked, and only announces.
+            // Over SPDY, a content-length is not checked, and only declares a length.
             let checked = conn.stream(stream).content_left();
             let length = checked.or_else(|| {
                 let lengths = head.fields.get_all(CONTENT_LENGTH);
@@ -423,7 +423,7 @@ impl Application for Exchanges {
             Event::Origins { origins } if self.security == Security::Tls => {
                 self.link
                     .figures
-                    .announced(|announced| announced.add_origins(origins));
+                    .advertised(|advertised| advertised.add_origins(origins));
             }
             Event::AlternativeServices { origin, value, .. } => {
                 if let Some(service) = AlternativeService::new(origin, value) {
@@ -432,7 +432,7 @@ impl Application for Exchanges {
                     }
                     self.link
                         .figures
-                        .announced(|announced| announced.add_service(service));
+                        .advertised(|advertised| advertised.add_service(service));
                 }
             }
             Event::GoAway { error, .. } => {

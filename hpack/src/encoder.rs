@@ -32,7 +32,7 @@ pub struct Encoder {
     index: Index,
     config: EncoderConfig,
     /// The maximum that the last block signalled to the peer's decoder.
-    announced: usize,
+    signaled: usize,
     /// The smallest maximum since the last block.
     smallest: usize,
 }
@@ -54,7 +54,7 @@ impl Encoder {
         Self {
             index: Index::new(size),
             config,
-            announced: DEFAULT_TABLE_SIZE,
+            signaled: DEFAULT_TABLE_SIZE,
             smallest: size,
         }
     }
@@ -81,13 +81,13 @@ impl Encoder {
     /// Begins a header block at the end of `dst`.
     pub fn block<'a>(&'a mut self, dst: &'a mut BytesMut) -> BlockEncoder<'a> {
         let size = self.index.max_size();
-        if self.smallest < size && self.smallest < self.announced {
+        if self.smallest < size && self.smallest < self.signaled {
             put_integer(dst, self.smallest, 5, 0x20);
-            self.announced = self.smallest;
+            self.signaled = self.smallest;
         }
-        if size != self.announced {
+        if size != self.signaled {
             put_integer(dst, size, 5, 0x20);
-            self.announced = size;
+            self.signaled = size;
         }
         self.smallest = size;
         BlockEncoder {

@@ -21,7 +21,7 @@ const DEFAULT_MAX: usize = 10_000;
 /// GOAWAY round trip each.
 const SHARE: usize = 4;
 
-/// Waits for peers become short when less than one in this many places is free.
+/// Waits for peers become short when less than one in this many open is free.
 const NEARLY_FULL: usize = 8;
 
 /// The `used` of a connection with a request under way.
@@ -36,9 +36,9 @@ struct Shared {
     max: usize,
     /// Counts the connections: a clock that its readers can read without cost.
     turn: AtomicU64,
-    places: Mutex<HashMap<u64, Arc<State>>>,
+    open: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
-    /// Nearly all places are taken.
+    /// Nearly as many are open as may be.
     near_capacity: Alarm,
     /// The machine has no descriptors left.
     exhausted: Alarm,
@@ -66,7 +66,7 @@ impl Connections {
             exhausted: budget.alarm(),
             max: max.max(1),
             turn: AtomicU64::new(BUSY),
-            places: Mutex::default(),
+            open: Mutex::default(),
             left: Notify::new(),
         }))
     }
@@ -77,8 +77,8 @@ impl Connections {
 
     /// Takes a place; `None` if all are taken.
     pub(crate) fn enter(&self) -> Option<Place> {
-        let mut places = self.0.places();
-        if places.len() >= self.0.max {
+        let mut open = self.0.open();
+        if open.len() >= self.0.max {
             return None;
         }
         let number = self.0.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
@@ -87,9 +87,9 @@ impl Connections {
             leave: AtomicBool::new(false),
             waker: Mutex::default(),
         });
-        places.insert(number, Arc::clone(&state));
-        self.0.watch(&places);
-        drop(places);
+        open.insert(number, Arc::clone(&state));
+        self.0.watch(&open);
+        drop(open);
         Some(Place(Arc::new(Taken {
             number,
             state,
@@ -100,13 +100,13 @@ impl Connections {
     /// Asks the connections that are idle longest to leave, unless some are
     /// leaving already. Returns whether any will.
     pub(crate) fn make_room(&self) -> bool {
-        let places = self.0.places();
-        if places.values().any(|state| state.is_leaving()) {
+        let open = self.0.open();
+        if open.values().any(|state| state.is_leaving()) {
             return true;
         }
         // A connection that was used since the last one was accepted has the same
         // turn as that one, and is the newer of both.
-        let mut idle: Vec<_> = places
+        let mut idle: Vec<_> = open
             .iter()
             .map(|(number, state)| (state.used.load(Ordering::Relaxed), *number, state))
             .filter(|(used, _, state)| *used != BUSY && !state.leave.load(Ordering::Relaxed))
@@ -138,14 +138,14 @@ impl Connections {
 }
 
 impl Shared {
-    fn watch(&self, places: &HashMap<u64, Arc<State>>) {
+    fn watch(&self, open: &HashMap<u64, Arc<State>>) {
         let few = (self.max / NEARLY_FULL).max(1);
         self.near_capacity
-            .set(places.len().saturating_add(few) >= self.max);
+            .set(open.len().saturating_add(few) >= self.max);
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,10 +202,10 @@ impl Place {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut places = self.shared.places();
-        places.remove(&self.number);
-        self.shared.watch(&places);
-        drop(places);
+        let mut open = self.shared.open();
+        open.remove(&self.number);
+        self.shared.watch(&open);
+        drop(open);
         self.shared.left.notify_one();
     }
 }
@@ -243,19 +243,19 @@ mod tests {
     #[test]
     fn the_longest_idle_connection_leaves_first() {
         let connections = Connections::new(3, &MemoryBudget::new(1 << 30));
-        let places: Vec<_> = (0..3).map_while(|_| connections.enter()).collect();
+        let open: Vec<_> = (0..3).map_while(|_| connections.enter()).collect();
         assert!(connections.enter().is_none());
         // The first is the newest now, and the second is busy.
-        places[0].note(true);
-        places[1].note(false);
+        open[0].note(true);
+        open[1].note(false);
         assert!(connections.make_room());
         assert_eq!(
-            places.iter().map(asked).collect::<Vec<_>>(),
+            open.iter().map(asked).collect::<Vec<_>>(),
             [false, false, true]
         );
         // It is on its way: no other has to go.
         assert!(connections.make_room());
-        assert!(!asked(&places[0]));
+        assert!(!asked(&open[0]));
     }
 
     #[test]
@@ -274,15 +274,15 @@ mod tests {
 
         let budget = MemoryBudget::new(1 << 30);
         let connections = Connections::new(16, &budget);
-        let mut places: Vec<_> = (0..13).map_while(|_| connections.enter()).collect();
+        let mut open: Vec<_> = (0..13).map_while(|_| connections.enter()).collect();
         assert_eq!(budget.step(), MemoryStep::None);
-        places.extend(connections.enter());
+        open.extend(connections.enter());
         assert_eq!(budget.step(), MemoryStep::Strict);
-        places.pop();
+        open.pop();
         assert_eq!(budget.step(), MemoryStep::None);
         connections.note_exhausted(true);
         assert_eq!(budget.step(), MemoryStep::Strict);
-        drop((places, connections));
+        drop((open, connections));
         assert_eq!(budget.step(), MemoryStep::None);
     }
 }

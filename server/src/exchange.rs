@@ -5,7 +5,7 @@
 //! body. The request is then answered within the event that reported it: no
 //! spawn, no lock, no wake-up. A table by stream keeps the exchanges that take longer.
 
-mod announce;
+mod advertise;
 mod call;
 mod commands;
 mod draining;
@@ -77,7 +77,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     /// Promised requests that have not been served yet, at most as many as the peer permits.
     promised: VecDeque<(StreamKey, Request<RequestBody>)>,
     /// Origins and alternative services were sent.
-    announced: bool,
+    advertised: bool,
     stats: Option<Box<StatsTimer>>,
     /// The body of the request that asked for HTTP/2, by HTTP/1.1.
     #[cfg(feature = "http1")]
@@ -133,7 +133,7 @@ impl<S: HttpService> Exchanges<S> {
             pending: PendingTable::new(),
             commands: None,
             promised: VecDeque::new(),
-            announced: false,
+            advertised: false,
             stats: options.stats_every.map(StatsTimer::new).map(Box::new),
             #[cfg(feature = "http1")]
             replayed: None,
@@ -407,7 +407,7 @@ impl<S: HttpService> Application for Exchanges<S> {
             self.shutdown = None;
             conn.shutdown();
         }
-        self.announce(conn);
+        self.advertise(conn);
         self.handle_commands(conn);
         self.serve_promised(conn);
         self.report_stats(conn);

@@ -39,7 +39,7 @@ pub struct ServerOptions {
     pub(crate) informer: Extension,
     pub(crate) pusher: Extension,
     pub(crate) h2c_upgrade: H2cUpgrade,
-    pub(crate) announcements: Arc<Announcements>,
+    pub(crate) advertisements: Arc<Advertisements>,
     pub(crate) stats_every: Option<Duration>,
     pub(crate) max_connections: usize,
     pub(crate) shutdown: Option<ShutdownSignal>,
@@ -214,7 +214,7 @@ impl ServerOptions {
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let origins = origins.into_iter().map(|origin| Bytes::from(origin.into()));
-        Arc::make_mut(&mut self.announcements).origins = origins.collect();
+        Arc::make_mut(&mut self.advertisements).origins = origins.collect();
         self
     }
 
@@ -228,8 +228,8 @@ impl ServerOptions {
         value: impl Into<String>,
     ) -> Self {
         let alternative = (Bytes::from(origin.into()), Bytes::from(value.into()));
-        let announcements = Arc::make_mut(&mut self.announcements);
-        announcements.alternatives.push(alternative);
+        let advertisements = Arc::make_mut(&mut self.advertisements);
+        advertisements.alternatives.push(alternative);
         self
     }
 
@@ -328,7 +328,7 @@ impl Default for ServerOptions {
             informer: Extension::Omit,
             pusher: Extension::Omit,
             h2c_upgrade: H2cUpgrade::default(),
-            announcements: Arc::default(),
+            advertisements: Arc::default(),
             stats_every: None,
             max_connections: connections::default_max(),
             shutdown: None,
@@ -349,7 +349,7 @@ impl fmt::Debug for ServerOptions {
 
 /// The advertisements at the start of a connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Announcements {
+pub(crate) struct Advertisements {
     pub(crate) origins: Vec<Bytes>,
     /// Origins, and where else they are served.
     pub(crate) alternatives: Vec<(Bytes, Bytes)>,

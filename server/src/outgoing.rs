@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Others rely on the announced length, HTTP/1.1's encoder for example.
+    /// Others rely on the declared length, HTTP/1.1's encoder for example.
     #[test]
     fn a_contradiction_shows_in_neither_end_nor_size() {
         let body = Outgoing::new(Full::new(&b"four"[..]), Some(10));

@@ -1,5 +1,5 @@
 //! The body of a request while it is sent, piece by piece. It keeps to its
-//! announced length, and a panic in it does not harm the connection.
+//! declared length, and a panic in it does not harm the connection.
 
 use std::{
     fmt,
@@ -23,15 +23,15 @@ use crate::BoxError;
 pub enum BodyError {
     /// It ended before its `content-length`.
     TooShort {
-        /// The bytes that `content-length` announced.
-        announced: u64,
+        /// The bytes that `content-length` declared.
+        declared: u64,
         /// The bytes that it has.
         length: u64,
     },
     /// It continues beyond its `content-length`. No byte of that was sent.
     TooLong {
-        /// The bytes that `content-length` announced.
-        announced: u64,
+        /// The bytes that `content-length` declared.
+        declared: u64,
         /// The bytes that it has at least.
         length: u64,
     },
@@ -55,7 +55,7 @@ pub(crate) struct Outgoing {
     /// The whole length, as the body itself reports it.
     hint: Option<u64>,
     /// The value of `content-length`.
-    announced: Option<u64>,
+    declared: Option<u64>,
     /// The bytes so far.
     given: u64,
 }
@@ -83,7 +83,7 @@ impl Outgoing {
         Self {
             hint: source.length(),
             source: Some(source),
-            announced: None,
+            declared: None,
             given: 0,
         }
     }
@@ -94,11 +94,11 @@ impl Outgoing {
     }
 
     /// Sets the length that the body must have.
-    pub(crate) fn announce(&mut self, length: u64) {
-        self.announced = Some(length);
+    pub(crate) fn declare(&mut self, length: u64) {
+        self.declared = Some(length);
     }
 
-    /// Polls for the next piece. Bytes beyond the announced length are never returned,
+    /// Polls for the next piece. Bytes beyond the declared length are never returned,
     /// and an end before it is a failure.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, BodyFailure>> {
         let Some(source) = &mut self.source else {
@@ -145,7 +145,7 @@ impl Outgoing {
         Some(Self {
             hint: self.hint,
             source: Some(source),
-            announced: self.announced,
+            declared: self.declared,
             given: 0,
         })
     }
@@ -162,7 +162,7 @@ impl Outgoing {
         }
     }
 
-    /// Counts a piece against what was announced.
+    /// Counts a piece against what was declared.
     fn check(&mut self, piece: &Piece) -> Result<(), BodyError> {
         let end = match piece {
             Piece::Data { data, fin } => {
@@ -172,15 +172,15 @@ impl Outgoing {
             Piece::Trailers(_) => true,
             Piece::Unknown => false,
         };
-        let Some(announced) = self.announced else {
+        let Some(declared) = self.declared else {
             return Ok(());
         };
         let length = self.given;
-        if length > announced {
-            return Err(BodyError::TooLong { announced, length });
+        if length > declared {
+            return Err(BodyError::TooLong { declared, length });
         }
-        if end && length < announced {
-            return Err(BodyError::TooShort { announced, length });
+        if end && length < declared {
+            return Err(BodyError::TooShort { declared, length });
         }
         Ok(())
     }
@@ -210,13 +210,13 @@ fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooShort { announced, length } => write!(
+            Self::TooShort { declared, length } => write!(
                 f,
-                "it ended after {length} bytes, and its content-length is {announced}"
+                "it ended after {length} bytes, and its content-length is {declared}"
             ),
-            Self::TooLong { announced, length } => write!(
+            Self::TooLong { declared, length } => write!(
                 f,
-                "it has at least {length} bytes, and its content-length is {announced}"
+                "it has at least {length} bytes, and its content-length is {declared}"
             ),
             Self::UnnamedTrailer { name } => write!(
                 f,
@@ -248,8 +248,8 @@ mod tests {
     use super::*;
     use crate::body::RequestBody;
 
-    /// A body of these pieces, with an announced length.
-    fn outgoing(pieces: &[&'static str], announced: u64) -> Outgoing {
+    /// A body of these pieces, with an declared length.
+    fn outgoing(pieces: &[&'static str], declared: u64) -> Outgoing {
         let frames: Vec<_> = pieces
             .iter()
             .map(|piece| {
@@ -261,7 +261,7 @@ mod tests {
         else {
             panic!("not a stream")
         };
-        outgoing.announce(announced);
+        outgoing.declare(declared);
         outgoing
     }
 

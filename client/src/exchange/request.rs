@@ -86,7 +86,7 @@ pub(crate) fn prepare(
         return Err(RequestError::ProtocolWithoutConnect);
     }
     let target = Target::of(&parts.method, protocol.as_ref());
-    let (mut host, mut announced) = (None, None);
+    let (mut host, mut declared) = (None, None);
     if present.host {
         let named = fields::host(&parts.headers)?;
         // `:authority` has the same value. Two fields could contradict each other.
@@ -97,13 +97,13 @@ pub(crate) fn prepare(
         host = Some(named);
     }
     if present.length {
-        announced = Some(fields::settle_length(&mut parts.headers)?);
+        declared = Some(fields::settle_length(&mut parts.headers)?);
     }
     let uri = complete(parts.uri, target, host, security)?;
-    declare_length(&mut parts.headers, &parts.method, announced, &mut body)?;
+    declare_length(&mut parts.headers, &parts.method, declared, &mut body)?;
     let mut expectation = Expectation::None;
     if let Some(priority) = priority.filter(|_| vocabulary.priority_field) {
-        announce_priority(&mut parts.headers, priority);
+        insert_priority(&mut parts.headers, priority);
     }
     // SPDY has no frame for a 100 (Continue) response.
     if vocabulary.informational && !body.is_empty() && expects_continue(&parts.headers) {
@@ -128,7 +128,7 @@ pub(crate) fn prepare(
 
 /// Adds the `priority` field for the servers and caches on the path (RFC 9218 §5),
 /// unless the caller set it.
-fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
+fn insert_priority(fields: &mut HeaderMap, priority: Priority) {
     const WHOLE: [&str; 8] = ["u=0", "u=1", "u=2", "u=3", "u=4", "u=5", "u=6", "u=7"];
     const IN_PIECES: [&str; 8] = [
         "u=0, i", "u=1, i", "u=2, i", "u=3, i", "u=4, i", "u=5, i", "u=6, i", "u=7, i",
@@ -216,12 +216,12 @@ fn complete(
 fn declare_length(
     fields: &mut HeaderMap,
     method: &Method,
-    announced: Option<u64>,
+    declared: Option<u64>,
     body: &mut RequestBody,
 ) -> Result<(), RequestError> {
     if *method == Method::CONNECT {
         // A CONNECT request has no content: a tunnel follows.
-        return match announced {
+        return match declared {
             None => Ok(()),
             Some(_) => Err(RequestError::ForbiddenField {
                 name: header::CONTENT_LENGTH,
@@ -229,9 +229,9 @@ fn declare_length(
             }),
         };
     }
-    let length = match (announced, body.length()) {
-        (Some(announced), Some(length)) if announced != length => {
-            return Err(RequestError::ContentLength { announced, length });
+    let length = match (declared, body.length()) {
+        (Some(declared), Some(length)) if declared != length => {
+            return Err(RequestError::ContentLength { declared, length });
         }
         (Some(length), _) => length,
         (None, Some(length)) => {
@@ -243,7 +243,7 @@ fn declare_length(
         }
         (None, None) => return Ok(()),
     };
-    body.announce(length);
+    body.declare(length);
     Ok(())
 }
 
@@ -277,7 +277,7 @@ mod tests {
     fn a_priority_is_told_unless_the_caller_did() {
         let field = |priority| {
             let mut fields = HeaderMap::new();
-            announce_priority(&mut fields, priority);
+            insert_priority(&mut fields, priority);
             fields
                 .get("priority")
                 .map(|value| value.to_str().unwrap().to_owned())
@@ -286,21 +286,21 @@ mod tests {
         assert_eq!(field(Priority::new(7, true)), Some("u=7, i".into()));
         let mut fields = HeaderMap::new();
         fields.insert("priority", HeaderValue::from_static("u=1"));
-        announce_priority(&mut fields, Priority::new(5, false));
+        insert_priority(&mut fields, Priority::new(5, false));
         assert_eq!(fields.get("priority").unwrap(), "u=1");
     }
 
     #[test]
-    fn a_length_is_announced_when_it_tells_something() {
-        let announced = |method: Method, mut body| {
+    fn a_length_is_declared_when_it_tells_something() {
+        let declared = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
             declare_length(&mut fields, &method, None, &mut body).unwrap();
             content_length(fields.get_all(header::CONTENT_LENGTH)).unwrap()
         };
-        assert_eq!(announced(Method::GET, RequestBody::Empty), None);
-        assert_eq!(announced(Method::POST, RequestBody::Empty), Some(0));
+        assert_eq!(declared(Method::GET, RequestBody::Empty), None);
+        assert_eq!(declared(Method::POST, RequestBody::Empty), Some(0));
         let body = || RequestBody::new(crate::Body::from("four"), crate::body::Replay::Never);
-        assert_eq!(announced(Method::POST, body()), Some(4));
-        assert_eq!(announced(Method::CONNECT, body()), None);
+        assert_eq!(declared(Method::POST, body()), Some(4));
+        assert_eq!(declared(Method::CONNECT, body()), None);
     }
 }

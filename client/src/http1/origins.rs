@@ -48,13 +48,13 @@ struct State {
 }
 
 struct Entry {
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     /// The latest is the last.
     idle: Vec<(Instant, Http1Connection)>,
 }
 
-/// The places for connections to one origin.
-struct Places {
+/// The slots for connections to one origin.
+struct Slots {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -63,7 +63,7 @@ struct Places {
 pub(crate) struct Permit {
     _place: OwnedSemaphorePermit,
     /// Keeps the origin's entry.
-    _places: Arc<Places>,
+    _slots: Arc<Slots>,
 }
 
 impl Origins {
@@ -86,19 +86,19 @@ impl Origins {
 
     /// Waits for a place for a connection, in the order of the calls.
     pub(crate) async fn place(self: &Arc<Self>, origin: &Origin) -> Result<Permit, ClientError> {
-        let places = self.entry_places(origin);
-        let free = Arc::clone(&places.free);
+        let slots = self.entry_slots(origin);
+        let free = Arc::clone(&slots.free);
         let place = match Arc::clone(&free).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                let _waiting = Waiting::new(&places, self.bounds.queued)?;
+                let _waiting = Waiting::new(&slots, self.bounds.queued)?;
                 let closed = |_| ClientError::QueueFull { limit: 0 };
                 free.acquire_owned().await.map_err(closed)?
             }
         };
         Ok(Permit {
             _place: place,
-            _places: places,
+            _slots: slots,
         })
     }
 
@@ -112,7 +112,7 @@ impl Origins {
 
     /// Keeps a connection for the next request.
     pub(crate) fn put(self: &Arc<Self>, origin: &Origin, connection: Http1Connection) {
-        self.entry_places(origin);
+        self.entry_slots(origin);
         let mut state = self.lock();
         let Some(entry) = state.by_origin.get_mut(origin) else {
             return;
@@ -135,7 +135,7 @@ impl Origins {
         drop(entry);
     }
 
-    fn entry_places(self: &Arc<Self>, origin: &Origin) -> Arc<Places> {
+    fn entry_slots(self: &Arc<Self>, origin: &Origin) -> Arc<Slots> {
         let mut state = self.lock();
         if state.reaper.is_none() {
             let task = reap(Arc::downgrade(self), self.bounds.idle_timeout);
@@ -143,7 +143,7 @@ impl Origins {
         }
         let entry = state.by_origin.entry(origin.clone());
         let entry = entry.or_insert_with(|| Entry {
-            places: Arc::new(Places {
+            slots: Arc::new(Slots {
                 free: Arc::new(Semaphore::new(
                     self.bounds.connections.clamp(1, Semaphore::MAX_PERMITS),
                 )),
@@ -151,7 +151,7 @@ impl Origins {
             }),
             idle: Vec::new(),
         });
-        Arc::clone(&entry.places)
+        Arc::clone(&entry.slots)
     }
 
     /// Closes connections that were idle for the timeout, and forgets origins without any. Returns
@@ -168,7 +168,7 @@ impl Origins {
                 .take_while(|(since, _)| late(since))
                 .count();
             closed.extend(entry.idle.drain(..many));
-            !entry.idle.is_empty() || Arc::strong_count(&entry.places) > 1
+            !entry.idle.is_empty() || Arc::strong_count(&entry.slots) > 1
         });
         if state.by_origin.is_empty() {
             state.reaper = None;
@@ -204,12 +204,12 @@ impl State {
 }
 
 /// A request that waits for a place.
-struct Waiting<'a>(&'a Places);
+struct Waiting<'a>(&'a Slots);
 
 impl<'a> Waiting<'a> {
-    fn new(places: &'a Places, limit: usize) -> Result<Self, ClientError> {
-        let before = places.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Self(places);
+    fn new(slots: &'a Slots, limit: usize) -> Result<Self, ClientError> {
+        let before = slots.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Self(slots);
         match before < limit {
             true => Ok(waiting),
             false => Err(ClientError::QueueFull { limit }),

@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use crate::alternative_services::Announced;
+use crate::alternative_services::Advertised;
 
 /// The figures of a connection, readable by its handles.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// The last measured round trip in microseconds, 0 before the first.
     round_trip: AtomicU64,
-    announced: Mutex<Announced>,
+    advertised: Mutex<Advertised>,
 }
 
 impl Figures {
@@ -31,10 +31,10 @@ impl Figures {
     }
 
     /// Reads or changes the server's advertisements.
-    pub(crate) fn announced<T>(&self, access: impl FnOnce(&mut Announced) -> T) -> T {
+    pub(crate) fn advertised<T>(&self, access: impl FnOnce(&mut Advertised) -> T) -> T {
         access(
             &mut self
-                .announced
+                .advertised
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         )

@@ -10,7 +10,7 @@
     missing_docs
 )]
 
-mod announcements;
+mod advertisements;
 mod concurrency;
 mod exchanges;
 #[path = "../../examples/proxy/forward.rs"]

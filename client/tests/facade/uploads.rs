@@ -147,7 +147,7 @@ fn an_upload_that_is_shorter_than_it_said_is_not_taken_for_whole() {
             let response = connection.request(post("/", 10, body(pieces)));
             let error = response.await.unwrap_err();
             let expected = BodyError::TooShort {
-                announced: 10,
+                declared: 10,
                 length: 4,
             };
             assert_eq!(body_error(&error), Some(&expected), "{version}: {error}");
@@ -164,25 +164,25 @@ fn an_upload_that_is_shorter_than_it_said_is_not_taken_for_whole() {
 }
 
 #[test]
-fn no_more_is_sent_than_was_announced() {
+fn no_more_is_sent_than_was_declared() {
     every_version(|version| async move {
         let (connection, mut received) = pair(version);
-        for (announced, pieces) in [
+        for (declared, pieces) in [
             (8, vec![data("four"), data("five!")]),
             // The end is known only after it.
             (4, vec![data("four"), data("!")]),
             (0, vec![data("four")]),
         ] {
-            let response = connection.request(post("/", announced, body(pieces)));
+            let response = connection.request(post("/", declared, body(pieces)));
             let error = response.await.unwrap_err();
             let told = body_error(&error);
             assert!(
-                matches!(told, Some(BodyError::TooLong { announced: told, length })
-                    if *told == announced && *length > announced),
+                matches!(told, Some(BodyError::TooLong { declared: told, length })
+                    if *told == declared && *length > declared),
                 "{version}: {error}"
             );
             let received = received.recv().await.unwrap();
-            assert_truncated(received, announced as usize, Reason::InternalError);
+            assert_truncated(received, declared as usize, Reason::InternalError);
         }
     });
 }
@@ -299,19 +299,19 @@ fn a_response_that_came_before_stays() {
 fn a_body_at_hand_of_another_length_is_not_sent() {
     every_version(|version| async move {
         let (connection, mut received) = pair(version);
-        let expect = |error: ClientError, announced: u64, length: u64| {
+        let expect = |error: ClientError, declared: u64, length: u64| {
             let told = match error {
                 ClientError::Request(error) => error,
                 other => panic!("{version}: {other}"),
             };
-            assert_eq!(told, RequestError::ContentLength { announced, length });
+            assert_eq!(told, RequestError::ContentLength { declared, length });
         };
-        for announced in [3, 5] {
-            let error = connection.request(post("/", announced, Body::from("four")));
-            expect(error.await.unwrap_err(), announced, 4);
+        for declared in [3, 5] {
+            let error = connection.request(post("/", declared, Body::from("four")));
+            expect(error.await.unwrap_err(), declared, 4);
             let full = http_body_util::Full::new(Bytes::from("four"));
-            let error = connection.request(post("/", announced, full));
-            expect(error.await.unwrap_err(), announced, 4);
+            let error = connection.request(post("/", declared, full));
+            expect(error.await.unwrap_err(), declared, 4);
         }
         let error = connection.request(post("/", 5, Body::empty()));
         expect(error.await.unwrap_err(), 5, 0);

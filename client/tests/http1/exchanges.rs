@@ -206,7 +206,7 @@ async fn a_body_that_fails_is_the_error_and_one_that_is_too_short_too() {
     match client.request(request).await.unwrap_err() {
         ClientError::Body(error) => {
             let expected = BodyError::TooShort {
-                announced: 2000,
+                declared: 2000,
                 length: 1000,
             };
             assert_eq!(error.downcast_ref(), Some(&expected));

@@ -41,7 +41,7 @@ pub(crate) enum End {
     Panics(usize),
 }
 
-/// The length that is announced.
+/// The declared length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
     Unknown,

@@ -158,7 +158,7 @@ pub(crate) fn of_trailers(
     Ok(())
 }
 
-/// No content may arrive, and the length may announce none.
+/// No content may arrive, and the length may declare none.
 fn none_of(length: Option<u64>) -> Result<Content, Rule> {
     match length {
         None | Some(0) => Ok(Content::None),

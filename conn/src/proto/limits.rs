@@ -53,7 +53,7 @@ use super::Side;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Streams that the peer may have open at once; announced in SETTINGS.
+    /// Streams that the peer may have open at once; advertised in SETTINGS.
     /// Default 100. A stream counts until both sides and its handler are done
     /// (Rapid Reset, CVE-2023-44487).
     pub max_concurrent_streams: u32,

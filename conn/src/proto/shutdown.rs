@@ -21,7 +21,7 @@ pub(crate) enum Phase {
     #[default]
     Open,
     /// The first of two GOAWAYs is sent: streams on their way are still taken.
-    Announced,
+    FirstGoAway,
     /// Our halves of the streams end, and GOAWAY follows.
     Finishing,
     /// The last GOAWAY is sent: no stream above the one that it names is taken.
@@ -80,7 +80,7 @@ impl Shutdown {
         if begins {
             self.phase = match go_aways {
                 GoAways::Once => Phase::Open,
-                GoAways::Twice => Phase::Announced,
+                GoAways::Twice => Phase::FirstGoAway,
                 GoAways::AfterData => Phase::Finishing,
             };
         }
@@ -110,7 +110,7 @@ impl Shutdown {
                 false
             }
             Phase::Closed => false,
-            Phase::Open | Phase::Announced | Phase::Finishing => self.peer.is_some(),
+            Phase::Open | Phase::FirstGoAway | Phase::Finishing => self.peer.is_some(),
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn a_shutdown_begins_once_and_sends_its_last_go_away_once() {
         for (go_aways, phase) in [
             (GoAways::Once, Phase::Open),
-            (GoAways::Twice, Phase::Announced),
+            (GoAways::Twice, Phase::FirstGoAway),
             (GoAways::AfterData, Phase::Finishing),
         ] {
             let mut shutdown = Shutdown::default();
@@ -238,7 +238,7 @@ mod tests {
             assert!(shutdown.send_last());
             assert!(!shutdown.send_last() && !shutdown.begin(go_aways));
             assert!(shutdown.has_begun() && !shutdown.is_closed());
-            assert!(!shutdown.drained(), "closed, not announced again");
+            assert!(!shutdown.drained(), "closed, no second GOAWAY");
             assert!(shutdown.is_closed() && !shutdown.send_last());
         }
     }

@@ -258,16 +258,16 @@ impl Peer {
     /// SETTINGS with the initial window of streams.
     pub(crate) fn initial_window(&mut self, size: u32) {
         let http2 = http2::SettingId::INITIAL_WINDOW_SIZE;
-        self.announce(http2, spdy::SettingId::INITIAL_WINDOW_SIZE, size);
+        self.advertise(http2, spdy::SettingId::INITIAL_WINDOW_SIZE, size);
     }
 
     /// SETTINGS with the number of streams that are accepted at once.
     pub(crate) fn max_streams(&mut self, count: u32) {
         let http2 = http2::SettingId::MAX_CONCURRENT_STREAMS;
-        self.announce(http2, spdy::SettingId::MAX_CONCURRENT_STREAMS, count);
+        self.advertise(http2, spdy::SettingId::MAX_CONCURRENT_STREAMS, count);
     }
 
-    fn announce(&mut self, http2: http2::SettingId, spdy: spdy::SettingId, value: u32) {
+    fn advertise(&mut self, http2: http2::SettingId, spdy: spdy::SettingId, value: u32) {
         if self.http2() {
             let setting = http2::Setting { id: http2, value };
             self.http2.settings(&mut self.bytes, &[setting]);

@@ -289,7 +289,7 @@ fn joined_values_count_as_fields() {
 }
 
 #[test]
-fn more_streams_than_announced_are_refused() {
+fn more_streams_than_advertised_are_refused() {
     every_version(|version| {
         let mut config = Config::new(version, Side::Server);
         config.limits.max_concurrent_streams = 3;

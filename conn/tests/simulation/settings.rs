@@ -140,7 +140,7 @@ fn the_peer_says_how_many_streams_it_takes() {
 
 /// Each side sends its own settings, and none of the other side.
 #[test]
-fn each_side_announces_its_own() {
+fn each_side_advertises_its_own() {
     for version in SPDY {
         for side in [Side::Client, Side::Server] {
             let mut config = Config::new(version, side);

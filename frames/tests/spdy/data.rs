@@ -57,7 +57,7 @@ fn pieces_end_with_fin() {
 
 /// An attack: a declared length allocates nothing.
 #[test]
-fn an_announced_length_allocates_nothing() {
+fn a_declared_length_allocates_nothing() {
     let mut decoder = decoder(Version::V2);
     let mut src = BytesMut::with_capacity(64);
     src.extend_from_slice(&head(Head::MAX_LENGTH, 0));

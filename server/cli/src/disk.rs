@@ -35,7 +35,7 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
 /// The number of waiting jobs for each running one, beyond which the disk is near its capacity.
-const CROWD: usize = 8;
+const WAITING_NEAR_CAPACITY: usize = 8;
 /// The most jobs of each kind that run at once, however many files may be open.
 const MAX_LOOKUPS: usize = 32;
 const MAX_READS: usize = 32;
@@ -79,7 +79,7 @@ impl Disk {
         let lanes = [&self.lookups, &self.reads, &self.listings];
         lanes.into_iter().any(|lane| {
             let waiting = lane.waiting.load(Ordering::Relaxed);
-            waiting > lane.max.saturating_mul(CROWD)
+            waiting > lane.max.saturating_mul(WAITING_NEAR_CAPACITY)
         })
     }
 }

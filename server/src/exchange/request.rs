@@ -50,7 +50,7 @@ impl<S: HttpService> Exchanges<S> {
         head: Head,
         fin: bool,
     ) -> Option<(Ticket, Request<RequestBody>)> {
-        self.announce(conn);
+        self.advertise(conn);
         let Head {
             control:
                 Control::Request {

@@ -10,7 +10,7 @@
     missing_docs
 )]
 
-mod announcements;
+mod advertisements;
 mod bodies;
 mod connect;
 mod failures;

@@ -443,7 +443,7 @@ fn paused_player(play: &mut Play<'_>) -> Played {
 }
 
 /// A response whose header list is within the 256 KiB that the client
-/// announces.
+/// advertises.
 fn client_large_list(play: &mut Play<'_>) -> Played {
     let mut peer = play.accept(Manners::Polite, 1)?;
     // The frames of SPDY end at 64 KiB.

@@ -207,7 +207,7 @@ impl Frame {
     }
 
     /// With a length field that differs from the payload's length.
-    pub(super) fn announcing(mut self, length: u32) -> Self {
+    pub(super) fn of_length(mut self, length: u32) -> Self {
         self.length = Some(length);
         self
     }

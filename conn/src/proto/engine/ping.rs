@@ -107,7 +107,7 @@ impl Engine {
         };
         let round_trip = now.saturating_duration_since(ping.sent);
         self.life.pings.round_trip = Some(round_trip);
-        if self.shutdown.phase() == Phase::Announced {
+        if self.shutdown.phase() == Phase::FirstGoAway {
             self.send_last_go_away();
         }
         if ping.keep_alive.is_some() {

@@ -426,7 +426,7 @@ impl StreamMut<'_> {
         let Some(stream) = self.get() else {
             return;
         };
-        // A push that was never announced needs no end.
+        // A push that was never promised needs no end.
         let known = !stream.is_held() && !stream.is_closed();
         let Self { engine, now, key } = self;
         if known && !engine.shutdown.is_closed() {

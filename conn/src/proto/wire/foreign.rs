@@ -112,8 +112,8 @@ fn describe(kind: Kind, bytes: &[u8], version: Version, side: Side) -> String {
              client of HTTP/1.1, or the URL or port at which it speaks {version} (over TLS, https)"
         ),
         (Kind::Http1Request, Side::Server) => format!(
-            "the client speaks HTTP/1.1, {line}, not {version}: it has to be told to speak \
-             {version}, or HTTP/1.1 be served here"
+            "the client speaks HTTP/1.1, {line}, not {version}: make it speak \
+             {version}, or serve HTTP/1.1 here"
         ),
         (Kind::Http1Response | Kind::Http1Request, _) => {
             let peer = peer(side);
@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn the_two_families_know_each_other() {
-        let told = |bytes: &[u8], version| match look(bytes, version, Side::Client) {
+        let report = |bytes: &[u8], version| match look(bytes, version, Side::Client) {
             Beginning::Foreign(text) => text,
             other => panic!("{other:?}"),
         };
-        assert!(told(b"\x80\x03\0\x04", Version::Http2).contains("SPDY"));
+        assert!(report(b"\x80\x03\0\x04", Version::Http2).contains("SPDY"));
         for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
-            assert!(told(b"\0\0\x06\x04\0\0\0\0\0", version).contains("HTTP/2"));
-            assert!(told(b"PRI * HTTP/2.0\r\n", version).contains("HTTP/2"));
+            assert!(report(b"\0\0\x06\x04\0\0\0\0\0", version).contains("HTTP/2"));
+            assert!(report(b"PRI * HTTP/2.0\r\n", version).contains("HTTP/2"));
         }
     }
 }

@@ -108,7 +108,7 @@ impl Wire {
         if config.side == Side::Client {
             out.extend_from_slice(frames::PREFACE);
         }
-        self.encoder.settings(out, &settings::announced(config));
+        self.encoder.settings(out, &settings::advertised(config));
     }
 
     pub(super) fn settings_acknowledged(&mut self) {

@@ -119,7 +119,7 @@ impl Wire {
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
-        for frame in settings::announced(config) {
+        for frame in settings::advertised(config) {
             // A few entries always fit.
             let _ = self.encoder.settings(out, frame.clear, &frame.entries);
         }

@@ -15,7 +15,7 @@ enum Kind {
     Hints,
     Continue,
     Pushes,
-    Announced,
+    Advertised,
     /// Bytes through extended CONNECT.
     Tunnel,
     /// Bytes through CONNECT, to another server.
@@ -27,7 +27,7 @@ const KINDS: [(&str, Kind); 7] = [
     ("early-hints", Kind::Hints),
     ("expect-continue", Kind::Continue),
     ("pushes", Kind::Pushes),
-    ("origin-and-altsvc", Kind::Announced),
+    ("origin-and-altsvc", Kind::Advertised),
     ("extended-connect", Kind::Tunnel),
     ("connect", Kind::Connect),
 ];
@@ -120,7 +120,7 @@ fn servers(security: Security, kind: Kind) -> Vec<(&'static str, Shared)> {
         // x/net, which Go's server speaks in cleartext, has no 1xx.
         Kind::Hints if security == Security::Plain => vec![node],
         Kind::Hints | Kind::Pushes => vec![node, go],
-        Kind::Announced | Kind::Tunnel | Kind::Connect => vec![node],
+        Kind::Advertised | Kind::Tunnel | Kind::Connect => vec![node],
     }
 }
 
@@ -169,8 +169,8 @@ impl Kind {
                 expect_part(&printed, &pushed(fixture, &[MB_1, MEDIUM, SMALL]))?;
                 expect_part(&printed, "\n200 7 ")
             }
-            Self::Announced => {
-                client.args(["announced", &url("hello")]);
+            Self::Advertised => {
+                client.args(["advertised", &url("hello")]);
                 let printed = fixture.run(&mut client, 20)?.success()?;
                 expect_part(&printed, "h2=\":8000\"; ma=60")?;
                 if security == Security::Tls {

@@ -170,9 +170,9 @@ fn size(target: &Target) -> Vec<Row> {
         .needs(Need::FrameSize(AFFORDABLE)),
         should(
             "4.2/7",
-            "the announced length counts, before the frame has come",
+            "the declared length counts, before the frame arrives",
             [
-                send(data(1, b"").announcing(most.saturating_add(1))),
+                send(data(1, b"").of_length(most.saturating_add(1))),
                 stream_error(1, &[FRAME_SIZE_ERROR, PROTOCOL_ERROR]),
             ],
         )

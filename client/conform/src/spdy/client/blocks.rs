@@ -79,12 +79,12 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.10",
-            "a block with fewer pairs than it announces is refused",
+            "a block with fewer pairs than it declares is refused",
             odd(&ok.clone().counting(more)),
         ),
         should(
             "2.6.10",
-            "a block that announces as many pairs as it can is refused",
+            "a block that declares as many pairs as it can is refused",
             odd(&ok.clone().counting(u32::MAX)),
         ),
         should(

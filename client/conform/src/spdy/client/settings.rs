@@ -27,7 +27,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.4",
-            "SETTINGS with fewer entries than they announce are a session error",
+            "SETTINGS with fewer entries than they declare are a session error",
             [
                 await_request(),
                 send(settings_counting(3, &[one])),
@@ -36,7 +36,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.4",
-            "SETTINGS that announce 2^32 - 1 entries are a session error",
+            "SETTINGS that declare 2^32 - 1 entries are a session error",
             [
                 await_request(),
                 send(settings_counting(u32::MAX, &[one])),

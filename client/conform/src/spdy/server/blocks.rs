@@ -142,12 +142,12 @@ fn counts(dialect: &Dialect) -> Vec<Row> {
     vec![
         should(
             "2.6.10",
-            "a block with fewer pairs than it announces is refused",
+            "a block with fewer pairs than it declares is refused",
             refused_anyhow(&get.clone().counting(more)),
         ),
         should(
             "2.6.10",
-            "a block that announces as many pairs as it can is refused",
+            "a block that declares as many pairs as it can is refused",
             refused_anyhow(&get.clone().counting(u32::MAX)),
         ),
         should(

@@ -31,17 +31,17 @@ fn layouts(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.4",
-            "SETTINGS with fewer entries than they announce are a session error",
+            "SETTINGS with fewer entries than they declare are a session error",
             [send(settings_counting(3, &[one])), session_error()],
         ),
         should(
             "2.6.4",
-            "SETTINGS that announce 2^32 - 1 entries are a session error",
+            "SETTINGS that declare 2^32 - 1 entries are a session error",
             [send(settings_counting(u32::MAX, &[one])), session_error()],
         ),
         should(
             "2.6.4",
-            "SETTINGS whose announced entries overflow to their true length are a session error",
+            "SETTINGS whose declared entries overflow to their true length are a session error",
             [
                 send(settings_counting(0x2000_0001, &[one])),
                 session_error(),
@@ -49,7 +49,7 @@ fn layouts(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.4",
-            "SETTINGS with more entries than they announce are a session error",
+            "SETTINGS with more entries than they declare are a session error",
             [send(settings_counting(0, &[one])), session_error()],
         ),
         should(

@@ -50,7 +50,7 @@ where
     let mut connection = Connection {
         shared: Arc::clone(&shared),
         socket,
-        heard: Instant::now(),
+        last_received: Instant::now(),
         last_control: Instant::now(),
         flushed_all: true,
         paused: false,
@@ -117,7 +117,7 @@ struct Connection<IO> {
     shared: Arc<Shared>,
     socket: WebSocketStream<IO>,
     /// The time of the peer's last message.
-    heard: Instant,
+    last_received: Instant,
     /// The time of our last PING or PONG.
     last_control: Instant,
     /// The socket has nothing to flush.
@@ -149,7 +149,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if paused != std::mem::replace(&mut self.paused, paused) {
                 // The deadlines are others now.
                 self.last_control = Instant::now();
-                self.heard = self.last_control;
+                self.last_received = self.last_control;
                 return Poll::Ready(Step::Again);
             }
             if paused {
@@ -160,7 +160,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Poll::Ready(None) => return Poll::Ready(Step::Over),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(failed(&error)),
                 Poll::Ready(Some(Ok(message))) => {
-                    self.heard = Instant::now();
+                    self.last_received = Instant::now();
                     self.shared.activity.record_frame();
                     // A PONG may wait for its flush.
                     self.flushed_all = false;
@@ -261,14 +261,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             return pong;
         };
         let ping = self.last_control.checked_add(interval);
-        let lost = self.heard.checked_add(limits.ping_timeout);
+        let lost = self.last_received.checked_add(limits.ping_timeout);
         let lost = lost.filter(|_| !paused);
         [pong, ping, lost].into_iter().flatten().min()
     }
 
     fn handle_deadline(&mut self, limits: &KubeLimits) -> Step {
         let now = Instant::now();
-        let silent = now.saturating_duration_since(self.heard);
+        let silent = now.saturating_duration_since(self.last_received);
         // Our own reader's delay is not the peer's silence.
         if limits.ping_interval.is_some() && !self.paused && silent >= limits.ping_timeout {
             return Step::Over;

@@ -1,4 +1,4 @@
-//! SETTINGS (RFC 9113 §6.5): what we announce, and what the peer's mean.
+//! SETTINGS (RFC 9113 §6.5): what we advertise, and what the peer's mean.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{self as frames, Setting, SettingId};
@@ -16,7 +16,7 @@ pub(super) struct Fixed {
 }
 
 /// The settings that differ from the protocol's defaults.
-pub(super) fn announced(config: &Config) -> Vec<Setting> {
+pub(super) fn advertised(config: &Config) -> Vec<Setting> {
     let limits = &config.limits;
     let mut settings = Vec::with_capacity(8);
     let mut set = |id, value, default| {
@@ -57,7 +57,7 @@ pub(super) fn announced(config: &Config) -> Vec<Setting> {
 /// The same as the payload of a frame, for an upgrade request.
 pub(crate) fn payload(config: &Config) -> Vec<u8> {
     let mut frame = BytesMut::new();
-    frames::Encoder::new().settings(&mut frame, &announced(config));
+    frames::Encoder::new().settings(&mut frame, &advertised(config));
     frame.get(frames::Head::LEN..).unwrap_or_default().to_vec()
 }
 

@@ -1,4 +1,4 @@
-//! SETTINGS (the drafts' §2.6.4): what we announce and return, and what the
+//! SETTINGS (the drafts' §2.6.4): what we advertise and return, and what the
 //! peer's mean.
 
 use lacewing_frames::spdy::{self as frames, Setting, SettingId, flags};
@@ -10,7 +10,7 @@ use crate::proto::{Config, FlowControl, Semantics, Side, Version, wire::PeerSett
 ///
 /// A client returns first what the server once asked it to keep: of two values
 /// for one id the later counts, and its own must.
-pub(super) fn announced(config: &Config) -> Vec<frames::Settings> {
+pub(super) fn advertised(config: &Config) -> Vec<frames::Settings> {
     let mut all = Vec::with_capacity(2);
     if config.side == Side::Client && !config.returned_settings.is_empty() {
         let returned = config.returned_settings.iter();

@@ -14,7 +14,7 @@
 //!                 without: a tunnel to the host and port
 //! ```
 //!
-//! Takes `Upgrade: h2c`, and announces its origin and an alternative to it.
+//! Takes `Upgrade: h2c`, and advertises its origin and an alternative to it.
 
 use std::convert::Infallible;
 use std::net::IpAddr;

@@ -6,7 +6,7 @@
 //! hints URL                  prints the interim responses, then as `get`
 //! expect URL FILE            posts FILE when the server says 100, prints the body
 //! pushes URL COUNT           prints `PATH STATUS LENGTH SHA256` of each push, sorted
-//! announced URL              prints the origins and alternatives that the server names
+//! advertised URL              prints the origins and alternatives that the server names
 //! tunnel URL PROTOCOL FILE   sends FILE through extended CONNECT, prints the digest of its echo
 //! connect URL HOST:PORT FILE the same through CONNECT; URL is the proxy
 //! websocket URL COUNT        sends COUNT messages, each echoed
@@ -54,7 +54,7 @@ async fn run() -> Result<(), Error> {
         ["hints", url] => hints(&client, url).await?,
         ["expect", url, file] => expect(&client, url, file).await?,
         ["pushes", url, count] => pushes(&client, url, count.parse()?).await?,
-        ["announced", url] => announced(&client, url).await?,
+        ["advertised", url] => advertised(&client, url).await?,
         ["tunnel", url, protocol, file] => {
             let mut request = Request::connect(url).body(())?;
             let protocol = ConnectProtocol::from_bytes(protocol.as_bytes()).ok_or("no protocol")?;
@@ -102,7 +102,7 @@ async fn trailers(client: &Client, url: &str, file: &str, field: &str) -> Result
     fields.insert(HeaderName::try_from(name)?, value.try_into()?);
     let request = Request::post(url)
         .header("te", "trailers")
-        // Go drops what was not announced.
+        // Go drops what was not advertised.
         .header("trailer", name)
         .body(files::body(file.into(), Some(fields)))?;
     let response = client.request(request).await?;
@@ -162,7 +162,7 @@ async fn pushes(client: &Client, url: &str, count: usize) -> Result<(), Error> {
     Ok(())
 }
 
-async fn announced(client: &Client, url: &str) -> Result<(), Error> {
+async fn advertised(client: &Client, url: &str) -> Result<(), Error> {
     let connection = client.connection(&Origin::of(&url.parse()?)?).await?;
     let request = Request::get(url).body(Body::empty())?;
     shown(connection.request(request).await?).await?;

@@ -14,7 +14,7 @@ async fn hello(_: Request<RequestBody>) -> Result<Response<String>, Infallible> 
     Ok(Response::new("hello".into()))
 }
 
-fn announcing() -> ServerOptions {
+fn advertising() -> ServerOptions {
     ServerOptions::default()
         .origins(["https://example.org", "https://example.com:8443"])
         .alternative_services("https://example.org", "h2=\":8443\"; ma=60")
@@ -24,7 +24,7 @@ fn announcing() -> ServerOptions {
 async fn origins_and_alternatives_come_first() {
     for version in Version::ALL {
         let info = ConnectionInfo::from(version).with_tls();
-        let mut peer = Peer::connect_as(info, announcing(), service_fn(hello), |_| {});
+        let mut peer = Peer::connect_as(info, advertising(), service_fn(hello), |_| {});
         assert_eq!(peer.get("/").await.text(), "hello", "{version}");
         if version != Version::Http2 {
             assert!(matches!(peer.seen[..], [Seen::Reply(_), Seen::Over(_)]));
@@ -51,7 +51,7 @@ async fn origins_and_alternatives_come_first() {
 /// RFC 8336 §2.4.
 #[tokio::test]
 async fn origins_are_not_told_in_cleartext() {
-    let mut peer = Peer::connect(Version::Http2, announcing(), service_fn(hello));
+    let mut peer = Peer::connect(Version::Http2, advertising(), service_fn(hello));
     peer.get("/").await;
     assert!(matches!(
         peer.seen[..],

@@ -20,9 +20,9 @@ fn origin(text: &str) -> Origin {
 /// Behind TLS. In cleartext, no certificate vouches for them (RFC 8336 §2.1).
 #[tokio::test]
 async fn origins_are_remembered() {
-    assert_eq!(announced(Security::Cleartext).await, []);
+    assert_eq!(advertised(Security::Cleartext).await, []);
     assert_eq!(
-        announced(Security::Tls).await,
+        advertised(Security::Tls).await,
         [
             origin("https://a.example"),
             origin("https://b.example:8443")
@@ -30,7 +30,7 @@ async fn origins_are_remembered() {
     );
 }
 
-async fn announced(security: Security) -> Vec<Origin> {
+async fn advertised(security: Security) -> Vec<Origin> {
     let config = ClientOptions::default().security(security);
     let (connection, mut peer) = by_hand(config, &[]).await;
     assert_eq!(connection.origins(), []);

@@ -8,16 +8,16 @@ use crate::HttpService;
 
 impl<S: HttpService> Exchanges<S> {
     /// ORIGIN and ALTSVC, once. SPDY has neither.
-    pub(super) fn announce(&mut self, conn: &mut Context<'_>) {
-        if std::mem::replace(&mut self.announced, true) {
+    pub(super) fn advertise(&mut self, conn: &mut Context<'_>) {
+        if std::mem::replace(&mut self.advertised, true) {
             return;
         }
-        let announcements = &self.options.announcements;
+        let advertisements = &self.options.advertisements;
         // In cleartext a client must ignore it (RFC 8336 §2.4).
-        if !announcements.origins.is_empty() && self.info.is_tls() {
-            let _ = conn.send_origins(&announcements.origins);
+        if !advertisements.origins.is_empty() && self.info.is_tls() {
+            let _ = conn.send_origins(&advertisements.origins);
         }
-        for (origin, value) in &announcements.alternatives {
+        for (origin, value) in &advertisements.alternatives {
             let whose = AlternativeFor::Origin(origin.clone());
             let _ = conn.send_alternative(&whose, value);
         }
