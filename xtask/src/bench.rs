@@ -193,6 +193,9 @@ impl Programs {
         shell::run(&mut benches)?;
         let mut program = shell::cargo(["build", "--release", "--quiet"]);
         shell::run(program.args(["--package", "lacewingd"]))?;
+        let mut program = shell::cargo(["build", "--release", "--quiet"]);
+        // `lacewing kube` has most of the dependencies, and is not measured.
+        shell::run(program.args(["--package", "lacewing", "--no-default-features"]))?;
         Ok(Self {
             folder: shell::target_dir().join("release"),
         })
@@ -236,7 +239,7 @@ fn measure(
         for turn in 0..count {
             let (contender, server, sample) = &mut servers[(turn + round) % count];
             let (before, started) = (server.cpu()?, Instant::now());
-            load::run(workload, requests, server.port(), &site.upload())
+            load::run(workload, requests, server.port(), programs, &site.upload())
                 .map_err(|error| format!("{}: {error}", contender.name()))?;
             let spent = server.cpu()? - before;
             if round > 0 {

@@ -22,6 +22,7 @@ mod go;
 mod interop;
 mod loom;
 mod miri;
+mod node;
 mod packages;
 mod report;
 mod schedules;

@@ -2,7 +2,7 @@
 
 use super::Programs;
 use super::site::{Serving, Site};
-use crate::shell;
+use crate::{node, shell};
 use std::process::{Command, Stdio};
 
 /// A server under comparison.
@@ -19,6 +19,8 @@ pub(super) enum Contender {
     Nghttpd,
     H2o,
     Nginx,
+    /// Node's `spdy` package: files by SPDY over TLS.
+    NodeSpdy,
     /// Go's docker/spdystream, in the rows of Kubernetes.
     Spdystream,
     /// Replies that were formed beforehand, without header compression or streams: the floor of
@@ -37,6 +39,7 @@ impl Contender {
             Self::Nghttpd => "nghttpd",
             Self::H2o => "h2o",
             Self::Nginx => "nginx",
+            Self::NodeSpdy => "node spdy",
             Self::Spdystream => "spdystream",
             Self::Canned => "floor",
         }
@@ -58,6 +61,7 @@ impl Contender {
     pub(super) fn is_installed(self) -> bool {
         match self {
             Self::Nghttpd | Self::H2o | Self::Nginx => shell::exists(self.name()),
+            Self::NodeSpdy => shell::exists("node") && shell::exists("npm"),
             Self::Spdystream => shell::exists("go"),
             _ => true,
         }
@@ -139,6 +143,14 @@ impl Contender {
                 let configuration = site.nginx(port, options)?;
                 command.args(["nginx", "-e"]).arg(site.error_log());
                 command.arg("-c").arg(configuration);
+            }
+            Self::NodeSpdy => {
+                command
+                    .arg("node")
+                    .arg(node::peers()?.join("spdy-server.js"));
+                // It looks for the last part of a path in its folder.
+                command.arg(port.to_string()).arg(site.bytes());
+                command.arg(cert).arg(key);
             }
             Self::Spdystream => return Err("spdystream serves no HTTP".into()),
         }

@@ -1,5 +1,7 @@
-//! The load generator: h2load on the second core.
+//! The load generator on the second core: h2load, and `lacewing load` for SPDY, whose report has
+//! the form of h2load's.
 
+use super::Programs;
 use super::fields;
 use super::workload::{Fields, Workload};
 use crate::shell;
@@ -11,13 +13,20 @@ pub(super) fn run(
     workload: &Workload,
     requests: u64,
     port: u16,
+    programs: &Programs,
     upload: &Path,
 ) -> Result<(), String> {
     // h2load rejects more connections than requests.
     let connections = u64::from(workload.connections).min(requests);
     let scheme = if workload.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");
-    command.args(["-c", "1", "h2load"]);
+    command.args(["-c", "1"]);
+    if workload.spdy {
+        command.arg(programs.path("lacewing"));
+        command.args(["load", "--protocol=spdy/3.1", "--report=h2load", "-k"]);
+    } else {
+        command.arg("h2load");
+    }
     command.args([format!("-n{requests}"), format!("-c{connections}")]);
     command.arg(format!("-m{}", workload.streams));
     match workload.fields {

@@ -31,18 +31,17 @@ pub(super) struct Site {
 }
 
 /// The lengths of the files `/bytes/LENGTH`.
-const LENGTHS: [u64; 3] = [64 << 10, 1 << 20, 1 << 30];
+const LENGTHS: [u64; 5] = [1_404, 64 << 10, 1 << 20, 5_000_000, 1 << 30];
 
 impl Site {
     pub(super) fn new(scratch: &Scratch) -> Result<Self, String> {
         let site = Self {
             folder: scratch.path("site"),
         };
-        let bytes = site.root().join("bytes");
+        let bytes = site.bytes();
         std::fs::create_dir_all(&bytes).map_err(|e| format!("{}: {e}", bytes.display()))?;
         write(&site.root().join("index.html"), "hello world")?;
         write(&site.root().join("small.txt"), "hello world\n")?;
-        write(&site.root().join("page.html"), &"<p>spdy</p>\n".repeat(117))?;
         for length in LENGTHS {
             // A file without blocks takes no room on the disk, and is read as zeros.
             let file = File::create(bytes.join(length.to_string()));
@@ -66,6 +65,11 @@ impl Site {
 
     pub(super) fn root(&self) -> PathBuf {
         self.folder.join("root")
+    }
+
+    /// The folder of the files `/bytes/LENGTH`.
+    pub(super) fn bytes(&self) -> PathBuf {
+        self.root().join("bytes")
     }
 
     pub(super) fn certificate(&self) -> PathBuf {

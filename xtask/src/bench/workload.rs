@@ -1,11 +1,11 @@
 //! The workloads of the servers, each with its contenders and its bound.
 
 use super::contender::Contender::{
-    self, Canned, H2, H2o, Hyper, Lacewing, LacewingThreads, Lacewingd, Nghttpd, Nginx,
+    self, Canned, H2, H2o, Hyper, Lacewing, LacewingThreads, Lacewingd, Nghttpd, Nginx, NodeSpdy,
 };
 use super::table::Bar;
 
-/// One h2load workload for all contenders.
+/// One workload for all contenders.
 pub(super) struct Workload {
     pub(super) name: &'static str,
     /// Ours first.
@@ -13,6 +13,8 @@ pub(super) struct Workload {
     pub(super) path: &'static str,
     /// Each request carries 1 MiB.
     pub(super) upload: bool,
+    /// SPDY/3.1, by `lacewing load`; otherwise HTTP/2, by h2load.
+    pub(super) spdy: bool,
     pub(super) fields: Fields,
     pub(super) tls: bool,
     pub(super) connections: u32,
@@ -79,12 +81,19 @@ const THREADS: &[Contender] = &[LacewingThreads, Lacewing];
 /// The programs that serve files.
 const FILES: &[Contender] = &[Lacewingd, Nghttpd, H2o, Nginx];
 
+/// Our library and our program, which serve SPDY in cleartext too.
+const SPDY: &[Contender] = &[Lacewing, Lacewingd];
+
+/// The programs that serve files by SPDY over TLS.
+const SPDY_FILES: &[Contender] = &[Lacewingd, NodeSpdy];
+
 /// Small responses of 11 bytes, on ten connections with a hundred streams each.
 const SMALL: Workload = Workload {
     name: "small GET, 10 × 100 streams",
     contenders: ALL,
     path: "/",
     upload: false,
+    spdy: false,
     fields: Fields::None,
     tls: false,
     connections: 10,
@@ -103,6 +112,19 @@ const BULK: Workload = Workload {
     requests: 4_000,
     unit: Unit::MillisecondsPerGigabyte { bytes: MIB },
     bar: Some(Bar::ratio(Canned, 1.15)),
+    ..SMALL
+};
+
+/// A page of 1.4 KB, by SPDY/3.1.
+const SPDY_PAGE: Workload = Workload {
+    name: "SPDY/3.1 file of 1.4 KB, 4 × 32 streams",
+    contenders: SPDY,
+    path: "/bytes/1404",
+    spdy: true,
+    connections: 4,
+    streams: 32,
+    requests: 200_000,
+    bar: None,
     ..SMALL
 };
 
@@ -205,5 +227,40 @@ pub(super) const WORKLOADS: &[Workload] = &[
         contenders: FILES,
         bar: None,
         ..BULK
+    },
+    SPDY_PAGE,
+    Workload {
+        name: "SPDY/3.1 file of 1.4 KB, one at a time",
+        connections: 1,
+        streams: 1,
+        requests: 40_000,
+        ..SPDY_PAGE
+    },
+    Workload {
+        name: "SPDY/3.1 file of 5 MB, 4 × 4 streams",
+        path: "/bytes/5000000",
+        streams: 4,
+        requests: 1_000,
+        unit: Unit::MillisecondsPerGigabyte { bytes: 5_000_000 },
+        ..SPDY_PAGE
+    },
+    Workload {
+        name: "SPDY/3.1 over TLS, file of 1.4 KB, 4 × 32 streams",
+        contenders: SPDY_FILES,
+        tls: true,
+        // Node takes about 0.5 ms for each.
+        requests: 20_000,
+        bar: Some(Bar::best_peer(0.3)),
+        ..SPDY_PAGE
+    },
+    Workload {
+        name: "SPDY/3.1 over TLS, file of 1.4 KB, one at a time",
+        contenders: SPDY_FILES,
+        tls: true,
+        connections: 1,
+        streams: 1,
+        requests: 10_000,
+        bar: Some(Bar::best_peer(1.0)),
+        ..SPDY_PAGE
     },
 ];

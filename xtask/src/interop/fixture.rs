@@ -4,7 +4,7 @@
 mod server;
 
 use super::process::{Finished, Running, Server, free_port, run_for};
-use crate::{go, shell};
+use crate::{go, node, shell};
 pub(super) use server::{Shared, Started};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
@@ -78,14 +78,7 @@ impl Fixture {
     pub(super) fn set_up(start: Start) -> Result<Self, String> {
         let programs = build()?;
         let rust_peers = build_rust()?;
-        let node = node_folder();
-        if !node.join("node_modules/spdy-transport").is_dir() {
-            let mut npm = Command::new("npm");
-            shell::run(
-                npm.args(["ci", "--silent", "--no-progress"])
-                    .current_dir(&node),
-            )?;
-        }
+        node::peers()?;
         let folder = std::env::temp_dir().join(format!("lacewing-interop-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let files = folder.join("files");
@@ -197,7 +190,7 @@ impl Fixture {
     /// One of the Node programs of `xtask/peers/node`.
     pub(super) fn node(&self, script: &str) -> Result<Command, String> {
         let mut node = self.tool("node")?;
-        node.arg(node_folder().join(script));
+        node.arg(node::folder().join(script));
         Ok(node)
     }
 
@@ -404,10 +397,6 @@ fn build() -> Result<PathBuf, String> {
     }
     shell::run(&mut command)?;
     Ok(shell::target_dir().join("interop"))
-}
-
-fn node_folder() -> PathBuf {
-    shell::root().join("xtask/peers/node")
 }
 
 /// The same bytes on every run, and no two blocks alike: a block that is lost,
