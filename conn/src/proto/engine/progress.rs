@@ -127,7 +127,7 @@ impl Bounds {
         };
         Self {
             period,
-            needed: bytes_in(limits.min_rate, limits.pressed_stall_timeout),
+            needed: least(limits, limits.pressed_stall_timeout),
             body: sweeps(limits.body_timeout),
             stall: sweeps(limits.stall_timeout),
             pressed: sweeps(limits.pressed_stall_timeout),
@@ -135,11 +135,9 @@ impl Bounds {
     }
 }
 
-/// Bytes that this rate makes of a time, and one at least: with none, no wait
-/// would end.
-fn bytes_in(rate: u32, time: Duration) -> u32 {
-    let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
-    u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
+/// The least that the peer moves in this time. Streams count bytes modulo 2³².
+fn least(limits: &Limits, time: Duration) -> u32 {
+    u32::try_from(limits.least_within(time)).unwrap_or(u32::MAX)
 }
 
 /// The length as a `u32`, which is longer than any frame.
@@ -246,7 +244,7 @@ impl Engine {
     /// again; otherwise the connection ends.
     pub(super) fn end_frame(&mut self, now: Instant) {
         let limits = &self.config.limits;
-        let needed = bytes_in(limits.min_rate, limits.frame_timeout);
+        let needed = least(limits, limits.frame_timeout);
         let frame = &mut self.progress.frame;
         let brought = frame.position.saturating_sub(frame.mark);
         if brought >= needed {
@@ -291,8 +289,8 @@ impl Engine {
         let received = self.counters.data_received;
         let moved = received.saturating_sub(self.progress.received);
         self.progress.received = received;
-        let least = bytes_in(self.config.limits.min_rate, period);
-        let busy = self.progress.frame.under_way || moved >= u64::from(least);
+        let least = self.config.limits.least_within(period);
+        let busy = self.progress.frame.under_way || moved >= least;
         if busy && self.progress.pressure == Pressure::Normal {
             Link::Busy
         } else {
@@ -404,6 +402,6 @@ fn slow_text(limits: &Limits, name: &str) -> String {
         "stall_timeout" => limits.stall_timeout,
         _ => limits.pressed_stall_timeout,
     };
-    let bytes = bytes_in(limits.min_rate, limits.pressed_stall_timeout);
+    let bytes = least(limits, limits.pressed_stall_timeout);
     format!("fewer than {bytes} bytes moved within {name} ({time:?})")
 }
