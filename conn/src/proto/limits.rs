@@ -206,10 +206,10 @@ pub struct Limits {
     /// content).
     pub body_timeout: Duration,
     /// Time in which a stream that waits for the peer moves less than `min_rate` times
-    /// `pressed_stall_timeout`. It waits for a window that stays empty while we have data, or (on a
-    /// server) for content of declared length. The stream ends; the connection does, where it is
-    /// the connection's window. Not for tunnels and raw streams. Default 10 minutes: a player that
-    /// is paused keeps its window at zero, and lives.
+    /// `pressed_stall_timeout`. It waits for a window that stays empty while we have data, or for
+    /// content of declared length: of a request, and on a client of a response. The stream ends; the
+    /// connection does, where it is the connection's window. Not for tunnels and raw streams.
+    /// Default 10 minutes: a player that is paused keeps its window at zero, and lives.
     pub stall_timeout: Duration,
     /// The same under pressure, for tunnels too: while more than
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.

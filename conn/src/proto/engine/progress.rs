@@ -15,8 +15,10 @@
 //!   the client may have nothing to send. gRPC is a dialogue from its start; CONNECT is
 //!   a tunnel. With `Expect: 100-continue` the client waits for us, until we ask for the
 //!   content or send the final response.
-//! * *A response's content* while a client holds back its own, since the response is
-//!   final and no success. A server that echoes would wait for it.
+//! * *A response's content* of declared length. The server has it to send, but may get it from
+//!   another server, so the bound is the long one. The short one applies while a client holds back
+//!   its own content, since the response is final and no success: a server that echoes would wait
+//!   for it.
 //! * *Our data* while the stream's window, or the connection's, is empty. A player
 //!   that is paused does that for minutes, so the bound is long. It is short in three
 //!   cases: many streams wait, which only an attacker needs; a resource of the process
@@ -29,7 +31,6 @@ use std::time::{Duration, Instant};
 use super::{Engine, Timer};
 use crate::proto::{
     Broken, Limits, Rule, Semantics, Side, StreamKey,
-    content::Content,
     streams::progress::{Link, Waiting, Watch},
 };
 
@@ -180,7 +181,8 @@ impl Engine {
     /// Sets the sweep, if a stream asked for it.
     #[inline]
     pub(super) fn start_sweep(&mut self, now: Instant) {
-        if std::mem::take(&mut self.progress.wanted) && !self.streams.is_empty() {
+        let wanted = std::mem::take(&mut self.progress.wanted) && !self.streams.is_empty();
+        if wanted && self.timers.get(Timer::Sweep).is_none() {
             let period = Bounds::new(&self.config.limits).period;
             self.timers.start(Timer::Sweep, now.checked_add(period));
         }
@@ -344,11 +346,11 @@ impl Engine {
         for (key, stream) in self.streams.iter_mut() {
             let progress = &stream.progress;
             messages |= stream.is_queued() && !stream.is_tunnel();
-            let declared = matches!(stream.content, Content::Left(_));
+            let declared = stream.declares_content();
             let body = progress.receiving.sweeps;
             let sending = progress.sending.sweeps;
             let tunnel = stream.is_tunnel();
-            let broken = if is_over(progress.silent, bounds.body) {
+            let broken = if is_over(progress.silent, bounds.body) && !stream.may_be_silent() {
                 Rule::BodyStall.on(key.id()).detailed(format!(
                     "nothing of the content came within body_timeout ({:?})",
                     limits.body_timeout
