@@ -52,7 +52,7 @@ impl Http1Connection {
     /// Starts a connection. hyper's task ends with its last handle.
     pub(crate) async fn start(io: impl Transport, limits: &Limits) -> Result<Self, ClientError> {
         let traffic = Arc::new(Traffic::default());
-        let io = Counted::new(io, Arc::clone(&traffic), limits.write_stall_timeout);
+        let io = Counted::new(io, Arc::clone(&traffic), limits);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
             .max_headers(limits.max_header_fields)

@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::Transport;
+use crate::{Limits, Transport};
 
 /// The bytes of a connection, both ways.
 #[derive(Debug, Default)]
@@ -36,48 +36,75 @@ impl Traffic {
     }
 }
 
-/// A transport that counts. A write that makes no progress fails after a time.
+/// A transport that counts. It fails if bytes wait and the server takes too few of them.
 pub(super) struct Counted<IO> {
     io: IO,
     traffic: Arc<Traffic>,
+    /// The server takes so many bytes in this time, or all that wait.
+    least: u64,
     timeout: Duration,
-    /// Runs while a write waits.
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Stall>,
+}
+
+/// Runs while bytes wait.
+struct Stall {
+    end: Pin<Box<Sleep>>,
+    /// The bytes that were written when it began.
+    mark: u64,
 }
 
 impl<IO: Transport> Counted<IO> {
-    pub(super) fn new(io: IO, traffic: Arc<Traffic>, timeout: Duration) -> Self {
+    pub(super) fn new(io: IO, traffic: Arc<Traffic>, limits: &Limits) -> Self {
         Self {
             io,
             traffic,
-            timeout,
+            least: limits.least_written(),
+            timeout: limits.write_stall_timeout,
             stall: None,
         }
     }
 
+    /// Handles the result of a write of `asked` bytes.
     fn wrote(
         &mut self,
         cx: &mut Context<'_>,
+        asked: usize,
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Ready(result) => {
-                self.stall = None;
-                if let Ok(length) = &result {
-                    let length = u64::try_from(*length).unwrap_or(u64::MAX);
-                    self.traffic.written.fetch_add(length, Ordering::Relaxed);
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                let timeout = self.timeout;
-                let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
-                std::task::ready!(stall.as_mut().poll(cx));
-                self.stall = None;
-                let text = format!("the server took no byte for {timeout:?} (write_stall_timeout)");
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
-            }
+        let Poll::Ready(result) = result else {
+            return Poll::Ready(Err(std::task::ready!(self.poll_stall(cx))));
+        };
+        if let Ok(length) = &result {
+            let written = u64::try_from(*length).unwrap_or(u64::MAX);
+            self.traffic.written.fetch_add(written, Ordering::Relaxed);
         }
+        // A part is not enough: a server that takes a byte now and then would hold us for ever.
+        if !result.as_ref().is_ok_and(|length| *length < asked) {
+            self.stall = None;
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let (written, timeout) = (self.traffic.written(), self.timeout);
+        let begin = || Stall {
+            end: Box::pin(sleep(timeout)),
+            mark: written,
+        };
+        let stall = self.stall.get_or_insert_with(begin);
+        std::task::ready!(stall.end.as_mut().poll(cx));
+        if written.saturating_sub(stall.mark) >= self.least {
+            // The new timer needs a poll.
+            self.stall = Some(begin());
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.stall = None;
+        let text = format!(
+            "the server took fewer than {} bytes in {timeout:?} (write_stall_timeout, min_rate)",
+            self.least
+        );
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 }
 
@@ -103,7 +130,7 @@ impl<IO: Transport> AsyncWrite for Counted<IO> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(cx, result)
+        self.wrote(cx, bytes.len(), result)
     }
 
     fn poll_write_vectored(
@@ -112,7 +139,10 @@ impl<IO: Transport> AsyncWrite for Counted<IO> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
-        self.wrote(cx, result)
+        let asked = pieces
+            .iter()
+            .fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
+        self.wrote(cx, asked, result)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use lacewing_client::{Body, Client, ClientError, Initiator};
+use tokio::io::AsyncReadExt as _;
 
 use super::script::{self, Server};
 use crate::support::*;
@@ -81,6 +82,40 @@ async fn a_server_that_takes_no_upload_ends_by_write_stall_timeout() {
     let error = tokio::time::timeout(Duration::from_secs(3600), upload).await;
     let error = error.expect("hangs").unwrap_err();
     assert!(error.to_string().contains("write_stall_timeout"), "{error}");
+}
+
+/// Uploads 256 KiB to a server that takes `piece` bytes each second, and answers at the end.
+async fn upload_to_slow_reader(piece: usize) -> Result<String, ClientError> {
+    let (client, _) = script::client(
+        |it| it,
+        move |mut server, _| async move {
+            server.head().await;
+            let mut left = 256 << 10;
+            while left > 0 {
+                let mut bytes = vec![0; piece.min(left)];
+                match server.0.read(&mut bytes).await {
+                    Ok(1..) => left -= bytes.len(),
+                    _ => return,
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            server
+                .say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await;
+            server.hold().await;
+        },
+    );
+    let upload = client.request(post("/", Body::from(vec![0; 256 << 10])));
+    let response = tokio::time::timeout(Duration::from_secs(3600), upload).await;
+    Ok(text(response.expect("hangs")?).await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_an_upload_byte_by_byte_ends_by_min_rate() {
+    let error = upload_to_slow_reader(10).await.unwrap_err();
+    assert!(error.to_string().contains("min_rate"), "{error}");
+    // A slow path lives.
+    assert_eq!(upload_to_slow_reader(512).await.unwrap(), "ok");
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ impl Asked {
         }
     }
 
-    fn is_connect(self) -> bool {
+    pub(crate) fn is_connect(self) -> bool {
         matches!(self, Self::Connect | Self::Tunnel)
     }
 }

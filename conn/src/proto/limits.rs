@@ -206,10 +206,10 @@ pub struct Limits {
     /// content).
     pub body_timeout: Duration,
     /// Time in which a stream that waits for the peer moves less than `min_rate` times
-    /// `pressed_stall_timeout`. It waits for a window that stays empty while we have data, or (on a
-    /// server) for content of declared length. The stream ends; the connection does, where it is
-    /// the connection's window. Not for tunnels and raw streams. Default 10 minutes: a player that
-    /// is paused keeps its window at zero, and lives.
+    /// `pressed_stall_timeout`. It waits for a window that stays empty while we have data, or for
+    /// content of declared length: of a request, and on a client of a response. The stream ends; the
+    /// connection does, where it is the connection's window. Not for tunnels and raw streams.
+    /// Default 10 minutes: a player that is paused keeps its window at zero, and lives.
     pub stall_timeout: Duration,
     /// The same under pressure, for tunnels too: while more than
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
@@ -361,6 +361,35 @@ impl Limits {
     }
 }
 
+/// What [`min_rate`](Limits::min_rate) demands, for transports that have no engine (HTTP/1.1).
+///
+/// ```
+/// use lacewing_conn::{Limits, Side};
+///
+/// let limits = Limits::new(Side::Server);
+/// assert_eq!(limits.least_written(), 30 * 256);
+/// assert_eq!(limits.least_moved(), 60 * 256);
+/// ```
+impl Limits {
+    /// Bytes that a transport takes within [`write_stall_timeout`](Self::write_stall_timeout), one
+    /// at least.
+    pub fn least_written(&self) -> u64 {
+        self.least_within(self.write_stall_timeout)
+    }
+
+    /// Bytes that a stream moves within [`pressed_stall_timeout`](Self::pressed_stall_timeout), and
+    /// within [`stall_timeout`](Self::stall_timeout), one at least.
+    pub fn least_moved(&self) -> u64 {
+        self.least_within(self.pressed_stall_timeout)
+    }
+
+    /// Bytes that `min_rate` makes of a time, and one at least: with none, no wait would end.
+    pub(crate) fn least_within(&self, time: Duration) -> u64 {
+        let bytes = time.as_millis().saturating_mul(self.min_rate.into()) / 1000;
+        u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
+    }
+}
+
 impl Limits {
     /// The bytes of header lists that open streams may hold.
     pub(crate) fn held_headers(&self) -> usize {
@@ -397,12 +426,6 @@ impl Limits {
             size(tables).saturating_mul(6),
             size(streams).saturating_mul(1 << 10),
         ]
-    }
-
-    /// Bytes that a transport takes within `write_stall_timeout`, at least.
-    pub(crate) fn least_written(&self) -> u64 {
-        let seconds = self.write_stall_timeout.as_secs();
-        seconds.saturating_mul(u64::from(self.min_rate)).max(1)
     }
 
     /// Moves what no frame could say, and what no map of fields holds, to the nearest possible

@@ -28,6 +28,8 @@ impl Upload {
             watch,
             number,
         };
+        let declared = upload.body.size_hint().exact().is_some();
+        upload.watch.declares_content(declared);
         upload.note_end();
         upload
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lacewing_conn::Limits;
+use lacewing_conn::{Limits, driver::MemoryStep};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::exchange::Ledger;
@@ -18,6 +18,9 @@ use crate::{ServeError, http1_transport::Probe};
 /// [`body_timeout`](Limits::body_timeout) while it waits for them: a
 /// client that sends less attacks slowly (R.U.D.Y.).
 const BODY_PROGRESS: u64 = 64;
+
+/// The time between two looks for pressure, while content arrives that would then be too slow.
+const PRESSURE_EVERY: Duration = Duration::from_secs(5);
 
 /// The time between two probes of a client that closed its side, and may be gone.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
@@ -42,7 +45,9 @@ pub(super) struct Waits<'a> {
     /// Requests so far, and the bytes that were read by the last one's end.
     requests: u32,
     read: u64,
+    /// Content of the request: whether any arrives, and how fast.
     body: Stall,
+    pace: Stall,
     write: Stall,
     /// The time at which the connection is too old.
     old: Option<Instant>,
@@ -66,9 +71,9 @@ enum Phase {
     Write,
 }
 
-/// The time that is left for some progress.
+/// The time without enough progress.
 struct Stall {
-    left: Duration,
+    spent: Duration,
     mark: u64,
     running: Option<Instant>,
 }
@@ -97,8 +102,9 @@ impl<'a> Waits<'a> {
             since: now,
             requests: 0,
             read: 0,
-            body: Stall::new(limits.body_timeout, 0),
-            write: Stall::new(limits.write_stall_timeout, 0),
+            body: Stall::new(0),
+            pace: Stall::new(0),
+            write: Stall::new(0),
             old,
             probe_at: None,
             probes: PROBES,
@@ -130,9 +136,11 @@ impl<'a> Waits<'a> {
             }
             let end = self.end();
             if end.is_some_and(|end| end <= now) {
-                return Poll::Ready(self.over());
+                return Poll::Ready(self.over(now));
             }
-            let next = [end, self.old, self.probe_at].into_iter().flatten().min();
+            let look = self.next_look(now);
+            let next = [end, look, self.old, self.probe_at];
+            let next = next.into_iter().flatten().min();
             let Some(next) = next else {
                 return Poll::Pending;
             };
@@ -155,7 +163,8 @@ impl<'a> Waits<'a> {
             self.requests = requests;
             self.read = watch.bytes_read();
             self.since = now;
-            self.body = Stall::new(self.limits.body_timeout, watch.bytes_received());
+            self.body = Stall::new(watch.bytes_received());
+            self.pace = Stall::new(watch.bytes_received());
         }
         let phase = if watch.is_write_blocked() {
             Phase::Write
@@ -178,25 +187,23 @@ impl<'a> Waits<'a> {
             self.since = now;
         }
         match phase {
-            Phase::Body => self.body.run(
-                now,
-                self.limits.body_timeout,
-                watch.bytes_received(),
-                BODY_PROGRESS,
-            ),
-            _ => self.body.pause(now),
+            Phase::Body => {
+                let received = watch.bytes_received();
+                self.body.run(now, received, BODY_PROGRESS);
+                self.pace.run(now, received, self.limits.least_moved());
+            }
+            _ => {
+                self.body.pause(now);
+                self.pace.pause(now);
+            }
         }
-        let stall = self.limits.write_stall_timeout;
         match phase {
             Phase::Write => {
-                let least = stall
-                    .as_secs()
-                    .saturating_mul(u64::from(self.limits.min_rate))
-                    .max(1);
-                self.write.run(now, stall, watch.bytes_written(), least);
+                let least = self.limits.least_written();
+                self.write.run(now, watch.bytes_written(), least);
             }
             // The transport has taken all bytes so far: the next stall counts from here.
-            _ => self.write = Stall::new(stall, watch.bytes_written()),
+            _ => self.write = Stall::new(watch.bytes_written()),
         }
         if phase == Phase::Answer && watch.may_be_gone() {
             if self.probe_at.is_none() {
@@ -212,13 +219,46 @@ impl<'a> Waits<'a> {
         match self.phase {
             Phase::Idle => self.since.checked_add(idle_timeout(self.limits)),
             Phase::Head => self.since.checked_add(self.limits.preface_timeout),
-            Phase::Body => self.body.end(),
-            Phase::Write => self.write.end(),
+            Phase::Body => {
+                let pace = self
+                    .pace_limit()
+                    .and_then(|(_, bound)| self.pace.end(bound));
+                let stop = self.body.end(self.limits.body_timeout);
+                [pace, stop].into_iter().flatten().min()
+            }
+            Phase::Write => self.write.end(self.limits.write_stall_timeout),
             Phase::Answer => None,
         }
     }
 
-    fn over(&mut self) -> Over {
+    /// The time in which content must bring `min_rate`, with the limit's name.
+    fn pace_limit(&self) -> Option<(&'static str, Duration)> {
+        if self.is_pressed() {
+            Some(("pressed_stall_timeout", self.limits.pressed_stall_timeout))
+        } else if self.ledger.watch.content_is_declared() {
+            Some(("stall_timeout", self.limits.stall_timeout))
+        } else {
+            None
+        }
+    }
+
+    /// Memory, files or connections run short.
+    fn is_pressed(&self) -> bool {
+        let budget = &self.ledger.options.connection.memory_budget;
+        budget.step() >= MemoryStep::Strict
+    }
+
+    /// Nothing wakes this task when pressure begins.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        if self.phase != Phase::Body || self.is_pressed() {
+            return None;
+        }
+        let pressed = self.pace.end(self.limits.pressed_stall_timeout)?;
+        now.checked_add(PRESSURE_EVERY)
+            .map(|look| pressed.max(look))
+    }
+
+    fn over(&mut self, now: Instant) -> Over {
         let text = match self.phase {
             Phase::Idle | Phase::Answer => {
                 self.since = Instant::now();
@@ -228,11 +268,19 @@ impl<'a> Waits<'a> {
                 "a request's head took longer than {} s (limit preface_timeout)",
                 self.limits.preface_timeout.as_secs_f32()
             ),
-            Phase::Body => format!(
-                "less than {BODY_PROGRESS} B of a request's body arrived in {} s (limit \
-                 body_timeout)",
-                self.limits.body_timeout.as_secs_f32()
-            ),
+            Phase::Body => {
+                let stops = self.body.end(self.limits.body_timeout);
+                let (least, name, bound) = match self.pace_limit() {
+                    Some((name, bound)) if stops.is_none_or(|stops| stops > now) => {
+                        (self.limits.least_moved(), name, bound)
+                    }
+                    _ => (BODY_PROGRESS, "body_timeout", self.limits.body_timeout),
+                };
+                format!(
+                    "less than {least} B of a request's body arrived in {} s (limit {name})",
+                    bound.as_secs_f32()
+                )
+            }
             Phase::Write => format!(
                 "the client read less than {} B a second (limit min_rate) for {} s (limit \
                  write_stall_timeout)",
@@ -245,31 +293,31 @@ impl<'a> Waits<'a> {
 }
 
 impl Stall {
-    fn new(left: Duration, mark: u64) -> Self {
+    fn new(mark: u64) -> Self {
         Self {
-            left,
+            spent: Duration::ZERO,
             mark,
             running: None,
         }
     }
 
     /// The clock runs, and begins anew after enough progress.
-    fn run(&mut self, now: Instant, interval: Duration, count: u64, least: u64) {
+    fn run(&mut self, now: Instant, count: u64, least: u64) {
         if count.saturating_sub(self.mark) >= least {
-            *self = Self::new(interval, count);
+            *self = Self::new(count);
         }
         self.running.get_or_insert(now);
     }
 
     fn pause(&mut self, now: Instant) {
         if let Some(started) = self.running.take() {
-            self.left = self
-                .left
-                .saturating_sub(now.saturating_duration_since(started));
+            let run = now.saturating_duration_since(started);
+            self.spent = self.spent.saturating_add(run);
         }
     }
 
-    fn end(&self) -> Option<Instant> {
-        self.running?.checked_add(self.left)
+    /// The time at which the clock reaches the bound.
+    fn end(&self, bound: Duration) -> Option<Instant> {
+        self.running?.checked_add(bound.saturating_sub(self.spent))
     }
 }

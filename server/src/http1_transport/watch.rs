@@ -46,6 +46,8 @@ pub(crate) struct Watch {
     blocked: AtomicBool,
     /// A handler waits for content.
     awaited: AtomicBool,
+    /// The length of the request's content is known.
+    declared: AtomicBool,
     /// `written` at the start of the request; [`u64::MAX`] if its client does not understand
     /// interim responses.
     answer_from: AtomicU64,
@@ -201,6 +203,15 @@ impl Watch {
 
     pub(crate) fn body_is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Records whether the length of the request's content is known.
+    pub(crate) fn declares_content(&self, declared: bool) {
+        self.declared.store(declared, Ordering::Relaxed);
+    }
+
+    pub(crate) fn content_is_declared(&self) -> bool {
+        self.declared.load(Ordering::Relaxed)
     }
 
     /// A handler dropped the upload of the current request before its end.

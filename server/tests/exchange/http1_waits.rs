@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
-use lacewing_server::{ConnectionConfig, Limits, RequestBody, ServerOptions, Side, service_fn};
+use lacewing_server::{
+    ConnectionConfig, Limits, MemoryBudget, RequestBody, ServerOptions, Side, service_fn,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -17,10 +19,16 @@ use crate::http1::Http1;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
+    connect_within(MemoryBudget::global(), change)
+}
+
+fn connect_within(budget: MemoryBudget, change: impl FnOnce(&mut Limits)) -> Http1 {
     let limits = Limits::new(Side::Server).with(change);
-    let options = ServerOptions::default().connection(
-        ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
-    );
+    let options =
+        ServerOptions::default().connection(ConnectionConfig::new(Side::Server).with(|config| {
+            config.limits = limits.into();
+            config.memory_budget = budget;
+        }));
     let service = service_fn(|request: Request<RequestBody>| async move {
         let body: BoxBody<Bytes, Infallible> = match request.uri().path() {
             "/large" => Full::new(Bytes::from(vec![b'x'; 4 << 20])).boxed(),
@@ -189,6 +197,76 @@ async fn a_slow_upload_is_taken() {
         sleep(Duration::from_secs(30)).await;
     }
     assert_eq!(connection.reply("POST").await.body.len(), 1280);
+}
+
+/// Sends pieces of an upload, one in 30 s, until the server closes, or stops after `most`. Returns
+/// the time so far and the error.
+async fn drip(mut connection: Http1, framing: &str, piece: &[u8], most: u32) -> (Duration, String) {
+    let start = Instant::now();
+    post(&mut connection, framing).await;
+    for _ in 0..most {
+        if connection.serving.is_finished() {
+            break;
+        }
+        let _ = connection.io.write_all(piece).await;
+        sleep(Duration::from_secs(30)).await;
+    }
+    let time = start.elapsed();
+    (time, end(connection, Duration::from_secs(61)).await)
+}
+
+/// An upload that is too slow for `min_rate` ends as over HTTP/2: under pressure soon, whatever its
+/// framing, and else only if its length is declared.
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_ends_by_pressure() {
+    let framings = [
+        ("content-length: 100000", [b'x'; 64].to_vec()),
+        (
+            "transfer-encoding: chunked",
+            [b"40\r\n", &[b'x'; 64][..], b"\r\n"].concat(),
+        ),
+    ];
+    for (framing, piece) in &framings {
+        let budget = MemoryBudget::new(64 << 20);
+        let alarm = budget.alarm();
+        let connection = connect_within(budget, |_| {});
+        // Pressure begins later than the first minute.
+        let pressed = tokio::spawn(async move {
+            sleep(Duration::from_secs(100)).await;
+            alarm.set(true);
+            sleep(HOUR).await;
+        });
+        let (time, error) = drip(connection, framing, piece, 10).await;
+        pressed.abort();
+        assert!(
+            error.contains("pressed_stall_timeout"),
+            "{framing}: {error}"
+        );
+        assert!(time <= Duration::from_secs(120), "{framing}: {time:?}");
+    }
+    let (framing, piece) = &framings[0];
+    let (time, error) = drip(connect(|_| {}), framing, piece, 40).await;
+    assert!(error.contains("(limit stall_timeout)"), "{error}");
+    assert!((600..=630).contains(&time.as_secs()), "{time:?}");
+    let (framing, piece) = &framings[1];
+    let (time, error) = drip(connect(|_| {}), framing, piece, 200).await;
+    assert_eq!(time, Duration::from_secs(6000));
+    assert!(error.contains("body_timeout"), "{error}");
+}
+
+/// Fast enough under pressure, in pieces and with pauses of less than a minute.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_brings_min_rate_lives_under_pressure() {
+    let budget = MemoryBudget::new(64 << 20);
+    let alarm = budget.alarm();
+    alarm.set(true);
+    let mut connection = connect_within(budget, |_| {});
+    post(&mut connection, "content-length: 160000").await;
+    for _ in 0..20 {
+        connection.io.write_all(&[b'x'; 8000]).await.unwrap();
+        sleep(Duration::from_secs(29)).await;
+    }
+    assert_eq!(connection.reply("POST").await.body.len(), 160_000);
 }
 
 #[tokio::test(start_paused = true)]

@@ -245,6 +245,22 @@ pub(super) const CASES: &[Case] = &[
         Ok(vec![peer])
     })
     .names(|_| "keep_alive_timeout"),
+    // A server that answers every PING.
+    waits(
+        "client/declared-body-stops",
+        "18 client",
+        MULTIPLEXED,
+        |play| {
+            let mut peer = play.accept(Manners::Polite, 1)?;
+            let length = [field("content-length", "1000")];
+            peer.wire.head(1, OK, Fin::More, &length);
+            peer.wire.data(1, b"some", Fin::More);
+            peer.flush();
+            Ok(vec![peer])
+        },
+    )
+    .within(4, 700)
+    .names(|_| "stall_timeout"),
     waits(
         "client/half-a-data-frame",
         "18 client",

@@ -30,6 +30,20 @@ pub(super) const CASES: &[Case] = &[
     waits("http1/chunk-stops", "18 http1", |play| {
         raw(play, b"POST /upload HTTP/1.1\r\nhost: v\r\ntransfer-encoding: chunked\r\n\r\n5\r\nx")
     }),
+    waits("http1/body-drips", "18 http1", |play| {
+        let mut peer = play.socket(Manners::Mute)?;
+        peer.wire.raw("POST /upload HTTP/1.1\r\nhost: v\r\ncontent-length: 1000\r\n\r\n");
+        let pause = play.small_or(300, 5_000);
+        for _ in 0..play.small_or(20, 40) {
+            peer.wire.raw("x");
+            peer.flush();
+            if peer.is_closed() {
+                break;
+            }
+            peer.wait(Duration::from_millis(pause), |_| false);
+        }
+        Ok(vec![peer])
+    }),
     waits("http1/response-unread", "8 18 http1", |play| {
         let mut peer = play.socket(Manners::Mute)?;
         peer.read_at(Pace::Stopped);

@@ -15,8 +15,10 @@
 //!   the client may have nothing to send. gRPC is a dialogue from its start; CONNECT is
 //!   a tunnel. With `Expect: 100-continue` the client waits for us, until we ask for the
 //!   content or send the final response.
-//! * *A response's content* while a client holds back its own, since the response is
-//!   final and no success. A server that echoes would wait for it.
+//! * *A response's content* of declared length. The server has it to send, but may get it from
+//!   another server, so the bound is the long one. The short one applies while a client holds back
+//!   its own content, since the response is final and no success: a server that echoes would wait
+//!   for it.
 //! * *Our data* while the stream's window, or the connection's, is empty. A player
 //!   that is paused does that for minutes, so the bound is long. It is short in three
 //!   cases: many streams wait, which only an attacker needs; a resource of the process
@@ -29,7 +31,6 @@ use std::time::{Duration, Instant};
 use super::{Engine, Timer};
 use crate::proto::{
     Broken, Limits, Rule, Semantics, Side, StreamKey,
-    content::Content,
     streams::progress::{Link, Waiting, Watch},
 };
 
@@ -127,7 +128,7 @@ impl Bounds {
         };
         Self {
             period,
-            needed: bytes_in(limits.min_rate, limits.pressed_stall_timeout),
+            needed: least(limits, limits.pressed_stall_timeout),
             body: sweeps(limits.body_timeout),
             stall: sweeps(limits.stall_timeout),
             pressed: sweeps(limits.pressed_stall_timeout),
@@ -135,11 +136,9 @@ impl Bounds {
     }
 }
 
-/// Bytes that this rate makes of a time, and one at least: with none, no wait
-/// would end.
-fn bytes_in(rate: u32, time: Duration) -> u32 {
-    let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
-    u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
+/// The least that the peer moves in this time. Streams count bytes modulo 2³².
+fn least(limits: &Limits, time: Duration) -> u32 {
+    u32::try_from(limits.least_within(time)).unwrap_or(u32::MAX)
 }
 
 /// The length as a `u32`, which is longer than any frame.
@@ -182,7 +181,8 @@ impl Engine {
     /// Sets the sweep, if a stream asked for it.
     #[inline]
     pub(super) fn start_sweep(&mut self, now: Instant) {
-        if std::mem::take(&mut self.progress.wanted) && !self.streams.is_empty() {
+        let wanted = std::mem::take(&mut self.progress.wanted) && !self.streams.is_empty();
+        if wanted && self.timers.get(Timer::Sweep).is_none() {
             let period = Bounds::new(&self.config.limits).period;
             self.timers.start(Timer::Sweep, now.checked_add(period));
         }
@@ -246,7 +246,7 @@ impl Engine {
     /// again; otherwise the connection ends.
     pub(super) fn end_frame(&mut self, now: Instant) {
         let limits = &self.config.limits;
-        let needed = bytes_in(limits.min_rate, limits.frame_timeout);
+        let needed = least(limits, limits.frame_timeout);
         let frame = &mut self.progress.frame;
         let brought = frame.position.saturating_sub(frame.mark);
         if brought >= needed {
@@ -291,8 +291,8 @@ impl Engine {
         let received = self.counters.data_received;
         let moved = received.saturating_sub(self.progress.received);
         self.progress.received = received;
-        let least = bytes_in(self.config.limits.min_rate, period);
-        let busy = self.progress.frame.under_way || moved >= u64::from(least);
+        let least = self.config.limits.least_within(period);
+        let busy = self.progress.frame.under_way || moved >= least;
         if busy && self.progress.pressure == Pressure::Normal {
             Link::Busy
         } else {
@@ -346,11 +346,11 @@ impl Engine {
         for (key, stream) in self.streams.iter_mut() {
             let progress = &stream.progress;
             messages |= stream.is_queued() && !stream.is_tunnel();
-            let declared = matches!(stream.content, Content::Left(_));
+            let declared = stream.declares_content();
             let body = progress.receiving.sweeps;
             let sending = progress.sending.sweeps;
             let tunnel = stream.is_tunnel();
-            let broken = if is_over(progress.silent, bounds.body) {
+            let broken = if is_over(progress.silent, bounds.body) && !stream.may_be_silent() {
                 Rule::BodyStall.on(key.id()).detailed(format!(
                     "nothing of the content came within body_timeout ({:?})",
                     limits.body_timeout
@@ -404,6 +404,6 @@ fn slow_text(limits: &Limits, name: &str) -> String {
         "stall_timeout" => limits.stall_timeout,
         _ => limits.pressed_stall_timeout,
     };
-    let bytes = bytes_in(limits.min_rate, limits.pressed_stall_timeout);
+    let bytes = least(limits, limits.pressed_stall_timeout);
     format!("fewer than {bytes} bytes moved within {name} ({time:?})")
 }

@@ -259,6 +259,10 @@ impl Engine {
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         stream.content = content;
+        if said.length && !headers.fin && !stream.asked.is_connect() {
+            stream.progress.expect_content();
+            self.progress.watch_streams();
+        }
         stream.recv_headers(headers.fin);
         stream.note_reply(head.status());
         self.streams.hold_headers(key, memory.saturating_add(names));

@@ -46,6 +46,8 @@ enum Kind {
     /// The client waited for 100 (Continue), and our final response is no success: it
     /// begins now, or never does (RFC 9110 §10.1.1).
     Due,
+    /// Content of a response whose length the server declared.
+    Declared,
     /// Content of a final response after which we do not send ours: it must not wait for
     /// what we hold back.
     Withheld,
@@ -147,6 +149,12 @@ impl StreamProgress {
         };
     }
 
+    /// The head of the peer's response declares the length of its content. Over SPDY a client does
+    /// not hold the server to that length, but to the promise that content follows.
+    pub(crate) fn expect_content(&mut self) {
+        self.kind = Kind::Declared;
+    }
+
     /// We do not send our content after the peer's final response.
     pub(crate) fn withhold(&mut self) {
         self.kind = Kind::Withheld;
@@ -243,21 +251,33 @@ impl Stream {
         }
     }
 
-    /// The side that the content of a request waits for, or of a response while we hold
-    /// back our content. `readable`: the connection is read, and its window is open.
+    /// What we receive is a response.
+    fn is_response(&self) -> bool {
+        self.is_ours() || self.push.is_some()
+    }
+
+    /// The length of the content is known to the peer, which has it to send.
+    pub(crate) fn declares_content(&self) -> bool {
+        matches!(self.content, Content::Left(_)) || self.progress.kind == Kind::Declared
+    }
+
+    /// The content may be silent for a while, as long as enough of it comes within
+    /// `stall_timeout`: a server may get its response from another.
+    pub(crate) fn may_be_silent(&self) -> bool {
+        self.is_response() && self.progress.kind != Kind::Withheld
+    }
+
+    /// The side that the content of a message waits for. `readable`: the connection is read, and
+    /// its window is open.
     pub(crate) fn receiving_waits(&self, readable: bool) -> Waiting {
         let kind = self.progress.kind;
-        let withheld = kind == Kind::Withheld;
-        let expected = self.state.recv() == Half::Open
-            && self.recv.reader == Reader::Reading
-            // A client waits for pushes as it does for responses.
-            && (withheld || (!self.is_ours() && self.push.is_none()));
+        let expected = self.state.recv() == Half::Open && self.recv.reader == Reader::Reading;
         let message = match self.content {
-            Content::Left(_) => true,
-            Content::Unmeasured => {
-                withheld || kind == Kind::Due || self.state.send() == Half::Waiting
-            }
             Content::None => false,
+            // A response without a length, or that of a push, has as much time as it likes.
+            _ if self.is_response() => matches!(kind, Kind::Declared | Kind::Withheld),
+            Content::Left(_) => true,
+            Content::Unmeasured => kind == Kind::Due || self.state.send() == Half::Waiting,
         };
         match kind {
             _ if !expected || !message => Waiting::Nothing,

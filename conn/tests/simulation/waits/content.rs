@@ -278,6 +278,92 @@ fn a_response_to_content_that_is_held_back_ends() {
     }
 }
 
+/// A client with a request, and the head of its response.
+fn responding(version: Version, fields: &[(&str, &str)]) -> (Victim, Peer) {
+    let mut victim = Victim::with(Config::new(version, Side::Client));
+    let mut peer = Peer::new(version, Side::Server);
+    peer.settings_ack();
+    victim.take(&mut peer);
+    let head = Head::request(Method::GET, "http://example.org/".parse().unwrap());
+    let options = OpenOptions::default();
+    victim.engine.open(victim.now, head, options).unwrap();
+    victim.flush();
+    let status: &[(&str, &str)] = match version {
+        Version::Http2 => &[(":status", "200")],
+        Version::Spdy2 => &[("status", "200"), ("version", "HTTP/1.1")],
+        _ => &[(":status", "200"), (":version", "HTTP/1.1")],
+    };
+    let list = status.iter().chain(fields);
+    let list: Vec<_> = list
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    peer.list(ListFrame::Reply, 1, false, &list);
+    victim.take(&mut peer);
+    (victim, peer)
+}
+
+/// A server that answers every PING, and sends a part of a response of declared length, or drips.
+#[test]
+fn a_response_of_declared_length_goes_on_or_ends() {
+    const LENGTH: (&str, &str) = ("content-length", "30000");
+    every_version(|version| {
+        // In part, and without its end.
+        for (drops, drop_len) in [(0, 0), (3, 9_999), (3, 10_000), (20, 100)] {
+            let (mut victim, mut peer) = responding(version, &[LENGTH]);
+            for _ in 0..drops {
+                peer.data(1, &vec![b'x'; drop_len], false);
+                victim.take(&mut peer);
+                assert_eq!(resets(&victim), [], "{version}");
+                pass(&mut victim, SECOND * 30);
+            }
+            pass(&mut victim, MINUTE * 11);
+            let resets = resets(&victim);
+            let [(Rule::BodyStall, Reason::Cancel, text)] = &resets[..] else {
+                panic!("{version} {drops}: {resets:?}");
+            };
+            assert!(text.contains("stall_timeout (600s)"), "{text}");
+            assert_eq!(closed(&victim), None);
+        }
+    });
+}
+
+/// Beside it: a response with pauses of minutes, a slow one, one without a length, and a reader of
+/// ours that takes nothing.
+#[test]
+fn a_response_may_be_slow() {
+    every_version(|version| {
+        let (mut victim, mut peer) = responding(version, &[("content-length", "100000")]);
+        for _ in 0..6 {
+            pass(&mut victim, MINUTE * 9);
+            peer.data(1, &[b'x'; 15_500], false);
+            victim.take(&mut peer);
+        }
+        assert_eq!(resets(&victim), [], "{version}");
+        let (mut victim, mut peer) = responding(version, &[("content-length", "1000000")]);
+        for _ in 0..500 {
+            pass(&mut victim, SECOND * 10);
+            peer.data(1, &[b'x'; 300], false);
+            victim.take(&mut peer);
+        }
+        assert_eq!(resets(&victim), [], "{version}");
+        let (mut victim, _) = responding(version, &[]);
+        pass(&mut victim, HOUR);
+        assert_eq!(resets(&victim), [], "{version}");
+        // SPDY/2 has no window to fill.
+        if version == Version::Spdy2 {
+            return;
+        }
+        let (mut victim, mut peer) = responding(version, &[("content-length", "100000000")]);
+        for _ in 0..64 {
+            peer.data(1, &[b'x'; 16_384], false);
+        }
+        victim.take_unread(&mut peer);
+        pass(&mut victim, HOUR);
+        assert_eq!(resets(&victim), [], "{version}");
+        assert_eq!(closed(&victim), None);
+    });
+}
+
 /// A WebSocket (RFC 8441) and any other tunnel, idle for an hour.
 #[test]
 fn a_tunnel_may_be_idle_for_an_hour() {
