@@ -1,5 +1,6 @@
 //! `lacewing load`: loads a server with requests, and measures it.
 
+mod account;
 mod args;
 mod exchanges;
 mod h2load;
@@ -9,6 +10,7 @@ mod plan;
 mod report;
 mod tally;
 mod threshold;
+mod times;
 mod units;
 mod worker;
 

@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    outcome::Outcome,
-    report::PERCENTILES,
-    tally::{Causes, Times},
-};
+use super::{outcome::Outcome, report::PERCENTILES, tally::Causes, times::Times};
 
 /// The version of the document. It grows when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;

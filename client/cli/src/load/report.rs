@@ -2,10 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{
-    outcome::Outcome,
-    tally::{Causes, Times},
-};
+use super::{outcome::Outcome, tally::Causes, times::Times};
 
 pub(super) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
