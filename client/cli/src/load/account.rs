@@ -26,6 +26,16 @@ pub(super) struct Begun {
     pub(super) sent: Instant,
 }
 
+/// The end of a connection.
+pub(super) struct Ended {
+    /// Requests that were under way, those of the warm-up left out.
+    pub(super) in_flight: usize,
+    /// Why it ended before the plan did.
+    pub(super) cause: Option<String>,
+    /// Complete responses.
+    pub(super) answered: u64,
+}
+
 impl Account {
     pub(super) fn new(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>) -> Self {
         Self {
@@ -49,6 +59,11 @@ impl Account {
         if !self.is_warm_up(begun) {
             self.tally.borrow_mut().sent += 1;
         }
+    }
+
+    /// Counts bytes of content.
+    pub(super) fn received(&self, bytes: usize) {
+        self.tally.borrow_mut().received += bytes as u64;
     }
 
     /// Counts the head of a response.

@@ -1,7 +1,8 @@
 //! The requests of one connection, on its task: sends them, and counts their outcomes.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use http::StatusCode;
 use lacewing_conn::{
     Error, Initiator, Reason,
@@ -15,7 +16,6 @@ use lacewing_conn::{
 use super::{
     account::{Account, Begun},
     plan::Plan,
-    tally::Tally,
 };
 
 /// The [`Application`] of a connection that loads a server.
@@ -38,6 +38,8 @@ pub(super) struct Exchanges {
 /// A request under way.
 struct Exchange {
     begun: Begun,
+    /// The content of the request.
+    content: Bytes,
     /// The part of the content that is sent.
     uploaded: usize,
     status: Option<StatusCode>,
@@ -45,9 +47,9 @@ struct Exchange {
 
 impl Exchanges {
     /// `turn`: where in the plan's round this connection begins.
-    pub(super) fn new(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, turn: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, account: Account, turn: usize) -> Self {
         Self {
-            account: Account::new(Arc::clone(&plan), tally),
+            account,
             plan,
             open: StreamTable::new(),
             turn,
@@ -100,20 +102,21 @@ impl Exchanges {
     }
 
     fn open(&mut self, conn: &mut Context<'_>, begun: Begun) {
-        let heads = &self.plan.heads;
-        let Some(head) = heads.get(self.turn % heads.len().max(1)) else {
+        let requests = &self.plan.requests;
+        let Some(template) = requests.get(self.turn % requests.len().max(1)) else {
             return;
         };
         self.turn = self.turn.wrapping_add(1);
-        let upload = !self.plan.content.is_empty();
+        let upload = !template.content.is_empty();
         let options = OpenOptions::default().with(|options| options.fin = !upload);
         let exchange = Exchange {
             begun,
+            content: template.content.clone(),
             uploaded: 0,
             status: None,
         };
         self.account.sent(begun);
-        match conn.open(head.clone(), options) {
+        match conn.open(template.head.clone(), options) {
             Ok(stream) => {
                 self.open.insert(stream, exchange);
                 if upload {
@@ -132,7 +135,7 @@ impl Exchanges {
         let Some(exchange) = self.open.remove(stream) else {
             return;
         };
-        if exchange.uploaded < self.plan.content.len() {
+        if exchange.uploaded < exchange.content.len() {
             // The response is complete, and the rest of the content is not wanted.
             conn.reset(stream, Reason::Cancel);
         }
@@ -236,7 +239,7 @@ impl Application for Exchanges {
         let Some(exchange) = self.open.get_mut(stream) else {
             return;
         };
-        let content = &self.plan.content;
+        let content = &exchange.content;
         let end = exchange.uploaded.saturating_add(max).min(content.len());
         let piece = content.slice(exchange.uploaded..end);
         let fin = end == content.len();

@@ -13,8 +13,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (outcome, tally) = (self.0, &self.0.tally);
         writeln!(f, "{}", outcome.headline)?;
-        let protocol = tally.connections.version;
-        let protocol = protocol.map_or("no protocol", |version| version.alpn());
+        let protocol = tally.connections.protocol.as_deref();
+        let protocol = protocol.unwrap_or("no protocol");
         writeln!(f, "protocol       {protocol}{}", outcome.security)?;
         writeln!(f, "ended by       {}", outcome.end)?;
         writeln!(

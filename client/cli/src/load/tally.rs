@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use lacewing_client::Version;
 use lacewing_conn::proto::{ConnectionStats, HeaderBytes};
 
 use super::times::Times;
@@ -60,7 +59,8 @@ pub(super) struct Connections {
     pub(super) failed: Causes,
     /// Connections that ended before the plan did, by cause.
     pub(super) ended: Causes,
-    pub(super) version: Option<Version>,
+    /// The protocol's name in ALPN.
+    pub(super) protocol: Option<String>,
     /// From the first step of an attempt to the agreement on a protocol.
     pub(super) connect: Times,
 }
@@ -75,7 +75,7 @@ impl Default for Connections {
             made: 0,
             failed: Causes::default(),
             ended: Causes::default(),
-            version: None,
+            protocol: None,
             connect: Times::new(),
         }
     }
@@ -161,7 +161,11 @@ impl Tally {
         self.connections.made += other.connections.made;
         self.connections.failed.merge(&other.connections.failed);
         self.connections.ended.merge(&other.connections.ended);
-        self.connections.version = self.connections.version.or(other.connections.version);
+        if self.connections.protocol.is_none() {
+            self.connections
+                .protocol
+                .clone_from(&other.connections.protocol);
+        }
         self.received += other.received;
         add_fields(&mut self.request_fields, other.request_fields);
         add_fields(&mut self.response_fields, other.response_fields);

@@ -1,5 +1,7 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod protocols;
+
 use std::{
     net::{SocketAddr, TcpListener},
     process::{Command, Stdio},
