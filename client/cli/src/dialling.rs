@@ -25,6 +25,16 @@ pub(crate) enum Http1 {
     Only,
 }
 
+/// The name of HTTP/1.1 in ALPN.
+pub(crate) const HTTP1: &str = "http/1.1";
+
+/// A protocol that a command line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Multiplexed(Version),
+}
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Dialling {
@@ -79,6 +89,17 @@ impl Dialling {
     /// its times.
     pub(crate) fn multiplexed(&self, protocol: Option<Version>) -> Result<Connector, Failure> {
         self.connector(protocol, Http1::Never, &Dials::default())
+    }
+
+    /// The connector of a load. Without a protocol, https offers HTTP/1.1 as the last choice.
+    pub(crate) fn for_load(&self, protocol: Option<Protocol>) -> Result<Connector, Failure> {
+        let (version, http1) = match protocol {
+            Some(Protocol::Http1) => (None, Http1::Only),
+            Some(Protocol::Multiplexed(version)) => (Some(version), Http1::Never),
+            None if self.uses_npn() => (None, Http1::Never),
+            None => (None, Http1::Last),
+        };
+        self.connector(version, http1, &Dials::default())
     }
 
     /// The connector that does all this.

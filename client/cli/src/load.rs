@@ -1,14 +1,20 @@
 //! `lacewing load`: loads a server with requests, and measures it.
 
+mod account;
 mod args;
 mod exchanges;
 mod h2load;
+mod har;
+mod http1;
 mod json;
 mod outcome;
 mod plan;
 mod report;
+mod requests;
 mod tally;
+mod template;
 mod threshold;
+mod times;
 mod units;
 mod worker;
 
@@ -37,6 +43,7 @@ use self::{
 };
 use crate::{
     console,
+    dialling::Protocol,
     status::{Failure, LOAD_FAILED, LOAD_THRESHOLD},
 };
 
@@ -47,6 +54,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     check_output(&args)?;
+    check_streams(&args)?;
     let (phase, watched) = watch::channel(Phase::Sending);
     let steady_from = Instant::now() + args.warm_up.unwrap_or_default();
     let plan = Arc::new(Plan::new(&args, steady_from, watched)?);
@@ -116,6 +124,15 @@ fn check_output(args: &Args) -> Result<(), Failure> {
     };
     let opened = OpenOptions::new().create(true).append(true).open(path);
     opened.map(drop).map_err(|error| unwritten(path, &error))
+}
+
+fn check_streams(args: &Args) -> Result<(), Failure> {
+    if args.request.protocol == Some(Protocol::Http1) && args.streams > 1 {
+        return Err(Failure::usage(
+            "a connection of HTTP/1.1 has one request at a time: instead of -m, use -c",
+        ));
+    }
+    Ok(())
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {

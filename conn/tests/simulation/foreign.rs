@@ -8,7 +8,7 @@ use lacewing_conn::{
 use crate::{hostile::Victim, pair::every_version};
 
 /// The first bytes of peers, and a text that the error must contain.
-const BEGINNINGS: [(&[u8], &str); 9] = [
+const BEGINNINGS: [(&[u8], &str); 10] = [
     (
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         "HTTP/1.1 400 Bad Request",
@@ -19,6 +19,7 @@ const BEGINNINGS: [(&[u8], &str); 9] = [
     (b"\x15\x03\x03\x00\x02\x02\x46", "TLS"),
     (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
     (b"220 mail.example.org ESMTP\r\n", "SMTP"),
+    (b"<!DOCTYPE html>\n", "HTML"),
     (b"+OK ready\r\n", "POP3"),
     (b"welcome to the chat\r\n", "welcome to the chat"),
     (b"{\"hello\": \"world\"}", "another protocol"),
@@ -47,7 +48,17 @@ fn first_bytes_of_another_protocol_are_named() {
                     let Some(Event::Closed { error }) = victim.events.last() else {
                         panic!("{what}: {:?}", victim.events)
                     };
-                    assert_eq!(error.rule(), Some(Rule::ForeignProtocol), "{what}: {error}");
+                    let http1 = side == Side::Client
+                        && matches!(
+                            bytes,
+                            [b'H', b'T', b'T', b'P', ..] | [b'<', b'!' | b'h', ..]
+                        );
+                    let rule = if http1 {
+                        Rule::AnswerInHttp1
+                    } else {
+                        Rule::ForeignProtocol
+                    };
+                    assert_eq!(error.rule(), Some(rule), "{what}: {error}");
                     let text = error.to_string();
                     // With single bytes, only a part of the line may have arrived.
                     let named = text.contains(word) || piece < 4 && text.contains("speaks");

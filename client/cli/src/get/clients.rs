@@ -7,6 +7,7 @@ use std::{
 
 use http::Method;
 use lacewing_client::{Client, ClientError, Initiator, Origin, PushPolicy, Security};
+use lacewing_conn::proto::Rule;
 
 use super::{
     dials::{Dials, Observed},
@@ -61,9 +62,7 @@ impl Clients {
         let Some(cause) = error.connection() else {
             return false;
         };
-        // Some answer as in HTTP/0.9, with HTML alone (Python's http.server).
-        let text = cause.to_string();
-        let answered = text.contains("client of HTTP/1.1") || text.contains("HTML without HTTP");
+        let answered = cause.rule() == Some(Rule::AnswerInHttp1);
         let closed = matches!(cause.initiator(), Initiator::Io | Initiator::Peer)
             && cause.is_connection()
             && cause.go_away_code().is_none();

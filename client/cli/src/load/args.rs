@@ -7,13 +7,16 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
-use lacewing_client::Version;
 
 use super::{
     threshold::Threshold,
     units::{number, rate, time},
 };
-use crate::{dialling::Dialling, parse, status::Failure};
+use crate::{
+    dialling::{Dialling, HTTP1, Protocol},
+    parse,
+    status::Failure,
+};
 
 /// The text of `lacewing load --help` after the options.
 pub(crate) const HELP: &str = "\
@@ -38,7 +41,9 @@ Examples:
   lacewing load --protocol spdy/3.1 -n 10k -m 100 http://127.0.0.1:8080/
   lacewing load -D 30s --warm-up 5s -d @body.json -H 'content-type: application/json' URL
   lacewing load -D 30s --report json -o run.json --threshold 'p99<50ms' URL
-  lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b";
+  lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b
+  lacewing load -D 10s -c 10 --protocol http/1.1 http://127.0.0.1:8080/
+  lacewing load -n 1000 -m 10 --har page.har";
 
 /// The most worker threads.
 const MAX_THREADS: usize = 256;
@@ -106,7 +111,7 @@ pub(crate) struct Args {
     pub(super) dialling: Dialling,
 
     /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
-    #[arg(value_name = "URL", required = true, value_parser = weighted, help_heading = "Arguments")]
+    #[arg(value_name = "URL", required_unless_present = "har", value_parser = weighted, help_heading = "Arguments")]
     pub(super) urls: Vec<Weighted>,
 }
 
@@ -125,11 +130,16 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse::header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 
-    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone by ALPN;
-    /// http uses it by prior knowledge. Without this option an https server chooses
-    /// among all four, and http uses h2
-    #[arg(long, value_name = "PROTOCOL", value_parser = parse::protocol)]
-    pub(super) protocol: Option<Version>,
+    /// Send the requests of this HAR file, in turn, instead of URLs: those to the origin of
+    /// the first one. -H replaces their fields
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "method", "urls"])]
+    pub(super) har: Option<PathBuf>,
+
+    /// Use this protocol: h2, spdy/3.1, spdy/3, spdy/2 or http/1.1. https offers it alone
+    /// by ALPN; http uses it by prior knowledge. Without this option an https server
+    /// chooses among all five, and http uses h2
+    #[arg(long, value_name = "PROTOCOL", value_parser = protocol)]
+    pub(super) protocol: Option<Protocol>,
 }
 
 /// The report.
@@ -173,18 +183,26 @@ impl ReportArgs {
 }
 
 impl RequestArgs {
-    /// The content of each request.
-    pub(super) fn content(&self) -> Result<Bytes, Failure> {
+    /// The content of each request to a URL, if it has any.
+    pub(super) fn content(&self) -> Result<Option<Bytes>, Failure> {
         let Some(data) = &self.data else {
-            return Ok(Bytes::new());
+            return Ok(None);
         };
         let Some(path) = data.strip_prefix('@').map(PathBuf::from) else {
-            return Ok(Bytes::copy_from_slice(data.as_bytes()));
+            return Ok(Some(Bytes::copy_from_slice(data.as_bytes())));
         };
         let read = std::fs::read(&path);
-        read.map(Bytes::from)
+        read.map(|content| Some(Bytes::from(content)))
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
     }
+}
+
+fn protocol(text: &str) -> Result<Protocol, String> {
+    if text == HTTP1 {
+        return Ok(Protocol::Http1);
+    }
+    let version = parse::protocol(text).map_err(|error| format!("{error}, or {HTTP1}"))?;
+    Ok(Protocol::Multiplexed(version))
 }
 
 fn connections(text: &str) -> Result<usize, String> {

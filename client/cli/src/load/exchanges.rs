@@ -1,7 +1,8 @@
 //! The requests of one connection, on its task: sends them, and counts their outcomes.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use http::StatusCode;
 use lacewing_conn::{
     Error, Initiator, Reason,
@@ -12,16 +13,15 @@ use lacewing_conn::{
     proto::{Event, StreamKey},
 };
 
-use super::{plan::Plan, tally::Tally};
-
-/// Requests in a row that a server may leave alone before they count as failed. A server that
-/// refuses everything cannot keep a run alive.
-const MAX_FRUITLESS: u32 = 1_000;
+use super::{
+    account::{Account, Begun},
+    plan::Plan,
+};
 
 /// The [`Application`] of a connection that loads a server.
 pub(super) struct Exchanges {
     plan: Arc<Plan>,
-    tally: Rc<RefCell<Tally>>,
+    account: Account,
     open: StreamTable<Exchange>,
     /// The turn of the next request in the plan's round.
     turn: usize,
@@ -29,10 +29,6 @@ pub(super) struct Exchanges {
     read_at: Option<Instant>,
     /// No response can be late before this time.
     next_check: Option<Instant>,
-    /// Requests that the server left alone since the last response.
-    fruitless: u32,
-    /// Complete responses.
-    answered: u64,
     /// Why the connection takes no more requests, if the plan is not the reason.
     ended: Option<String>,
     /// The plan has no more requests for the connection.
@@ -41,7 +37,9 @@ pub(super) struct Exchanges {
 
 /// A request under way.
 struct Exchange {
-    sent: Instant,
+    begun: Begun,
+    /// The content of the request.
+    content: Bytes,
     /// The part of the content that is sent.
     uploaded: usize,
     status: Option<StatusCode>,
@@ -49,16 +47,14 @@ struct Exchange {
 
 impl Exchanges {
     /// `turn`: where in the plan's round this connection begins.
-    pub(super) fn new(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, turn: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, account: Account, turn: usize) -> Self {
         Self {
+            account,
             plan,
-            tally,
             open: StreamTable::new(),
             turn,
             read_at: None,
             next_check: None,
-            fruitless: 0,
-            answered: 0,
             ended: None,
             done: false,
         }
@@ -66,13 +62,13 @@ impl Exchanges {
 
     /// Complete responses on the connection.
     pub(super) fn answered(&self) -> u64 {
-        self.answered
+        self.account.answered()
     }
 
     /// Requests that are under way, those of the warm-up left out.
     pub(super) fn in_flight(&self) -> usize {
         let open = self.open.iter();
-        open.filter(|(_, exchange)| !self.is_warm_up(exchange))
+        open.filter(|(_, exchange)| !self.account.is_warm_up(exchange.begun))
             .count()
     }
 
@@ -81,10 +77,6 @@ impl Exchanges {
         let silent = self.ended.is_none() && !self.done;
         let silent = silent.then(|| "connection closed by the server".to_owned());
         self.ended.take().or(silent)
-    }
-
-    fn is_warm_up(&self, exchange: &Exchange) -> bool {
-        exchange.sent < self.plan.steady_from
     }
 
     fn read_at(&mut self) -> Instant {
@@ -99,7 +91,7 @@ impl Exchanges {
         let mut now = None;
         while self.open.len() < self.plan.streams && conn.can_open() && self.plan.take() {
             let sent = *now.get_or_insert_with(Instant::now);
-            self.open(conn, sent);
+            self.open(conn, Begun { sent });
             if self.ended.is_some() {
                 return;
             }
@@ -109,23 +101,22 @@ impl Exchanges {
         }
     }
 
-    fn open(&mut self, conn: &mut Context<'_>, sent: Instant) {
-        let heads = &self.plan.heads;
-        let Some(head) = heads.get(self.turn % heads.len().max(1)) else {
+    fn open(&mut self, conn: &mut Context<'_>, begun: Begun) {
+        let requests = &self.plan.requests;
+        let Some(template) = requests.get(self.turn % requests.len().max(1)) else {
             return;
         };
         self.turn = self.turn.wrapping_add(1);
-        let upload = !self.plan.content.is_empty();
+        let upload = !template.content.is_empty();
         let options = OpenOptions::default().with(|options| options.fin = !upload);
         let exchange = Exchange {
-            sent,
+            begun,
+            content: template.content.clone(),
             uploaded: 0,
             status: None,
         };
-        if !self.is_warm_up(&exchange) {
-            self.tally.borrow_mut().sent += 1;
-        }
-        match conn.open(head.clone(), options) {
+        self.account.sent(begun);
+        match conn.open(template.head.clone(), options) {
             Ok(stream) => {
                 self.open.insert(stream, exchange);
                 if upload {
@@ -133,7 +124,7 @@ impl Exchanges {
                 }
             }
             Err(error) => {
-                self.count_failure(&exchange, format!("not sent: {error}"));
+                self.account.failed(begun, format!("not sent: {error}"));
                 self.end(conn, format!("cannot send: {error}"));
             }
         }
@@ -144,21 +135,12 @@ impl Exchanges {
         let Some(exchange) = self.open.remove(stream) else {
             return;
         };
-        if exchange.uploaded < self.plan.content.len() {
+        if exchange.uploaded < exchange.content.len() {
             // The response is complete, and the rest of the content is not wanted.
             conn.reset(stream, Reason::Cancel);
         }
-        let Some(status) = exchange.status else {
-            return;
-        };
-        self.answered += 1;
-        self.fruitless = 0;
-        let mut tally = self.tally.borrow_mut();
-        if self.is_warm_up(&exchange) {
-            tally.warm_up += 1;
-        } else {
-            let at = now.saturating_duration_since(self.plan.steady_from);
-            tally.count_response(status, now.saturating_duration_since(exchange.sent), at);
+        if let Some(status) = exchange.status {
+            self.account.complete(exchange.begun, status, now);
         }
     }
 
@@ -167,24 +149,10 @@ impl Exchanges {
             return;
         };
         let cause = cause(error);
-        if !error.is_retryable() || self.fruitless >= MAX_FRUITLESS {
-            return self.count_failure(&exchange, cause);
-        }
-        self.fruitless += 1;
-        self.plan.put_back();
-        let mut tally = self.tally.borrow_mut();
-        if !self.is_warm_up(&exchange) {
-            tally.sent = tally.sent.saturating_sub(1);
-        }
-        tally.repeated.count(cause);
-    }
-
-    fn count_failure(&self, exchange: &Exchange, cause: String) {
-        let mut tally = self.tally.borrow_mut();
-        if self.is_warm_up(exchange) {
-            tally.warm_up_failed += 1;
+        if error.is_retryable() {
+            self.account.left_alone(exchange.begun, cause);
         } else {
-            tally.count_failure(cause, self.plan.steady_from.elapsed());
+            self.account.failed(exchange.begun, cause);
         }
     }
 
@@ -201,16 +169,21 @@ impl Exchanges {
         }
         let late = self.open.iter();
         let late: Vec<_> = late
-            .filter(|(_, exchange)| exchange.sent + limit <= now)
+            .filter(|(_, exchange)| exchange.begun.sent + limit <= now)
             .map(|(stream, _)| stream)
             .collect();
         for stream in late {
             conn.reset(stream, Reason::Cancel);
             if let Some(exchange) = self.open.remove(stream) {
-                self.count_failure(&exchange, format!("timeout after {limit:?}"));
+                self.account
+                    .failed(exchange.begun, format!("timeout after {limit:?}"));
             }
         }
-        let oldest = self.open.iter().map(|(_, exchange)| exchange.sent).min();
+        let oldest = self
+            .open
+            .iter()
+            .map(|(_, exchange)| exchange.begun.sent)
+            .min();
         let next = oldest.unwrap_or(now) + limit;
         self.next_check = Some(next);
         conn.wake_at(next);
@@ -227,15 +200,12 @@ impl Application for Exchanges {
         match event {
             Event::Reply { stream, head, fin } => {
                 let now = self.read_at();
-                let plan = Arc::clone(&self.plan);
                 let Some(exchange) = self.open.get_mut(stream) else {
                     return;
                 };
                 exchange.status = head.status();
-                if exchange.sent >= plan.steady_from {
-                    let time = now.saturating_duration_since(exchange.sent);
-                    self.tally.borrow_mut().first_byte.record(time);
-                }
+                let begun = exchange.begun;
+                self.account.first_byte(begun, now);
                 if fin {
                     self.complete(conn, stream);
                 }
@@ -269,7 +239,7 @@ impl Application for Exchanges {
         let Some(exchange) = self.open.get_mut(stream) else {
             return;
         };
-        let content = &self.plan.content;
+        let content = &exchange.content;
         let end = exchange.uploaded.saturating_add(max).min(content.len());
         let piece = content.slice(exchange.uploaded..end);
         let fin = end == content.len();

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{outcome::Outcome, tally::Times};
+use super::{outcome::Outcome, times::Times};
 
 /// Returns the lines. The line `req/s` has figures for each client in h2load; it is left out. The
 /// traffic leaves the heads of frames out.

@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    outcome::Outcome,
-    report::PERCENTILES,
-    tally::{Causes, Times},
-};
+use super::{outcome::Outcome, report::PERCENTILES, tally::Causes, times::Times};
 
 /// The version of the document. It grows when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -24,12 +20,11 @@ pub(super) fn report(outcome: &Outcome) -> String {
     let seconds = tally.seconds.iter();
     let seconds =
         seconds.map(|second| json!({"answered": second.answered, "failed": second.failed}));
-    let version = tally.connections.version;
     let document = json!({
         "schema": SCHEMA,
         "command": outcome.headline,
         "endedBy": outcome.end,
-        "protocol": version.map(|version| version.alpn()),
+        "protocol": tally.connections.protocol,
         "summary": {
             "successRate": 1.0 - outcome.error_rate(),
             "total_s": outcome.elapsed.as_secs_f64(),

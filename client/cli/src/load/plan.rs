@@ -5,13 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
 use lacewing_client::{Connector, Origin, Security};
-use lacewing_conn::{driver::ConnectionConfig, proto::Head};
+use lacewing_conn::driver::ConnectionConfig;
 use tokio::sync::watch;
 
-use super::args::Args;
+use super::{args::Args, requests, template::Template};
 use crate::status::Failure;
 
 /// What the connections of a run do now.
@@ -32,8 +30,7 @@ pub(super) struct Plan {
     pub(super) connector: Connector,
     pub(super) config: ConnectionConfig,
     /// The requests, in turn, as often as their weights.
-    pub(super) heads: Vec<Head>,
-    pub(super) content: Bytes,
+    pub(super) requests: Vec<Template>,
     /// Requests at once on each connection.
     pub(super) streams: usize,
     pub(super) waits: Waits,
@@ -60,8 +57,7 @@ impl Plan {
         steady_from: Instant,
         phase: watch::Receiver<Phase>,
     ) -> Result<Self, Failure> {
-        let content = args.request.content()?;
-        let origin = origin(args)?;
+        let (origin, requests) = requests::of(args)?;
         Ok(Self {
             scheme: match origin.security() {
                 Security::Tls => http::uri::Scheme::HTTPS,
@@ -71,11 +67,10 @@ impl Plan {
             // Whatever is wrong with its files: the load could not run.
             connector: args
                 .dialling
-                .multiplexed(args.request.protocol)
+                .for_load(args.request.protocol)
                 .map_err(|failure| Failure::usage(failure.message().unwrap_or_default()))?,
             config: ConnectionConfig::new(lacewing_conn::Side::Client),
-            heads: heads(args, &content),
-            content,
+            requests,
             streams: args.streams,
             waits: Waits {
                 response: args.timeout,
@@ -109,49 +104,4 @@ impl Plan {
     pub(super) fn put_back(&self) {
         self.left.fetch_add(1, Relaxed);
     }
-}
-
-/// The one origin of all URLs.
-fn origin(args: &Args) -> Result<Origin, Failure> {
-    let mut found: Option<Origin> = None;
-    for url in &args.urls {
-        let origin = Origin::of(&url.uri).map_err(Failure::usage)?;
-        match &found {
-            Some(first) if *first != origin => {
-                return Err(Failure::usage(format!(
-                    "the URLs have two origins, {first} and {origin}; load one origin at a time"
-                )));
-            }
-            Some(_) => {}
-            None => found = Some(origin),
-        }
-    }
-    found.ok_or_else(|| Failure::usage("give a URL"))
-}
-
-/// One head for each turn of a round. The turns of a URL are spread over the round.
-fn heads(args: &Args, content: &Bytes) -> Vec<Head> {
-    let method = args.request.method.clone();
-    let method = method.unwrap_or(match args.request.data {
-        Some(_) => http::Method::POST,
-        None => http::Method::GET,
-    });
-    let mut turns = Vec::new();
-    for url in &args.urls {
-        let mut head = Head::request(method.clone(), url.uri.clone());
-        if args.request.data.is_some() {
-            let length = HeaderValue::from(content.len());
-            head.fields.insert(CONTENT_LENGTH, length);
-        }
-        for (name, value) in &args.request.headers {
-            head.fields.append(name.clone(), value.clone());
-        }
-        for turn in 0..url.weight {
-            // The middle of the turn's share of the round, as a fraction with a fixed divisor.
-            let place = (2 * turn + 1) * 1_000_000 / url.weight;
-            turns.push((place, head.clone()));
-        }
-    }
-    turns.sort_by_key(|(place, _)| *place);
-    turns.into_iter().map(|(_, head)| head).collect()
 }

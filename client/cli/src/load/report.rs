@@ -2,10 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{
-    outcome::Outcome,
-    tally::{Causes, Times},
-};
+use super::{outcome::Outcome, tally::Causes, times::Times};
 
 pub(super) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
@@ -16,8 +13,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (outcome, tally) = (self.0, &self.0.tally);
         writeln!(f, "{}", outcome.headline)?;
-        let protocol = tally.connections.version;
-        let protocol = protocol.map_or("no protocol", |version| version.alpn());
+        let protocol = tally.connections.protocol.as_deref();
+        let protocol = protocol.unwrap_or("no protocol");
         writeln!(f, "protocol       {protocol}{}", outcome.security)?;
         writeln!(f, "ended by       {}", outcome.end)?;
         writeln!(

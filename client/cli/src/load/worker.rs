@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lacewing_client::{ClientError, Connect as _, Connected, Version};
+use lacewing_client::{ClientError, Connect as _, Connected, Transport, Version};
 use lacewing_conn::{Side, driver::facade::Driver};
 use tokio::{
     sync::watch,
@@ -16,10 +16,13 @@ use tokio::{
 };
 
 use super::{
+    account::{Account, Ended},
     exchanges::Exchanges,
+    http1,
     plan::{Phase, Plan},
     tally::Tally,
 };
+use crate::dialling::HTTP1;
 
 /// The pause after the first connection in a row that brought nothing; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -62,11 +65,11 @@ async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
             () = until_no_longer_sending(&mut phase) => return,
         };
         let fruitful = match connected {
-            Ok((connected, version)) => {
+            Ok(connected) => {
                 plan.reached.store(true, Relaxed);
                 let time = began.elapsed();
                 tally.borrow_mut().connections.connect.record(time);
-                drive(&plan, &tally, number, connected, version).await
+                drive(&plan, &tally, number, connected).await
             }
             Err(cause) => {
                 tally.borrow_mut().connections.failed.count(cause);
@@ -101,14 +104,10 @@ impl Failures {
     }
 }
 
-async fn connect(plan: &Plan) -> Result<(Connected, Version), String> {
+async fn connect(plan: &Plan) -> Result<Connected, String> {
     let limit = plan.waits.connect;
     match timeout(limit, plan.connector.connect(&plan.origin)).await {
-        Ok(Ok(connected)) => match connected.version {
-            Some(version) => Ok((connected, version)),
-            None => Err("the server speaks HTTP/1.1".to_owned()),
-        },
-        Ok(Err(error)) => Err(cause(&error)),
+        Ok(connected) => connected.map_err(|error| cause(&error)),
         Err(_) => Err(format!("not connected after {limit:?}")),
     }
 }
@@ -119,17 +118,43 @@ async fn drive(
     tally: &Rc<RefCell<Tally>>,
     number: usize,
     connected: Connected,
-    version: Version,
 ) -> bool {
+    let Connected { io, version, .. } = connected;
     {
         let connections = &mut tally.borrow_mut().connections;
         connections.made += 1;
-        connections.version = Some(version);
+        let protocol = version.map_or(HTTP1, |version| version.alpn());
+        connections.protocol = Some(protocol.to_owned());
     }
+    let account = Account::new(Arc::clone(plan), Rc::clone(tally));
+    let ended = match version {
+        Some(version) => {
+            let exchanges = Exchanges::new(Arc::clone(plan), account, number);
+            drive_multiplexed(plan, tally, io, version, exchanges).await
+        }
+        None => {
+            let connection = http1::Connection::new(Arc::clone(plan), account, number);
+            connection.drive(io).await
+        }
+    };
+    let mut tally = tally.borrow_mut();
+    tally.in_flight += ended.in_flight as u64;
+    if let Some(cause) = ended.cause {
+        tally.connections.ended.count(cause);
+    }
+    ended.answered > 0
+}
+
+async fn drive_multiplexed(
+    plan: &Plan,
+    tally: &RefCell<Tally>,
+    io: Box<dyn Transport>,
+    version: Version,
+    exchanges: Exchanges,
+) -> Ended {
     let mut config = plan.config.engine(version, Side::Client);
     config.scheme = plan.scheme.clone();
-    let exchanges = Exchanges::new(Arc::clone(plan), Rc::clone(tally), number);
-    let mut driver = Driver::new(connected.io, config, exchanges);
+    let mut driver = Driver::new(io, config, exchanges);
     let notifier = driver.notifier();
     let mut phase = plan.phase.clone();
     let mut cut = false;
@@ -146,16 +171,14 @@ async fn drive(
             }
         }
     }
-    let stats = driver.stats();
+    tally.borrow_mut().add_connection(&driver.stats());
     let exchanges = driver.application();
-    let mut tally = tally.borrow_mut();
-    tally.add_connection(&stats);
-    tally.in_flight += exchanges.in_flight() as u64;
-    // A connection that is cut at the end of the run did not end by itself.
-    if let Some(cause) = exchanges.ended().filter(|_| !cut) {
-        tally.connections.ended.count(cause);
+    Ended {
+        in_flight: exchanges.in_flight(),
+        // A connection that is cut at the end of the run did not end by itself.
+        cause: exchanges.ended().filter(|_| !cut),
+        answered: exchanges.answered(),
     }
-    exchanges.answered() > 0
 }
 
 async fn until_no_longer_sending(phase: &mut watch::Receiver<Phase>) {

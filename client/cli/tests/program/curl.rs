@@ -12,8 +12,8 @@ use std::{
 use lacewing_client::Version;
 
 use super::{
-    get::server,
     lacewing::{ended, run_with},
+    servers::server,
 };
 
 /// What the program did: exit code, stdout, stderr.

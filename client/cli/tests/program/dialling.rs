@@ -5,7 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::Arc,
 };
 
 use http::{Request, Response};
@@ -13,7 +13,11 @@ use lacewing_server::{Identity, RequestBody, Server, ServerBuilder, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
-use super::lacewing::{ended, run};
+use super::{
+    lacewing::{ended, run},
+    servers,
+};
+use crate::support::any_port;
 
 /// Files that go with the test.
 struct Folder(PathBuf);
@@ -50,21 +54,9 @@ async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infalli
     Ok(Response::new(format!("{host} from {peer} with {shown}")))
 }
 
-/// Serves on a thread of its own; returns the address, if there is one.
-fn serve(builder: ServerBuilder) -> Option<SocketAddr> {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let server = builder.build().await.unwrap();
-            send.send(server.local_addrs().next()).unwrap();
-            server.serve(service_fn(tell)).await;
-        });
-    });
-    receive.recv().unwrap()
+/// Serves [`tell`]; returns the address, if there is one.
+fn telling(server: ServerBuilder) -> Option<SocketAddr> {
+    servers::serve(server, service_fn(tell))
 }
 
 fn get(args: &[&str]) -> (Option<i32>, String, String) {
@@ -102,7 +94,7 @@ fn authority(folder: &Folder) -> SocketAddr {
         .unwrap()
         .with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap())
         .with_cert_resolver(identity.unwrap().resolver());
-    serve(Server::builder().bind_tls(([127, 0, 0, 1], 0).into(), config)).unwrap()
+    telling(Server::builder().bind_tls(any_port(), config)).unwrap()
 }
 
 #[test]
@@ -153,7 +145,7 @@ fn certificates_come_from_files() {
 
 #[test]
 fn a_name_leads_where_the_command_line_says() {
-    let address = serve(Server::builder().bind(([127, 0, 0, 1], 0).into())).unwrap();
+    let address = telling(Server::builder().bind(any_port())).unwrap();
     let port = address.port();
     let url = format!("http://nowhere.invalid:{port}/");
     // The last one counts, and only for its port.
@@ -182,7 +174,7 @@ fn a_name_leads_where_the_command_line_says() {
 fn a_unix_socket_stands_for_every_host() {
     let folder = Folder::new("get-unix");
     let path = folder.file("socket");
-    serve(Server::builder().bind_unix(Path::new(&path)));
+    telling(Server::builder().bind_unix(Path::new(&path)));
     for (args, host) in [
         (&[][..], "app.example"),
         (&["-H", "host: %2Frun%2Fapp.sock"], "%2Frun%2Fapp.sock"),

@@ -1,79 +1,13 @@
 //! The program with servers of other protocols, and with untrusted certificates.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
-};
+use std::net::SocketAddr;
 
 use lacewing_client::Version;
-use lacewing_server::{Server, service_fn};
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-
-use super::lacewing::{ended, run};
-use crate::support::{Witness, routes};
-
-/// A self-signed certificate.
-fn tls() -> rustls::ServerConfig {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap()
-}
-
-/// A server that sends these bytes to each client.
-fn server_sending(bytes: &'static [u8]) -> SocketAddr {
-    server_reading(4096, bytes)
-}
-
-/// A server that reads so many bytes, sends these, and closes.
-fn server_reading(length: usize, bytes: &'static [u8]) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut vec![0; length]);
-            let _ = stream.write_all(bytes);
-            // A close with unread bytes would be a reset, which may overtake ours.
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-            let _ = stream.set_read_timeout(Some(std::time::Duration::from_millis(200)));
-            while stream.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
-        }
-    });
-    address
-}
-
-/// A server with a self-signed certificate.
-pub(super) fn self_signed() -> SocketAddr {
-    let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let config = tls();
-            let server = Server::builder()
-                .bind_tls(([127, 0, 0, 1], 0).into(), config)
-                .build()
-                .await
-                .unwrap();
-            send.send(server.local_addrs().next().unwrap()).unwrap();
-            let witness = Witness::default();
-            server
-                .serve(service_fn(move |request| routes(request, witness.clone())))
-                .await;
-        });
-    });
-    receive.recv().unwrap()
-}
+use super::{
+    lacewing::{ended, run},
+    servers::{self_signed, server_reading, server_sending},
+};
 
 fn lacewing(args: &[&str]) -> (Option<i32>, String) {
     let (code, _, said) = ended(&run(args));

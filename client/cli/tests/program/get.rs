@@ -3,45 +3,14 @@
 use std::{
     fs,
     io::Write as _,
-    net::SocketAddr,
     path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
 use lacewing_client::Version;
-use lacewing_server::{Protocol, Server, service_fn};
 
-use super::lacewing::run;
+use super::{lacewing::run, servers::server};
 use crate::support::*;
-
-/// Starts a server on a thread of its own.
-pub(super) fn server(version: Version) -> SocketAddr {
-    let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let server = Server::builder()
-                .bind(([127, 0, 0, 1], 0).into())
-                .options(|options| {
-                    options
-                        .protocols([Protocol::from_alpn(version.alpn().as_bytes()).unwrap()])
-                        .pusher(lacewing_server::Extension::Insert)
-                })
-                .build()
-                .await
-                .unwrap();
-            send.send(server.local_addrs().next().unwrap()).unwrap();
-            let witness = Witness::default();
-            server
-                .serve(service_fn(move |request| routes(request, witness.clone())))
-                .await;
-        });
-    });
-    receive.recv().unwrap()
-}
 
 fn lacewing(args: &[&str]) -> Output {
     run(&[&["get"], args].concat())

@@ -1,5 +1,7 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod protocols;
+
 use std::{
     net::{SocketAddr, TcpListener},
     process::{Command, Stdio},
@@ -25,10 +27,10 @@ use lacewing_conn::{
 use lacewing_server::{RequestBody, Server, service_fn};
 
 use super::{
-    get::server,
     lacewing::{ended, run},
+    servers::{on_thread, serve, serve_routes, server},
 };
-use crate::support::{Witness, routes};
+use crate::support::any_port;
 
 /// Exit code, standard output, standard error.
 fn load(args: &[&str]) -> (Option<i32>, String, String) {
@@ -89,25 +91,19 @@ fn hostile(
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (io, _) = listener.accept().await.unwrap();
-                counts.0.fetch_add(1, Relaxed);
-                let config = ConnectionConfig::new(Side::Server).engine(version, Side::Server);
-                let application = Hostile {
-                    treat,
-                    seen: 0,
-                    served: Arc::clone(&counts.1),
-                };
-                tokio::spawn(Driver::new(io, config, application));
-            }
-        });
+    on_thread(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (io, _) = listener.accept().await.unwrap();
+            counts.0.fetch_add(1, Relaxed);
+            let config = ConnectionConfig::new(Side::Server).engine(version, Side::Server);
+            let application = Hostile {
+                treat,
+                seen: 0,
+                served: Arc::clone(&counts.1),
+            };
+            tokio::spawn(Driver::new(io, config, application));
+        }
     });
     (address, connections, served)
 }
@@ -294,20 +290,8 @@ async fn echo(mut request: Request<RequestBody>) -> Result<Response<String>, std
 
 #[test]
 fn content_and_fields_are_sent_on_all_protocols() {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let server = Server::builder().bind(([127, 0, 0, 1], 0).into());
-            let server = server.build().await.unwrap();
-            send.send(server.local_addrs().next().unwrap()).unwrap();
-            server.serve(service_fn(echo)).await;
-        });
-    });
-    let url = format!("http://{}/", receive.recv().unwrap());
+    let server = Server::builder().bind(any_port());
+    let url = format!("http://{}/", serve(server, service_fn(echo)).unwrap());
     let file = std::env::temp_dir().join(format!("lacewing-load-{}", std::process::id()));
     std::fs::write(&file, "twelve bytes").unwrap();
     let at = format!("@{}", file.display());
@@ -348,20 +332,8 @@ fn a_server_that_comes_back_is_used_again() {
     let url = format!("http://{address}/bytes/10");
     let run = std::thread::spawn(move || load(&["-n", "20", &url]));
     is_gone.recv().unwrap();
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let server = Server::builder().bind(address).build().await.unwrap();
-            let witness = Witness::default();
-            server
-                .serve(service_fn(move |request| routes(request, witness.clone())))
-                .await;
-        });
-    });
+    std::thread::sleep(Duration::from_millis(50));
+    serve_routes(Server::builder().bind(address));
     let (code, report, _) = run.join().unwrap();
     assert_eq!(code, Some(0), "{report}");
     assert!(report.contains("20 sent"), "{report}");

@@ -25,6 +25,7 @@ mod ping;
 mod pipes;
 mod probe;
 mod record;
+mod servers;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;

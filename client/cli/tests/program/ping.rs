@@ -4,7 +4,7 @@ use std::{net::TcpListener, process::Output};
 
 use lacewing_client::Version;
 
-use super::{get::server, lacewing::run};
+use super::{lacewing::run, servers::server};
 
 fn ping(args: &[&str]) -> Output {
     run(&[&["ping"], args].concat())

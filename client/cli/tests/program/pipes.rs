@@ -8,7 +8,7 @@ use std::{
 
 use lacewing_client::Version;
 
-use super::get::server;
+use super::servers::server;
 
 /// An output whose reader has left.
 fn unread() -> Stdio {

@@ -5,7 +5,10 @@ use std::process::Output;
 use lacewing_client::Version;
 use serde_json::Value;
 
-use super::{foreign::self_signed, get::server, lacewing::run};
+use super::{
+    lacewing::run,
+    servers::{self_signed, server},
+};
 
 fn probe(args: &[&str]) -> Output {
     run(&[&["probe"], args].concat())

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::{
     curl::{Http1, get, ok, scratch, to},
-    foreign::self_signed,
-    get::server,
+    servers::{self_signed, server},
 };
 
 fn har(path: &std::path::Path) -> Vec<Value> {

@@ -12,7 +12,7 @@ use std::{
 use lacewing_client::Version;
 use serde_json::Value;
 
-use super::{foreign::self_signed, get::server};
+use super::servers::{self_signed, server};
 
 /// A running proxy, killed at the end.
 struct Tap {

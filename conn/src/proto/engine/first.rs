@@ -39,7 +39,7 @@ impl Engine {
         let (version, side) = (self.config.version, self.config.side);
         match foreign::look(input, version, side) {
             Beginning::Short => Ok(First::Short),
-            Beginning::Foreign(text) => Err(Rule::ForeignProtocol.fatal().detailed(text)),
+            Beginning::Foreign(foreign) => Err(foreign.rule.fatal().detailed(foreign.text)),
             Beginning::Ours => {
                 let mut bytes = [0; KEPT];
                 let mut length = 0;

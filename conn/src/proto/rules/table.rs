@@ -60,6 +60,7 @@ macro_rules! rules {
 #[rustfmt::skip]
 rules! {
     ForeignProtocol          => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "bytes of another protocol", "RFC 9113 §3.4"
+    AnswerInHttp1            => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "an answer in HTTP/1.1 or HTTP/0.9", "RFC 9113 §3.3"
     Malformed                => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "a malformed frame", "RFC 9113 §4, drafts §2.2"
     SettingsFirst            => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "the first frame was not SETTINGS", "RFC 9113 §3.4"
     StreamIdParity           => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "a stream id that the peer may not use", "RFC 9113 §5.1.1, drafts §2.3.2"

@@ -1,6 +1,6 @@
 //! Peers that speak something else: what their first bytes are, and what to do.
 
-use crate::proto::{Side, Version};
+use crate::proto::{Rule, Side, Version};
 
 /// Bytes of a first line that are shown.
 const SHOWN: usize = 64;
@@ -18,8 +18,16 @@ pub(crate) enum Beginning {
     Ours,
     /// Too few to decide.
     Short,
-    /// Of another one, in words.
-    Foreign(String),
+    /// Of another one.
+    Foreign(Foreign),
+}
+
+/// Another protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Foreign {
+    /// The rule that its first bytes break.
+    pub(crate) rule: Rule,
+    pub(crate) text: String,
 }
 
 /// First bytes with which neither HTTP/2 nor SPDY begins. In both they would be a frame of
@@ -42,8 +50,8 @@ const BEGINNINGS: [(&[u8; ENOUGH], Kind); 20] = [
     (b"* OK", Kind::Named("IMAP")),
     (b"RFB ", Kind::Named("VNC")),
     (b"-ERR", Kind::Named("Redis or POP3")),
-    (b"<!DO", Kind::Named("HTML without HTTP")),
-    (b"<htm", Kind::Named("HTML without HTTP")),
+    (b"<!DO", Kind::Html),
+    (b"<htm", Kind::Html),
     (b"<?xm", Kind::Named("XML without HTTP")),
 ];
 
@@ -51,7 +59,25 @@ const BEGINNINGS: [(&[u8; ENOUGH], Kind); 20] = [
 enum Kind {
     Http1Request,
     Http1Response,
+    /// As in HTTP/0.9: some servers of HTTP/1.1 answer so what they do not understand.
+    Html,
     Named(&'static str),
+}
+
+impl Beginning {
+    fn other(text: String) -> Self {
+        let rule = Rule::ForeignProtocol;
+        Self::Foreign(Foreign { rule, text })
+    }
+}
+
+impl Kind {
+    fn rule(self, side: Side) -> Rule {
+        match (self, side) {
+            (Self::Http1Response | Self::Html, Side::Client) => Rule::AnswerInHttp1,
+            _ => Rule::ForeignProtocol,
+        }
+    }
 }
 
 /// Looks at the first bytes of the peer of a side that speaks `version`.
@@ -59,10 +85,10 @@ pub(crate) fn look(bytes: &[u8], version: Version, side: Side) -> Beginning {
     let http2 = version == Version::Http2;
     match *bytes {
         [] | [0x15 | 0x16] | [0x15 | 0x16, 3] => return Beginning::Short,
-        [0x15 | 0x16, 3, 0..=4, ..] => return Beginning::Foreign(tls(bytes, side)),
+        [0x15 | 0x16, 3, 0..=4, ..] => return Beginning::other(tls(bytes, side)),
         [0x80, 2 | 3, 0, ..] if http2 => {
             let peer = peer(side);
-            return Beginning::Foreign(format!(
+            return Beginning::other(format!(
                 "the {peer} speaks SPDY, not {version}: agree on one protocol"
             ));
         }
@@ -70,7 +96,7 @@ pub(crate) fn look(bytes: &[u8], version: Version, side: Side) -> Beginning {
     }
     if !http2 && (bytes.starts_with(b"PRI ") || is_http2_settings(bytes)) {
         let peer = peer(side);
-        return Beginning::Foreign(format!(
+        return Beginning::other(format!(
             "the {peer} speaks HTTP/2, not {version}: agree on one protocol"
         ));
     }
@@ -79,7 +105,10 @@ pub(crate) fn look(bytes: &[u8], version: Version, side: Side) -> Beginning {
     let found = BEGINNINGS.iter().find(|(start, _)| start.starts_with(head));
     match found {
         Some(_) if bytes.len() < ENOUGH => Beginning::Short,
-        Some((_, kind)) => Beginning::Foreign(describe(*kind, bytes, version, side)),
+        Some((_, kind)) => Beginning::Foreign(Foreign {
+            rule: kind.rule(side),
+            text: describe(*kind, bytes, version, side),
+        }),
         None => Beginning::Ours,
     }
 }
@@ -119,8 +148,12 @@ fn describe(kind: Kind, bytes: &[u8], version: Version, side: Side) -> String {
             let peer = peer(side);
             format!("the {peer} speaks HTTP/1.1, {line}, not {version}: check who is there")
         }
-        (Kind::Named(name), _) => {
+        (Kind::Html | Kind::Named(_), _) => {
             let peer = peer(side);
+            let name = match kind {
+                Kind::Named(name) => name,
+                _ => "HTML without HTTP",
+            };
             format!("the {peer} speaks {name}, {line}, not {version}: check the port")
         }
     }
@@ -209,7 +242,7 @@ mod tests {
     #[test]
     fn the_two_families_know_each_other() {
         let report = |bytes: &[u8], version| match look(bytes, version, Side::Client) {
-            Beginning::Foreign(text) => text,
+            Beginning::Foreign(foreign) => foreign.text,
             other => panic!("{other:?}"),
         };
         assert!(report(b"\x80\x03\0\x04", Version::Http2).contains("SPDY"));
