@@ -88,21 +88,7 @@ impl Contender {
         command.args(["-c", self.cores()]);
         match self {
             Self::Lacewing | Self::LacewingThreads | Self::Hyper | Self::H2 | Self::Canned => {
-                command.arg(programs.path(match self {
-                    Self::Hyper => "bench-server-hyper",
-                    Self::H2 => "bench-server-h2",
-                    Self::Canned => "bench-server-canned",
-                    _ => "bench-server",
-                }));
-                command.args(["--port", &port.to_string(), "--threads"]);
-                match self {
-                    Self::LacewingThreads => command.args(["2", "--per-thread"]),
-                    _ => command.arg("1"),
-                };
-                command.args(["--max-streams", "1000"]);
-                if self == Self::Canned {
-                    command.args(["--reply", &options.reply.to_string()]);
-                }
+                self.bench_server(&mut command, programs, port, options.reply);
                 if options.tls {
                     command.arg("--cert").arg(cert).arg("--key").arg(key);
                 }
@@ -161,5 +147,24 @@ impl Contender {
         // listener is such a connection.
         command.stdin(Stdio::null()).stderr(Stdio::null());
         Ok(command)
+    }
+
+    /// Our library, and the servers that take the same arguments.
+    fn bench_server(self, command: &mut Command, programs: &Programs, port: u16, reply: u64) {
+        command.arg(programs.path(match self {
+            Self::Hyper => "bench-server-hyper",
+            Self::H2 => "bench-server-h2",
+            Self::Canned => "bench-server-canned",
+            _ => "bench-server",
+        }));
+        command.args(["--port", &port.to_string(), "--threads"]);
+        match self {
+            Self::LacewingThreads => command.args(["2", "--per-thread"]),
+            _ => command.arg("1"),
+        };
+        command.args(["--max-streams", "1000"]);
+        if self == Self::Canned {
+            command.args(["--reply", &reply.to_string()]);
+        }
     }
 }
