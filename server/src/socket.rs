@@ -208,7 +208,8 @@ const LONGEST_SILENCE: u64 = 32_767;
 /// no PING: without these probes, a client that lost its network would keep a long poll or a
 /// WebSocket open for ever. The sockets of accepted connections have the options of their listener.
 pub(crate) fn probe_silent_clients(listener: &TcpListener, limits: &Limits) {
-    let Some(silence) = limits.max_silence else {
+    let times = [limits.keep_alive_interval, limits.max_silence];
+    let Some(silence) = times.into_iter().flatten().min() else {
         return;
     };
     let whole = |time: Duration| Duration::from_secs(time.as_secs().clamp(1, LONGEST_SILENCE));
@@ -268,11 +269,21 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn accepted_connections_are_probed_after_max_silence() {
+    async fn accepted_connections_are_probed_after_a_silence() {
         use lacewing_conn::Side;
 
-        for silence in [Some(Duration::from_secs(90)), Some(Duration::MAX), None] {
-            let limits = Limits::new(Side::Server).with(|limits| limits.max_silence = silence);
+        let seconds = |number| Some(Duration::from_secs(number));
+        for (interval, max_silence, silence) in [
+            (None, seconds(90), seconds(90)),
+            (seconds(30), seconds(90), seconds(30)),
+            (seconds(30), None, seconds(30)),
+            (None, Some(Duration::MAX), Some(Duration::MAX)),
+            (None, None, None),
+        ] {
+            let limits = Limits::new(Side::Server).with(|limits| {
+                limits.keep_alive_interval = interval;
+                limits.max_silence = max_silence;
+            });
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             probe_silent_clients(&listener, &limits);
             let _client = TcpStream::connect(listener.local_addr().unwrap())
