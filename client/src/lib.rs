@@ -33,6 +33,8 @@ mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod tls_failure;
+#[cfg(any(feature = "tls", feature = "npn"))]
+mod tls_time;
 mod transport;
 #[cfg(any(feature = "tls", feature = "npn"))]
 mod trust;

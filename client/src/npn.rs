@@ -27,7 +27,10 @@ use openssl::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{ClientError, Connected, Origin, Transport, Trust, tls_failure::UntrustedCertificate};
+use crate::{
+    ClientError, Connected, Origin, Transport, Trust, tls_failure::UntrustedCertificate,
+    tls_time::in_time,
+};
 
 /// The alert of servers that have ALPN but none of our protocols (RFC 7301 §3.2). OpenSSL adds 1000
 /// to the number of the alert.
@@ -120,7 +123,8 @@ impl Npn {
     }
 
     /// Performs the handshake with an origin, over a new transport: for a
-    /// [`Connect`](crate::Connect) of your own.
+    /// [`Connect`](crate::Connect) of your own. It takes a minute at most, and a client's
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout) bounds it too.
     ///
     /// # Errors
     ///
@@ -142,7 +146,7 @@ impl Npn {
             })
             .map_err(|error| failed(error.into()))?;
         let mut stream = SslStream::new(ssl, stream).map_err(|error| failed(error.into()))?;
-        if let Err(error) = Pin::new(&mut stream).connect().await {
+        if let Err(error) = in_time(origin, Pin::new(&mut stream).connect()).await? {
             return Err(if says_no_protocol(&error) {
                 ClientError::not_negotiated(&self.offered, None)
             } else {

@@ -14,7 +14,7 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 pub use self::certificates::{CertificateError, Certificates};
-use crate::{ClientError, Connected, Origin, Transport, Trust};
+use crate::{ClientError, Connected, Origin, Transport, Trust, tls_time::in_time};
 
 /// HTTP/1.1 in ALPN.
 #[cfg(feature = "http1")]
@@ -114,7 +114,8 @@ impl Tls {
     }
 
     /// Performs the handshake with an origin, over a new transport: for a
-    /// [`Connect`](crate::Connect) of your own.
+    /// [`Connect`](crate::Connect) of your own. It takes a minute at most, and a client's
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout) bounds it too.
     ///
     /// # Errors
     ///
@@ -130,9 +131,8 @@ impl Tls {
             ClientError::tls(origin, error)
         })?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let stream = connector
-            .connect(name, stream)
-            .await
+        let stream = in_time(origin, connector.connect(name, stream))
+            .await?
             .map_err(|error| self.explain(origin, error))?;
         let chosen = stream.get_ref().1.alpn_protocol();
         #[cfg(feature = "http1")]

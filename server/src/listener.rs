@@ -10,7 +10,7 @@ use crate::{
     connections::{Connections, Place},
     make::Make,
     shutdown::{self, Alive},
-    socket::{Accept, BACKLOG, Detached, Kind},
+    socket::{Accept, BACKLOG, Detached, Kind, probe_silent_clients},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
@@ -64,7 +64,11 @@ impl Listener {
             address: self.address,
         };
         match self.socket.0 {
-            Kind::Tcp(listener) => accepting.run(listener).await,
+            Kind::Tcp(listener) => {
+                let limits = &accepting.acceptor.options().connection.limits;
+                probe_silent_clients(&listener, limits);
+                accepting.run(listener).await;
+            }
             #[cfg(unix)]
             Kind::Unix(listener) => accepting.run(listener).await,
         }

@@ -1,7 +1,9 @@
 //! Sockets that connections are accepted on: TCP and Unix.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
+use lacewing_conn::Limits;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -196,6 +198,35 @@ pub(crate) trait Accept: Send + Sync {
     fn prepare(io: &Self::Io) -> Endpoints;
 }
 
+/// Probes that a client leaves without an answer before it is gone.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+const PROBES: u32 = 3;
+/// The longest time that Linux takes, in seconds.
+const LONGEST_SILENCE: u64 = 32_767;
+
+/// Lets the kernel ask for silent clients of the listener. HTTP/1.1, and what it was upgraded to, have
+/// no PING: without these probes, a client that lost its network would keep a long poll or a
+/// WebSocket open for ever. The sockets of accepted connections have the options of their listener.
+pub(crate) fn probe_silent_clients(listener: &TcpListener, limits: &Limits) {
+    let times = [limits.keep_alive_interval, limits.max_silence];
+    let Some(silence) = times.into_iter().flatten().min() else {
+        return;
+    };
+    let whole = |time: Duration| Duration::from_secs(time.as_secs().clamp(1, LONGEST_SILENCE));
+    let probes = TcpKeepalive::new().with_time(whole(silence));
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    ))]
+    let probes = probes.with_interval(whole(limits.keep_alive_timeout));
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    let probes = probes.with_retries(PROBES);
+    // A system without them still has the write timeout.
+    let _ = SockRef::from(listener).set_tcp_keepalive(&probes);
+}
+
 impl Accept for TcpListener {
     type Io = TcpStream;
 
@@ -232,6 +263,43 @@ mod tests {
                     assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
                 }
                 other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn accepted_connections_are_probed_after_a_silence() {
+        use lacewing_conn::Side;
+
+        let seconds = |number| Some(Duration::from_secs(number));
+        for (interval, max_silence, silence) in [
+            (None, seconds(90), seconds(90)),
+            (seconds(30), seconds(90), seconds(30)),
+            (seconds(30), None, seconds(30)),
+            (None, Some(Duration::MAX), Some(Duration::MAX)),
+            (None, None, None),
+        ] {
+            let limits = Limits::new(Side::Server).with(|limits| {
+                limits.keep_alive_interval = interval;
+                limits.max_silence = max_silence;
+            });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            probe_silent_clients(&listener, &limits);
+            let _client = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            let io = Accept::accept(&listener).await.unwrap();
+            let socket = SockRef::from(&io);
+            assert_eq!(socket.keepalive().unwrap(), silence.is_some());
+            if let Some(silence) = silence {
+                let longest = Duration::from_secs(LONGEST_SILENCE);
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), silence.min(longest));
+                assert_eq!(
+                    socket.tcp_keepalive_interval().unwrap(),
+                    limits.keep_alive_timeout
+                );
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
             }
         }
     }

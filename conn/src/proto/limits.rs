@@ -241,7 +241,9 @@ pub struct Limits {
     /// The same where `keep_alive_interval` is not set, and with patience. If only an answer
     /// arrived since, the next PING follows six minutes later: gRPC's servers treat PINGs in shorter
     /// intervals as a flood. Default 30 s for a client (a server that is mute, or gone without a
-    /// word), 2 minutes for a server. `None`: no PING is sent.
+    /// word), 2 minutes for a server. `None`: no PING is sent. A server's TCP listeners have it (or
+    /// `keep_alive_interval`) as the time of the kernel's keep-alive too, for HTTP/1.1 and its
+    /// tunnels, which have no PING.
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes

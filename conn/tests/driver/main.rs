@@ -18,3 +18,4 @@ mod lateness;
 mod memory;
 mod support;
 mod turns;
+mod watched;

@@ -1,8 +1,7 @@
-//! A transport that counts calls, a task that counts polls, and a small server.
+//! A transport that counts writes, a task that counts polls, and a small server.
 
 use std::{
     future::Future,
-    io::{self, IoSlice},
     pin::Pin,
     sync::{
         Arc,
@@ -23,11 +22,13 @@ use lacewing_conn::{
     proto::{Config, Event, Head, Semantics, StreamKey},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, DuplexStream},
     sync::mpsc,
     task::JoinHandle,
     time::timeout,
 };
+
+use crate::watched::{Watched, Writes};
 
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(300), future)
@@ -55,63 +56,12 @@ impl Counters {
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
     }
-
-    pub(crate) fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(len)) = &result {
-            self.writes.fetch_add(1, Ordering::SeqCst);
-            self.written.fetch_add(*len, Ordering::SeqCst);
-        }
-        result
-    }
 }
 
-/// A transport that counts calls, and accepts one slice or many at a time.
-pub(crate) struct Watched {
-    pub(crate) io: DuplexStream,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) vectored: bool,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, data);
-        self.counters.wrote(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        data: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        assert!(self.vectored);
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, data);
-        self.counters.wrote(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.vectored
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+impl Writes for Arc<Counters> {
+    fn note(&self, len: usize) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.written.fetch_add(len, Ordering::SeqCst);
     }
 }
 
@@ -220,7 +170,7 @@ pub(crate) fn serve_by(
     }
     let io = Watched {
         io,
-        counters: Arc::clone(&counters),
+        writes: Arc::clone(&counters),
         vectored,
     };
     let head = match semantics {

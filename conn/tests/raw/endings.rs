@@ -2,12 +2,10 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{self, Poll},
     time::Duration,
 };
 
@@ -16,9 +14,12 @@ use lacewing_conn::{
     Reason, Side, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::support::*;
+use crate::{
+    support::*,
+    watched::{Watched, Writes},
+};
 
 #[tokio::test(start_paused = true)]
 async fn handles_learn_that_the_peer_is_gone() {
@@ -260,39 +261,14 @@ async fn forward(mut here: DuplexStream, mut there: DuplexStream, cut: usize) {
 
 /// A transport whose writes fail from some time on. Its reads wait for an event even so, as tokio's
 /// do until it has looked at its sockets.
-struct Broken {
-    io: DuplexStream,
-    broken: Arc<AtomicBool>,
-}
+struct Broken(Arc<AtomicBool>);
 
-impl AsyncRead for Broken {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Broken {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.broken.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+impl Writes for Broken {
+    fn permit(&self) -> io::Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
         }
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -303,9 +279,10 @@ async fn the_last_data_of_a_peer_is_read_after_a_failed_write() {
     for version in Version::ALL {
         let (io, there) = tokio::io::duplex(64 << 10);
         let broken = Arc::new(AtomicBool::new(false));
-        let transport = Broken {
+        let transport = Watched {
             io,
-            broken: Arc::clone(&broken),
+            writes: Broken(Arc::clone(&broken)),
+            vectored: false,
         };
         let (client, connection) = Mux::client(transport, version, MuxConfig::new(Side::Client));
         let connection = tokio::spawn(connection);

@@ -21,3 +21,5 @@ mod kinds;
 mod peer;
 mod support;
 mod transports;
+#[path = "../driver/watched.rs"]
+mod watched;

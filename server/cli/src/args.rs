@@ -105,8 +105,8 @@ pub(crate) struct Args {
     pub(crate) max_memory: Option<u32>,
 
     /// Sends a PING to a silent client with open requests after this time, and
-    /// closes the connection without an answer (HTTP/2 and SPDY; HTTP/1.1 has
-    /// no PING).
+    /// closes the connection without an answer. Over HTTP/1.1, which has no PING,
+    /// the kernel sends TCP keep-alive probes.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep_alive: Option<Duration>,
 

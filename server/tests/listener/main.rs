@@ -19,6 +19,7 @@ mod half_close;
 mod http1_messages;
 #[cfg(feature = "npn")]
 mod npn;
+mod silent_clients;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;

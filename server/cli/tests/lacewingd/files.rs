@@ -107,6 +107,24 @@ fn links_that_leave_the_root_are_not_found_unless_asked_for() {
     }
 }
 
+/// A volume of Kubernetes (ConfigMap, Secret): its names are links into a hidden directory, which is
+/// exchanged as a whole.
+#[test]
+fn the_links_of_a_volume_lead_to_its_hidden_directory() {
+    let directory = Directory::new("lacewingd-volume");
+    fs::create_dir_all(directory.path("..2026_11_29")).unwrap();
+    fs::write(directory.path("..2026_11_29/page.txt"), "of the volume").unwrap();
+    symlink("..2026_11_29", directory.path("..data")).unwrap();
+    symlink("..data/page.txt", directory.path("page.txt")).unwrap();
+    let running = Running::start(&directory, &["--https", "off"]);
+    for protocol in ALL {
+        assert_eq!(status(&running, protocol, "/page.txt"), 200, "{protocol:?}");
+        for path in ["/..data/page.txt", "/..2026_11_29/page.txt", "/..data/"] {
+            assert_eq!(status(&running, protocol, path), 404, "{protocol:?} {path}");
+        }
+    }
+}
+
 #[test]
 fn dotfiles_are_not_found_unless_asked_for() {
     let directory = Directory::new("lacewingd-hidden");
