@@ -14,6 +14,7 @@ mod bare;
 mod cri;
 mod exec;
 mod handshake;
+mod legacy_forward;
 mod life;
 #[path = "../../../tests/raw/peer.rs"]
 mod peer;
