@@ -4,7 +4,6 @@ mod bare_request;
 mod command_io;
 mod exec_session;
 mod forward;
-mod forward_stream;
 mod handshake;
 #[cfg(feature = "websocket")]
 mod legacy_forward;

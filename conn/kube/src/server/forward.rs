@@ -3,6 +3,7 @@
 #[cfg(feature = "websocket")]
 use std::sync::Arc;
 use std::{
+    fmt::Debug,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -16,7 +17,6 @@ use tokio::{
 #[cfg(feature = "websocket")]
 use tokio_util::sync::DropGuard;
 
-use super::forward_stream::ForwardStream;
 use crate::activity::ActivityClock;
 #[cfg(feature = "websocket")]
 use crate::websocket::{ChannelReader, ChannelWriter};
@@ -43,7 +43,7 @@ impl Forward {
         // Clients send nothing on it.
         let (_, error) = error.into_split();
         let io = ForwardIo {
-            data: ForwardStream::Spdy(data),
+            data: Box::new(data),
             error: ErrorStream::Spdy(error),
             activity,
             _hold: Hold::Permit(permit),
@@ -61,7 +61,7 @@ impl Forward {
         activity: ActivityClock,
     ) -> Self {
         let io = ForwardIo {
-            data: ForwardStream::Channels { reader, writer },
+            data: Box::new(tokio::io::join(reader, writer)),
             error: ErrorStream::Channel(error),
             activity,
             _hold: Hold::Session(session),
@@ -96,12 +96,17 @@ impl Forward {
 /// the end of a connection only when all of their ports have ended, by the end of the WebSocket.
 #[derive(Debug)]
 pub struct ForwardIo {
-    data: ForwardStream,
+    data: Box<dyn Duplex>,
     /// Its drop ends the error stream, without a text.
     error: ErrorStream,
     activity: ActivityClock,
     _hold: Hold,
 }
+
+/// The bytes in both directions: a stream, or the reader and the writer of a channel.
+trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Duplex for T {}
 
 /// The part of the session that a connection holds until its end.
 #[derive(Debug)]

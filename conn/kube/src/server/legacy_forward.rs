@@ -51,11 +51,11 @@ impl LegacyForward {
             // The first message of a channel has its port, by which clients check the order.
             socket.begin(data, &port.to_le_bytes());
             socket.begin(error, &port.to_le_bytes());
-            let writer = |channel| socket.writer(channel, EndOfChannel::Silent);
-            let streams = (socket.reader(data), writer(data));
+            let writer = socket.writer(data, EndOfChannel::Both);
+            let error = socket.writer(error, EndOfChannel::Silent);
+            let streams = (socket.reader(data), writer);
             let activity = socket.activity().clone();
-            let forward =
-                Forward::of_channels(streams, writer(error), *port, Arc::clone(&guard), activity);
+            let forward = Forward::of_channels(streams, error, *port, Arc::clone(&guard), activity);
             // The queue has room for all of them.
             let _ = sender.try_send(forward);
         }

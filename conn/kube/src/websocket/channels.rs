@@ -55,6 +55,10 @@ pub(crate) enum EndOfChannel {
     Silent,
     /// By a message, which v5 has. Only clients send it.
     Message,
+    /// Silent, and what the peer sends ends with it: a connection of which one side has ended is
+    /// over where no message says so.
+    #[cfg(feature = "server")]
+    Both,
 }
 
 /// A WebSocket that carries channels. A task of its own reads and writes it.
@@ -292,14 +296,6 @@ impl ChannelReader {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// Ends the channel here: what follows is discarded.
-    #[cfg(feature = "server")]
-    pub(crate) fn end(&self) {
-        if let Some(input) = self.shared.lock().inputs.get_mut(self.channel.index()) {
-            input.end(End::Complete);
-        }
-    }
-
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         if !self.chunk.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
@@ -422,6 +418,12 @@ impl AsyncWrite for ChannelWriter {
                 let end = message::encode(this.shared.encoding, CLOSE, &[this.channel.0]);
                 state.queue(end, None);
                 this.queued = state.queued;
+            }
+            #[cfg(feature = "server")]
+            if this.end == EndOfChannel::Both {
+                if let Some(input) = state.inputs.get_mut(this.channel.index()) {
+                    input.end(End::Complete);
+                }
             }
         }
         self.poll_flush(cx)
