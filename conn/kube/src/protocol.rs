@@ -171,7 +171,8 @@ pub enum ChannelEncoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebSocketProtocol {
-    /// Messages that begin with the number of a channel: `exec` and `attach`.
+    /// Messages that begin with the number of a channel: `exec` and `attach`, and port-forward
+    /// of old clients.
     Channels {
         /// The version: `V1`, `V4` or `V5`. The others exist only over SPDY.
         version: RemoteCommandProtocol,
@@ -190,6 +191,15 @@ impl WebSocketProtocol {
         Self::channels(RemoteCommandProtocol::V4, ChannelEncoding::Base64),
         Self::channels(RemoteCommandProtocol::V1, ChannelEncoding::Binary),
         Self::channels(RemoteCommandProtocol::V1, ChannelEncoding::Base64),
+    ];
+
+    /// The protocols of port-forward, the best first: SPDY/3.1 inside messages, and for old
+    /// clients two channels for each port.
+    pub const FORWARD: [Self; 4] = [
+        Self::PortForwardTunnel,
+        Self::channels(RemoteCommandProtocol::V4, ChannelEncoding::Binary),
+        Self::channels(RemoteCommandProtocol::V4, ChannelEncoding::Base64),
+        Self::UNNAMED,
     ];
 
     /// The protocol of a client that names none: `V1` in binary messages. The response

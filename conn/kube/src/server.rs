@@ -5,6 +5,8 @@ mod command_io;
 mod exec_session;
 mod forward;
 mod handshake;
+#[cfg(feature = "websocket")]
+mod legacy_forward;
 mod link;
 mod offer;
 mod pairing;
@@ -12,6 +14,7 @@ mod pending;
 mod port_forward;
 #[cfg(feature = "process")]
 mod process;
+mod query_ports;
 mod rejection;
 mod spdy_command;
 mod spdy_ending;

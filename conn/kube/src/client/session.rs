@@ -168,14 +168,21 @@ impl CommandSession {
     {
         let protocol = RemoteCommandProtocol::V5;
         let wanted = [
-            (true, Channel::Error),
-            (streams.stdout, Channel::Stdout),
-            (streams.stderr, Channel::Stderr),
+            (true, Channel::ERROR),
+            (streams.stdout, Channel::STDOUT),
+            (streams.stderr, Channel::STDERR),
         ];
         let readable = wanted.into_iter().filter(|(is_wanted, _)| *is_wanted);
         let readable: Vec<_> = readable.map(|(_, channel)| channel).collect();
         let encoding = crate::protocol::ChannelEncoding::Binary;
-        let socket = ChannelSocket::start(socket, protocol, encoding, &readable, limits);
+        let socket = ChannelSocket::start(
+            socket,
+            protocol,
+            encoding,
+            Channel::COMMAND,
+            &readable,
+            limits,
+        );
         let life = Life {
             over: socket.cancellation().clone(),
             ..Life::default()
@@ -197,18 +204,18 @@ impl CommandSession {
         let has_terminal = streams.terminal == Terminal::Attached;
         Self {
             stdin: streams.stdin.then(|| {
-                let writer = socket.writer(Channel::Stdin, EndOfChannel::Message);
+                let writer = socket.writer(Channel::STDIN, EndOfChannel::Message);
                 CommandStdin::new(Sink::Channel(writer), activity.clone())
             }),
-            stdout: reader(streams.stdout, Channel::Stdout),
-            stderr: reader(streams.stderr, Channel::Stderr),
+            stdout: reader(streams.stdout, Channel::STDOUT),
+            stderr: reader(streams.stderr, Channel::STDERR),
             resize: has_terminal.then(|| {
-                let writer = socket.writer(Channel::Resize, EndOfChannel::Silent);
+                let writer = socket.writer(Channel::RESIZE, EndOfChannel::Silent);
                 TerminalResizer::new(Sink::Channel(writer))
             }),
             protocol,
             result: collect(
-                Source::Channel(socket.reader(Channel::Error)),
+                Source::Channel(socket.reader(Channel::ERROR)),
                 protocol,
                 Vec::new(),
                 limits,

@@ -28,6 +28,9 @@ pub struct AttachRequest {
 pub struct PortForwardRequest {
     /// The sandbox of the pod.
     pub pod_sandbox_id: String,
+    /// The ports, for clients with WebSocket channels; see
+    /// [`ForwardOffer::ports`](crate::server::ForwardOffer::ports).
+    pub ports: Vec<u16>,
 }
 
 impl ExecRequest {

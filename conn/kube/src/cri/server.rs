@@ -190,7 +190,10 @@ impl<R: Runtime> CriServer<R> {
             }
             Waiting::PortForward(forward) => {
                 let limits = self.inner.options.limits.clone();
-                let offer = ForwardOffer::new().with(|offer| offer.limits = limits);
+                let offer = ForwardOffer::new().with(|offer| {
+                    offer.ports.clone_from(&forward.ports);
+                    offer.limits = limits;
+                });
                 let (response, pending) = offer.accept(request)?;
                 tokio::spawn(async move {
                     // A client that is gone needs no answer.

@@ -1,6 +1,9 @@
 //! One forwarded connection.
 
+#[cfg(feature = "websocket")]
+use std::sync::Arc;
 use std::{
+    fmt::Debug,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,8 +14,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     sync::OwnedSemaphorePermit,
 };
+#[cfg(feature = "websocket")]
+use tokio_util::sync::DropGuard;
 
 use crate::activity::ActivityClock;
+#[cfg(feature = "websocket")]
+use crate::websocket::{ChannelReader, ChannelWriter};
 
 /// A local connection of the client, to a port of the pod.
 ///
@@ -22,10 +29,7 @@ use crate::activity::ActivityClock;
 #[must_use = "the client waits"]
 pub struct Forward {
     port: u16,
-    error: RawWriter,
-    data: RawStream,
-    permit: OwnedSemaphorePermit,
-    activity: ActivityClock,
+    io: ForwardIo,
 }
 
 impl Forward {
@@ -38,13 +42,31 @@ impl Forward {
     ) -> Self {
         // Clients send nothing on it.
         let (_, error) = error.into_split();
-        Self {
-            port,
-            error,
-            data,
-            permit,
+        let io = ForwardIo {
+            data: Box::new(data),
+            error: ErrorStream::Spdy(error),
             activity,
-        }
+            _hold: Hold::Permit(permit),
+        };
+        Self { port, io }
+    }
+
+    /// A pair of channels of a WebSocket.
+    #[cfg(feature = "websocket")]
+    pub(super) fn of_channels(
+        (reader, writer): (ChannelReader, ChannelWriter),
+        error: ChannelWriter,
+        port: u16,
+        session: Arc<DropGuard>,
+        activity: ActivityClock,
+    ) -> Self {
+        let io = ForwardIo {
+            data: Box::new(tokio::io::join(reader, writer)),
+            error: ErrorStream::Channel(error),
+            activity,
+            _hold: Hold::Session(session),
+        };
+        Self { port, io }
     }
 
     /// Returns the port of the pod, from 1 to 65535.
@@ -54,12 +76,7 @@ impl Forward {
 
     /// Returns the bytes of the connection, in both directions.
     pub fn into_io(self) -> ForwardIo {
-        ForwardIo {
-            data: self.data,
-            error: self.error,
-            _permit: self.permit,
-            activity: self.activity,
-        }
+        self.io
     }
 
     /// Reports a failure to the user of the client, and ends the connection.
@@ -67,32 +84,57 @@ impl Forward {
     /// kubectl ends the whole session at such a text, with all of its ports. Report only
     /// that the pod cannot be connected to; end a connection that breaks later by dropping
     /// its [`ForwardIo`].
-    pub async fn fail(mut self, text: &str) {
-        // The client may be gone.
-        let _ = self.error.write_all(text.as_bytes()).await;
-        let _ = self.error.shutdown().await;
-        let _ = self.data.shutdown().await;
+    pub async fn fail(self, text: &str) {
+        self.io.fail(text).await;
     }
 }
 
 /// The bytes of a forwarded connection. Each direction ends by itself: `shutdown` ends
 /// ours. Dropping it before both have ended resets the connection, and reports nothing.
+///
+/// Clients with WebSocket channels cannot end one direction: `shutdown` ends both. They see
+/// the end of a connection only when all of their ports have ended, by the end of the WebSocket.
 #[derive(Debug)]
 pub struct ForwardIo {
-    data: RawStream,
+    data: Box<dyn Duplex>,
     /// Its drop ends the error stream, without a text.
-    error: RawWriter,
-    _permit: OwnedSemaphorePermit,
+    error: ErrorStream,
     activity: ActivityClock,
+    _hold: Hold,
+}
+
+/// The bytes in both directions: a stream, or the reader and the writer of a channel.
+trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Duplex for T {}
+
+/// The part of the session that a connection holds until its end.
+#[derive(Debug)]
+enum Hold {
+    Permit(#[expect(dead_code, reason = "its drop counts")] OwnedSemaphorePermit),
+    /// The last one ends the WebSocket.
+    #[cfg(feature = "websocket")]
+    Session(#[expect(dead_code, reason = "its drop counts")] Arc<DropGuard>),
+}
+
+/// The way of a text to the client's user.
+#[derive(Debug)]
+enum ErrorStream {
+    Spdy(RawWriter),
+    #[cfg(feature = "websocket")]
+    Channel(ChannelWriter),
 }
 
 impl ForwardIo {
     /// Reports a failure to the user of the client, and ends the connection. For proxies,
     /// which learn late that a port is refused; see [`Forward::fail`].
     pub async fn fail(mut self, text: &str) {
+        match self.error {
+            ErrorStream::Spdy(writer) => end_with(writer, text).await,
+            #[cfg(feature = "websocket")]
+            ErrorStream::Channel(writer) => end_with(writer, text).await,
+        }
         // The client may be gone.
-        let _ = self.error.write_all(text.as_bytes()).await;
-        let _ = self.error.shutdown().await;
         let _ = self.data.shutdown().await;
     }
 }
@@ -131,7 +173,10 @@ impl AsyncWrite for ForwardIo {
 
 /// Writes a text to an error stream, and ends it. The connection bounds the wait.
 pub(super) async fn report(stream: RawStream, text: String) {
-    let (_, mut writer) = stream.into_split();
+    end_with(stream.into_split().1, &text).await;
+}
+
+async fn end_with(mut writer: impl AsyncWrite + Unpin, text: &str) {
     // The client may be gone.
     let _ = writer.write_all(text.as_bytes()).await;
     let _ = writer.shutdown().await;

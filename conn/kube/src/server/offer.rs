@@ -50,6 +50,10 @@ impl CommandOffer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForwardOffer {
+    /// The ports of a client with WebSocket channels, such as kube-rs: at most 32. Empty, the
+    /// default, means those of `ports` or `port` in the request's query. Other clients name
+    /// a port for each connection.
+    pub ports: Vec<u16>,
     /// The bounds of the session.
     pub limits: KubeLimits,
 }
@@ -58,6 +62,7 @@ impl ForwardOffer {
     /// Creates an offer with the default limits.
     pub fn new() -> Self {
         Self {
+            ports: Vec::new(),
             limits: KubeLimits::new(Side::Server),
         }
     }

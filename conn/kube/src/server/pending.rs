@@ -19,13 +19,14 @@ use super::{
     link::Link,
     offer::{CommandOffer, ForwardOffer},
     port_forward::PortForwardSession,
+    query_ports::{check_ports, query_ports},
     rejection::Rejection,
     spdy_command,
 };
 use crate::{
     error::KubeError,
     limits::KubeLimits,
-    protocol::{PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol},
+    protocol::{ChannelEncoding, PortForwardProtocol, RemoteCommandProtocol, WebSocketProtocol},
 };
 
 impl CommandOffer {
@@ -169,23 +170,58 @@ impl ForwardOffer {
         &self,
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingForward), Rejection> {
-        let asked = handshake::asked(request)?;
-        let response = match asked {
+        let (response, protocol) = match handshake::asked(request)? {
             Asked::Spdy => {
                 let name = PortForwardProtocol::name;
-                handshake::spdy(request, &PortForwardProtocol::ALL, name)?.0
+                let (response, _) = handshake::spdy(request, &PortForwardProtocol::ALL, name)?;
+                (response, ForwardProtocol::Spdy)
             }
             Asked::WebSocket => {
-                handshake::websocket(request, &[WebSocketProtocol::PortForwardTunnel])?.0
+                let (response, chosen) =
+                    handshake::websocket(request, &WebSocketProtocol::FORWARD)?;
+                (
+                    response,
+                    self.over_websocket(chosen, request.uri().query())?,
+                )
             }
         };
         let pending = PendingForward {
             upgrade: hyper::upgrade::on(request),
-            asked,
+            protocol,
             limits: self.limits.clone(),
         };
         Ok((response, pending))
     }
+
+    fn over_websocket(
+        &self,
+        chosen: WebSocketProtocol,
+        query: Option<&str>,
+    ) -> Result<ForwardProtocol, Rejection> {
+        let WebSocketProtocol::Channels { encoding, .. } = chosen else {
+            return Ok(ForwardProtocol::Tunnel);
+        };
+        let ports = match self.ports.is_empty() {
+            true => query_ports(query.unwrap_or_default())?,
+            false => self.ports.clone(),
+        };
+        check_ports(&ports)?;
+        Ok(ForwardProtocol::Channels { encoding, ports })
+    }
+}
+
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "websocket"),
+    expect(dead_code, reason = "`accept` refuses a WebSocket")
+)]
+enum ForwardProtocol {
+    Spdy,
+    Tunnel,
+    Channels {
+        encoding: ChannelEncoding,
+        ports: Vec<u16>,
+    },
 }
 
 /// An accepted request for port-forward, before its transport is there.
@@ -193,7 +229,7 @@ impl ForwardOffer {
 #[must_use = "the client waits"]
 pub struct PendingForward {
     upgrade: OnUpgrade,
-    asked: Asked,
+    protocol: ForwardProtocol,
     limits: KubeLimits,
 }
 
@@ -206,7 +242,7 @@ impl PendingForward {
     /// The HTTP server does not pass on the transport, or the client is gone.
     pub async fn session(self) -> Result<PortForwardSession, KubeError> {
         let io = upgraded(self.upgrade, &self.limits).await?;
-        Ok(start_forward(TokioIo::new(io), Bytes::new(), self.asked, &self.limits).await)
+        Ok(start_forward(TokioIo::new(io), Bytes::new(), self.protocol, &self.limits).await)
     }
 
     /// Starts the session on a transport on which the caller has sent the response.
@@ -215,29 +251,38 @@ impl PendingForward {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        start_forward(io, early, self.asked, &self.limits).await
+        start_forward(io, early, self.protocol, &self.limits).await
     }
 }
 
 async fn start_forward<IO>(
     io: IO,
     early: Bytes,
-    asked: Asked,
+    protocol: ForwardProtocol,
     limits: &KubeLimits,
 ) -> PortForwardSession
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    #[cfg(feature = "websocket")]
-    if asked == Asked::WebSocket {
-        let socket = websocket(io, early, limits).await;
-        let tunnel = crate::websocket::Tunnel::new(socket);
-        let link = Link::start(tunnel, BytesMut::new(), limits);
-        return PortForwardSession::start(link, limits);
+    match protocol {
+        #[cfg(feature = "websocket")]
+        ForwardProtocol::Channels { encoding, ports } => {
+            let socket = websocket(io, early, limits).await;
+            PortForwardSession::start_channels(socket, encoding, &ports, limits)
+        }
+        #[cfg(feature = "websocket")]
+        ForwardProtocol::Tunnel => {
+            let socket = websocket(io, early, limits).await;
+            let tunnel = crate::websocket::Tunnel::new(socket);
+            let link = Link::start(tunnel, BytesMut::new(), limits);
+            PortForwardSession::start(link, limits)
+        }
+        // Without the feature, `accept` refuses a WebSocket.
+        _ => {
+            let link = Link::start(io, BytesMut::from(early), limits);
+            PortForwardSession::start(link, limits)
+        }
     }
-    debug_assert_eq!(asked, Asked::Spdy, "`accept` refuses a WebSocket");
-    let link = Link::start(io, BytesMut::from(early), limits);
-    PortForwardSession::start(link, limits)
 }
 
 async fn upgraded(

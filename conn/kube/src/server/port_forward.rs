@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "websocket")]
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
+#[cfg(feature = "websocket")]
+use tokio_tungstenite::WebSocketStream;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "websocket")]
+use super::legacy_forward::LegacyForward;
 use super::{forward::Forward, link::Link, pairing::Pairing};
 use crate::limits::KubeLimits;
+#[cfg(feature = "websocket")]
+use crate::protocol::ChannelEncoding;
 
 /// A session of port-forward: one connection of the client, which carries any number
 /// of its local connections.
@@ -33,7 +41,14 @@ use crate::limits::KubeLimits;
 #[must_use = "the client waits"]
 pub struct PortForwardSession {
     forwards: mpsc::Receiver<Forward>,
-    link: Link,
+    transport: ForwardTransport,
+}
+
+#[derive(Debug)]
+enum ForwardTransport {
+    Spdy(Box<Link>),
+    #[cfg(feature = "websocket")]
+    Channels(LegacyForward),
 }
 
 impl PortForwardSession {
@@ -44,7 +59,28 @@ impl PortForwardSession {
         let open = Arc::new(Semaphore::new(bound));
         let pairing = Pairing::new(limits, sender, open, link.activity().clone());
         tokio::spawn(pairing.run(link.mux().clone()));
-        Self { forwards, link }
+        Self {
+            forwards,
+            transport: ForwardTransport::Spdy(Box::new(link)),
+        }
+    }
+
+    /// Starts a session over WebSocket channels.
+    #[cfg(feature = "websocket")]
+    pub(super) fn start_channels<IO>(
+        socket: WebSocketStream<IO>,
+        encoding: ChannelEncoding,
+        ports: &[u16],
+        limits: &KubeLimits,
+    ) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (legacy, forwards) = LegacyForward::start(socket, encoding, ports, limits);
+        Self {
+            forwards,
+            transport: ForwardTransport::Channels(legacy),
+        }
     }
 
     /// Waits for the next local connection of the client, whose two streams are open;
@@ -56,13 +92,28 @@ impl PortForwardSession {
     /// Returns a token that is cancelled when the client is gone, or idle for longer than
     /// [`KubeLimits::idle_timeout`].
     pub fn cancellation(&self) -> CancellationToken {
-        self.link.cancellation().clone()
+        match &self.transport {
+            ForwardTransport::Spdy(link) => link.cancellation().clone(),
+            #[cfg(feature = "websocket")]
+            ForwardTransport::Channels(legacy) => legacy.cancellation.clone(),
+        }
     }
 
     /// Ends the session: GOAWAY, then the end of the transport. Forwards that are open may
-    /// finish first, within the connection's `drain_timeout`.
+    /// finish first, within the connection's `drain_timeout`. Those over WebSocket channels
+    /// end at once.
     pub async fn shutdown(self) {
-        self.link.mux().shutdown();
-        self.link.close().await;
+        match self.transport {
+            ForwardTransport::Spdy(link) => {
+                link.mux().shutdown();
+                link.close().await;
+            }
+            #[cfg(feature = "websocket")]
+            ForwardTransport::Channels(legacy) => {
+                legacy.ending.cancel();
+                // The task of the WebSocket bounds the wait.
+                legacy.cancellation.cancelled().await;
+            }
+        }
     }
 }

@@ -30,22 +30,29 @@ where
     let has_terminal = streams.terminal == Terminal::Attached;
     let mut readable = Vec::new();
     if streams.stdin {
-        readable.push(Channel::Stdin);
+        readable.push(Channel::STDIN);
     }
     if has_terminal {
-        readable.push(Channel::Resize);
+        readable.push(Channel::RESIZE);
     }
-    let socket = ChannelSocket::start(socket, version, encoding, &readable, &offer.limits);
+    let socket = ChannelSocket::start(
+        socket,
+        version,
+        encoding,
+        Channel::COMMAND,
+        &readable,
+        &offer.limits,
+    );
     // As Go's servers do, for clients that wait until the server sends.
     let first = match (streams.stdout, streams.stderr) {
-        (true, _) => Channel::Stdout,
-        (false, true) => Channel::Stderr,
-        (false, false) => Channel::Error,
+        (true, _) => Channel::STDOUT,
+        (false, true) => Channel::STDERR,
+        (false, false) => Channel::ERROR,
     };
-    socket.send_empty(first);
+    socket.begin(first, b"");
     let activity = socket.activity().clone();
     let stdin = streams.stdin.then(|| {
-        let reader = socket.reader(Channel::Stdin);
+        let reader = socket.reader(Channel::STDIN);
         CommandInput::channel(reader, activity.clone())
     });
     let mut sinks = Vec::new();
@@ -57,11 +64,11 @@ where
             CommandOutput::new(sink, activity.clone())
         })
     };
-    let stdout = output(streams.stdout, Channel::Stdout);
-    let stderr = output(streams.stderr, Channel::Stderr);
+    let stdout = output(streams.stdout, Channel::STDOUT);
+    let stderr = output(streams.stderr, Channel::STDERR);
     let sizes = has_terminal.then(|| {
         let (sender, sizes) = terminal_sizes();
-        tokio::spawn(sender.read_channel(socket.reader(Channel::Resize)));
+        tokio::spawn(sender.read_channel(socket.reader(Channel::RESIZE)));
         sizes
     });
     let cancellation = socket.cancellation().clone();

@@ -24,7 +24,7 @@ impl WebSocketEnding {
         }
         let limit = limits.finish_timeout;
         let sending = async {
-            let mut error = self.socket.writer(Channel::Error, EndOfChannel::Silent);
+            let mut error = self.socket.writer(Channel::ERROR, EndOfChannel::Silent);
             error.write_all(&status).await?;
             error.flush().await
         };

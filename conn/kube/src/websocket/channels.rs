@@ -31,16 +31,22 @@ use crate::{
 
 /// A channel, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Channel {
-    Stdin = 0,
-    Stdout = 1,
-    Stderr = 2,
-    Error = 3,
-    Resize = 4,
-}
+pub(crate) struct Channel(pub(crate) u8);
 
-/// The number of channels.
-const CHANNELS: usize = 5;
+impl Channel {
+    pub(crate) const STDIN: Self = Self(0);
+    pub(crate) const STDOUT: Self = Self(1);
+    pub(crate) const STDERR: Self = Self(2);
+    pub(crate) const ERROR: Self = Self(3);
+    pub(crate) const RESIZE: Self = Self(4);
+
+    /// The number of channels of a command.
+    pub(crate) const COMMAND: usize = 5;
+
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 /// The report of the end of a channel that we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +55,10 @@ pub(crate) enum EndOfChannel {
     Silent,
     /// By a message, which v5 has. Only clients send it.
     Message,
+    /// Silent, and what the peer sends ends with it: a connection of which one side has ended is
+    /// over where no message says so.
+    #[cfg(feature = "server")]
+    Both,
 }
 
 /// A WebSocket that carries channels. A task of its own reads and writes it.
@@ -63,23 +73,29 @@ pub(crate) struct ChannelSocket {
 }
 
 impl ChannelSocket {
-    /// Starts the task. `readable` are the channels that the peer may send; data of others
-    /// is discarded.
+    /// Starts the task, for channels with numbers below `count`. `readable` are those that the
+    /// peer may send; data of others is discarded.
     pub(crate) fn start<IO>(
         socket: WebSocketStream<IO>,
         version: RemoteCommandProtocol,
         encoding: ChannelEncoding,
+        count: usize,
         readable: &[Channel],
         limits: &KubeLimits,
     ) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut state = State::default();
-        for (number, input) in state.inputs.iter_mut().enumerate() {
-            let is_readable = readable.iter().any(|channel| *channel as usize == number);
-            input.discards = !is_readable;
-        }
+        let is_readable = |index| readable.iter().any(|channel| channel.index() == index);
+        let input = |index| Input {
+            discards: !is_readable(index),
+            ..Input::default()
+        };
+        let state = State {
+            inputs: (0..count).map(input).collect(),
+            outputs: (0..count).map(|_| Output::default()).collect(),
+            ..State::default()
+        };
         let shared = Arc::new(Shared {
             version,
             encoding,
@@ -123,10 +139,10 @@ impl ChannelSocket {
         &self.shared.activity
     }
 
-    /// Queues an empty message of a channel.
+    /// Queues the message with which the server begins a channel.
     #[cfg(feature = "server")]
-    pub(crate) fn send_empty(&self, channel: Channel) {
-        let message = message::encode(self.shared.encoding, channel as u8, b"");
+    pub(crate) fn begin(&self, channel: Channel, data: &[u8]) {
+        let message = message::encode(self.shared.encoding, channel.0, data);
         self.shared.lock().queue(message, None);
     }
 
@@ -169,8 +185,8 @@ impl Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    inputs: [Input; CHANNELS],
-    outputs: [Output; CHANNELS],
+    inputs: Box<[Input]>,
+    outputs: Box<[Output]>,
     /// Messages in the order in which they are sent, with the channel and the bytes that
     /// each accounts for.
     queue: VecDeque<(Message, Option<(usize, usize)>)>,
@@ -285,7 +301,7 @@ impl ChannelReader {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
         }
         let mut state = self.shared.lock();
-        let Some(input) = state.inputs.get_mut(self.channel as usize) else {
+        let Some(input) = state.inputs.get_mut(self.channel.index()) else {
             return Poll::Ready(Ok(None));
         };
         let Some(chunk) = input.chunks.pop_front() else {
@@ -329,7 +345,7 @@ impl AsyncRead for ChannelReader {
 impl Drop for ChannelReader {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        if let Some(input) = state.inputs.get_mut(self.channel as usize) {
+        if let Some(input) = state.inputs.get_mut(self.channel.index()) {
             input.discard();
         }
         state.wake_task();
@@ -358,7 +374,7 @@ impl AsyncWrite for ChannelWriter {
         if this.ended || state.over || state.closing {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let number = this.channel as usize;
+        let number = this.channel.index();
         let Some(output) = state.outputs.get_mut(number) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
@@ -371,7 +387,7 @@ impl AsyncWrite for ChannelWriter {
         if len > 0 {
             output.bytes = output.bytes.saturating_add(len);
             let data = data.get(..len).unwrap_or_default();
-            let message = message::encode(this.shared.encoding, this.channel as u8, data);
+            let message = message::encode(this.shared.encoding, this.channel.0, data);
             state.queue(message, Some((number, len)));
             this.queued = state.queued;
         }
@@ -386,7 +402,7 @@ impl AsyncWrite for ChannelWriter {
         if state.over {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if let Some(output) = state.outputs.get_mut(self.channel as usize) {
+        if let Some(output) = state.outputs.get_mut(self.channel.index()) {
             output.writer = Some(cx.waker().clone());
         }
         Poll::Pending
@@ -399,9 +415,15 @@ impl AsyncWrite for ChannelWriter {
             let mut state = this.shared.lock();
             let has_message = this.shared.version == RemoteCommandProtocol::V5;
             if this.end == EndOfChannel::Message && has_message {
-                let end = message::encode(this.shared.encoding, CLOSE, &[this.channel as u8]);
+                let end = message::encode(this.shared.encoding, CLOSE, &[this.channel.0]);
                 state.queue(end, None);
                 this.queued = state.queued;
+            }
+            #[cfg(feature = "server")]
+            if this.end == EndOfChannel::Both {
+                if let Some(input) = state.inputs.get_mut(this.channel.index()) {
+                    input.end(End::Complete);
+                }
             }
         }
         self.poll_flush(cx)

@@ -145,7 +145,7 @@ async fn a_protocol_that_was_not_offered_is_refused() {
     tasks_end(before).await;
 }
 
-/// An end of the error stream.
+/// An end of a stream of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Fin,
@@ -155,6 +155,26 @@ enum End {
     Lost,
     /// Nothing follows.
     Open,
+}
+
+impl End {
+    /// Ends a stream, unless the transport is to end.
+    async fn send(self, peer: &mut Peer<DuplexStream>, id: u32) {
+        match self {
+            Self::Fin => peer.data(id, b"", true).await,
+            Self::Cancel => reset(peer, id, ErrorCode::CANCEL).await,
+            Self::Failure => reset(peer, id, ErrorCode::INTERNAL_ERROR).await,
+            Self::Lost | Self::Open => {}
+        }
+    }
+
+    /// Ends the transport, or leaves it open.
+    fn leave(self, peer: Peer<DuplexStream>) {
+        match self {
+            Self::Lost => drop(peer),
+            _ => discard(peer),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,12 +232,7 @@ async fn the_error_stream_decides_and_its_loss_is_no_success() {
                 peer.data(1, piece, false).await;
             }
         }
-        match end {
-            End::Fin => peer.data(1, b"", true).await,
-            End::Cancel => reset(&mut peer, 1, ErrorCode::CANCEL).await,
-            End::Failure => reset(&mut peer, 1, ErrorCode::INTERNAL_ERROR).await,
-            End::Lost | End::Open => {}
-        }
+        end.send(&mut peer, 1).await;
         // Before v4, the silence of the error stream counts once the output has ended.
         peer.data(3, b"", true).await;
         let mut stdout = session.stdout.take().unwrap();
@@ -279,16 +294,8 @@ async fn silence_is_a_success_only_behind_the_whole_output() {
             drop(session.stderr.take());
             let early = timeout(Duration::from_secs(20), session.outcome()).await;
             assert!(early.is_err(), "{protocol}: {early:?} before the end");
-            match end {
-                End::Fin => peer.data(3, b"", true).await,
-                End::Cancel => reset(&mut peer, 3, ErrorCode::CANCEL).await,
-                End::Failure => reset(&mut peer, 3, ErrorCode::INTERNAL_ERROR).await,
-                End::Lost | End::Open => {}
-            }
-            match end {
-                End::Lost => drop(peer),
-                _ => discard(peer),
-            }
+            end.send(&mut peer, 3).await;
+            end.leave(peer);
             match expected {
                 Some(is_success) => {
                     let outcome = soon(session.outcome()).await;
@@ -322,16 +329,8 @@ async fn a_reset_with_cancel_is_the_end_of_output() {
         for _ in 0..3 {
             peer.data(3, &[7; 10_000], false).await;
         }
-        match end {
-            End::Fin => peer.data(3, b"", true).await,
-            End::Cancel => reset(&mut peer, 3, ErrorCode::CANCEL).await,
-            End::Failure => reset(&mut peer, 3, ErrorCode::INTERNAL_ERROR).await,
-            End::Lost | End::Open => {}
-        }
-        match end {
-            End::Lost => drop(peer),
-            _ => discard(peer),
-        }
+        end.send(&mut peer, 3).await;
+        end.leave(peer);
         // The reader is slower than the reset.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut out = Vec::new();

@@ -103,6 +103,7 @@ async fn port_forwards_by_both_names() {
     for name in ["portforward", "port-forward"] {
         let request = PortForwardRequest {
             pod_sandbox_id: "pod".into(),
+            ports: Vec::new(),
         };
         let url = cri.port_forward_url(request).unwrap();
         let path = url.strip_prefix(&format!("http://{address}")).unwrap();
@@ -182,6 +183,7 @@ fn requests_are_checked_and_counted() {
     assert_eq!(code(cri.exec_url(none).unwrap_err()).1, text);
     let wrong = PortForwardRequest {
         pod_sandbox_id: String::new(),
+        ports: Vec::new(),
     };
     assert_eq!(code(cri.port_forward_url(wrong).unwrap_err()).0, 3);
     cri.exec_url(exec("stdout=true")).unwrap();

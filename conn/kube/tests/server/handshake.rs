@@ -148,11 +148,14 @@ fn wrong_websockets_are_refused() {
     let mut post = with(&WEBSOCKET);
     *post.method_mut() = http::Method::POST;
     assert_eq!(offer().accept(&mut post).unwrap_err().status(), 400);
-    // Port-forward without the tunnel.
-    let forward = ForwardOffer::new()
-        .accept(&mut with(&WEBSOCKET))
-        .unwrap_err();
-    assert_eq!(forward.status(), 403);
+    let forward = |fields: &[(&'static str, &'static str)]| {
+        let rejection = ForwardOffer::new().accept(&mut with(fields)).unwrap_err();
+        (rejection.status().as_u16(), rejection.text().to_owned())
+    };
+    assert_eq!(forward(&fields).0, 403);
+    // Port-forward without the tunnel needs ports.
+    let text = "query parameter \"port\" is required";
+    assert_eq!(forward(&WEBSOCKET), (400, text.to_owned()));
     let none = offer().with(|offer| offer.websocket.clear());
     assert_eq!(
         none.accept(&mut with(&WEBSOCKET)).unwrap_err().status(),

@@ -14,6 +14,7 @@ mod bare;
 mod cri;
 mod exec;
 mod handshake;
+mod legacy_forward;
 mod life;
 #[path = "../../../tests/raw/peer.rs"]
 mod peer;
@@ -158,6 +159,30 @@ async fn output_and_outcome<IO: AsyncRead + AsyncWrite + Unpin>(
     }
     let outcome = CommandOutcome::decode(RemoteCommandProtocol::V4, &status).unwrap();
     (output, outcome)
+}
+
+/// The table of checks names tests that exist, and has a test for every complaint.
+#[test]
+fn the_table_names_tests_that_exist() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(folder.join("tests/CHECKS.md")).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<&str> = rows.filter(|row| !row.starts_with("| #")).collect();
+    assert_eq!(rows.len(), 40 + 30);
+    for row in rows {
+        let named = row.split('`').filter_map(|name| name.split_once("::"));
+        let mut count = 0;
+        for (file, test) in named {
+            let path = match file.starts_with("src/") {
+                true => folder.join(file),
+                false => folder.join("tests").join(file),
+            };
+            let code = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(code.contains(&format!("fn {test}(")), "{file}::{test}");
+            count += 1;
+        }
+        assert!(count > 0 || row.contains("Open:"), "{row}");
+    }
 }
 
 /// The README shows the example that is compiled, and that kubectl is tested with.

@@ -13,9 +13,9 @@ use tokio_tungstenite::{
 
 use crate::*;
 
-type Socket = WebSocketStream<DuplexStream>;
+pub(crate) type Socket = WebSocketStream<DuplexStream>;
 
-fn ws_request(protocol: &str) -> Request<()> {
+pub(crate) fn ws_request(protocol: &str) -> Request<()> {
     let request = Request::get("/exec")
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
@@ -43,17 +43,17 @@ async fn session_of(offer: &CommandOffer, protocol: &str) -> (ExecSession, Socke
     (session, socket)
 }
 
-async fn next(socket: &mut Socket) -> WsMessage {
+pub(crate) async fn next(socket: &mut Socket) -> WsMessage {
     soon(socket.next()).await.unwrap().unwrap()
 }
 
-async fn send(socket: &mut Socket, channel: u8, data: &[u8]) {
+pub(crate) async fn send(socket: &mut Socket, channel: u8, data: &[u8]) {
     let message = [&[channel], data].concat();
     socket.send(WsMessage::binary(message)).await.unwrap();
 }
 
 /// All messages to the Close, as channel and data, and its code.
-async fn to_the_close(socket: &mut Socket) -> (Vec<(u8, Vec<u8>)>, CloseCode) {
+pub(crate) async fn to_the_close(socket: &mut Socket) -> (Vec<(u8, Vec<u8>)>, CloseCode) {
     let mut messages: Vec<(u8, Vec<u8>)> = Vec::new();
     loop {
         match next(socket).await {
