@@ -2,14 +2,14 @@
 
 mod content;
 mod generate;
+mod limits;
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
-pub(crate) use self::{content::ContentArgs, generate::GenerateArgs};
-use crate::disk::MIN_OPEN_FILES;
+pub(crate) use self::{content::ContentArgs, generate::GenerateArgs, limits::LimitArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,38 +86,8 @@ pub(crate) struct Args {
     #[arg(long, visible_aliases = ["follow-symlinks", "allow-symlink"])]
     pub(crate) follow_links: bool,
 
-    /// The most files that are open at once, 16 or more. Default: a quarter of
-    /// the file descriptors that the system grants (ulimit -n), at most 1024.
-    #[arg(long, value_name = "N", value_parser = open_files)]
-    pub(crate) max_open_files: Option<NonZeroU16>,
-
-    /// The most connections at once. Over it, idle ones are closed, the longest idle
-    /// first; if none is idle, new ones wait. Default: five eighths of the file
-    /// descriptors that the system grants (ulimit -n).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_connections: Option<u32>,
-
-    /// The most memory that all connections hold together, in MiB, 16 or more. Near
-    /// it, those that hold most are read slowly, their requests are refused, and at
-    /// last they are closed. Default: half of the memory of the machine or of its
-    /// control group (container).
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..))]
-    pub(crate) max_memory: Option<u32>,
-
-    /// Sends a PING to a silent client with open requests after this time, and
-    /// closes the connection without an answer (HTTP/2 and SPDY; HTTP/1.1 has
-    /// no PING).
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) keep_alive: Option<Duration>,
-
-    /// Closes connections after this time without a request. Default: three
-    /// minutes.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) idle_timeout: Option<Duration>,
-
-    /// Closes connections of this age, once their requests are answered.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) max_age: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 
     /// Accepts `Upgrade: h2c` in cleartext: an HTTP/1.1 connection becomes one
     /// of HTTP/2 (http/1.1 and h2 have to be offered).
@@ -155,20 +125,6 @@ pub(crate) enum Runtime {
     Shared,
     /// A runtime and listeners for each thread.
     PerThread,
-}
-
-fn open_files(text: &str) -> Result<NonZeroU16, String> {
-    let files = text.parse::<NonZeroU16>().ok();
-    files
-        .filter(|files| usize::from(files.get()) >= MIN_OPEN_FILES)
-        .ok_or_else(|| format!("`{text}` is no number from {MIN_OPEN_FILES} to 65535"))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-    seconds
-        .map(|seconds| Duration::from_secs(seconds.into()))
-        .ok_or_else(|| format!("`{text}` is no whole number of seconds from 1 on"))
 }
 
 /// An address, or none.
@@ -210,6 +166,8 @@ impl FromStr for Listen {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use clap::CommandFactory;
 
@@ -289,7 +247,7 @@ mod tests {
         ];
         let args = Args::try_parse_from(args).unwrap();
         assert_eq!(
-            (args.max_connections, args.max_memory),
+            (args.limits.max_connections, args.limits.max_memory),
             (Some(500), Some(64))
         );
     }
@@ -298,9 +256,9 @@ mod tests {
     fn times_are_in_seconds() {
         let args = ["lacewingd", "--keep-alive", "30", "--idle-timeout", "300"];
         let args = Args::try_parse_from(args).unwrap();
-        assert_eq!(args.keep_alive, Some(Duration::from_secs(30)));
-        assert_eq!(args.idle_timeout, Some(Duration::from_secs(300)));
-        assert_eq!(args.max_age, None);
+        assert_eq!(args.limits.keep_alive, Some(Duration::from_secs(30)));
+        assert_eq!(args.limits.idle_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(args.limits.max_age, None);
     }
 
     #[test]

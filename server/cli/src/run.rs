@@ -113,6 +113,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
                 .h2c_upgrade(upgrade)
                 .observer(move |event| events.log(event));
             match args
+                .limits
                 .max_connections
                 .and_then(|max| usize::try_from(max).ok())
             {
@@ -177,6 +178,7 @@ fn policy(args: &Args, rules: Rules) -> Policy {
             Hidden::Omit
         },
         max_open_files: args
+            .limits
             .max_open_files
             .map_or_else(max_open_files, |max| usize::from(max.get())),
     }
@@ -210,7 +212,10 @@ fn max_open_files() -> usize {
 }
 
 fn memory_budget(args: &Args) -> MemoryBudget {
-    let mib = args.max_memory.and_then(|mib| usize::try_from(mib).ok());
+    let mib = args
+        .limits
+        .max_memory
+        .and_then(|mib| usize::try_from(mib).ok());
     mib.map_or_else(MemoryBudget::global, |mib| {
         MemoryBudget::new(mib.saturating_mul(1 << 20))
     })
@@ -218,9 +223,9 @@ fn memory_budget(args: &Args) -> MemoryBudget {
 
 fn limits(args: &Args) -> Limits {
     Limits::new(Side::Server).with(|limits| {
-        limits.keep_alive_interval = args.keep_alive;
-        limits.idle_timeout = args.idle_timeout.or(limits.idle_timeout);
-        limits.max_connection_age = args.max_age;
+        limits.keep_alive_interval = args.limits.keep_alive;
+        limits.idle_timeout = args.limits.idle_timeout.or(limits.idle_timeout);
+        limits.max_connection_age = args.limits.max_age;
     })
 }
 
