@@ -3,13 +3,16 @@
 mod content;
 mod generate;
 mod limits;
+mod proxy;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
-pub(crate) use self::{content::ContentArgs, generate::GenerateArgs, limits::LimitArgs};
+pub(crate) use self::{
+    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, proxy::ProxyArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +26,14 @@ Examples:
       with dotfiles, and wherever links lead
   lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
       a single-page application
+  lacewingd --proxy http://127.0.0.1:3000
+      HTTP/2 and SPDY before a server that speaks HTTP/1.1
+  lacewingd dist --proxy /api=http://127.0.0.1:3000,http://127.0.0.1:3001
+      files, and two upstreams in turn for /api
+  lacewingd --proxy grpc.example.org=h2c://127.0.0.1:50051 --health-check /
+      gRPC for one host name
+  lacewingd --proxy spdy31://127.0.0.1:6121
+      HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -45,9 +56,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory to serve.
-    #[arg(default_value = ".")]
-    pub(crate) directory: PathBuf,
+    /// The directory to serve. Default: the current one; with --proxy, none.
+    pub(crate) directory: Option<PathBuf>,
 
     /// The address for TLS; `off` for none.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
@@ -112,6 +122,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) content: ContentArgs,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 
     #[command(flatten)]
     pub(crate) generate: GenerateArgs,

@@ -6,11 +6,13 @@
 mod args;
 mod budget;
 mod certificate;
+mod complaints;
 mod disk;
 mod failure;
 mod files;
 mod listing;
 mod log;
+mod proxy;
 mod reload;
 mod run;
 mod site;
