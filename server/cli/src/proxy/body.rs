@@ -5,7 +5,7 @@ use std::{
     future::Future as _,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use lacewing_client::Incoming;
-use lacewing_server::{BoxError, Error, RequestBody, TunnelBody};
+use lacewing_server::{BoxError, RequestBody, TunnelBody};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::upstream::Open;
@@ -134,11 +134,9 @@ impl Body for Download {
     }
 }
 
-/// The content of a client's request. An upstream that takes none of it gives it back, for another.
+/// The content of a client's request, on its way to an upstream. If that takes none of it, the
+/// next one may.
 pub(super) struct Upload {
-    /// `None` after it was given back.
-    body: Option<RequestBody>,
-    touched: bool,
     home: Arc<Home>,
     trailers: Trailers,
 }
@@ -152,41 +150,49 @@ pub(super) enum Trailers {
     Announced(Vec<HeaderName>),
 }
 
-/// Where content returns to that no upstream has taken, and what is known of its progress.
-#[derive(Default)]
+/// The content of a client's request, and its progress.
 pub(super) struct Home {
+    /// `None` after [`end`](Self::end).
     body: Mutex<Option<RequestBody>>,
-    /// Grows with each piece.
-    pieces: AtomicU64,
+    /// Polls: grows with each piece, and with each wait for one.
+    polls: AtomicU64,
 }
 
 impl Home {
-    /// Content for the first upstream, or for the next one.
     pub(super) fn new(body: RequestBody) -> Arc<Self> {
         Arc::new(Self {
             body: Mutex::new(Some(body)),
-            pieces: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
         })
     }
 
-    /// The content, unless an upstream has taken some of it.
-    pub(super) fn lend(self: &Arc<Self>, trailers: Trailers) -> Option<Upload> {
-        let mut home = self.body.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Upload {
-            body: Some(home.take()?),
-            touched: false,
+    pub(super) fn lend(self: &Arc<Self>, trailers: Trailers) -> Upload {
+        Upload {
             home: Arc::clone(self),
             trailers,
-        })
+        }
     }
 
-    pub(super) fn has_content(&self) -> bool {
-        let home = self.body.lock().unwrap_or_else(PoisonError::into_inner);
-        home.is_some()
+    /// Returns whether no upstream has asked for the content.
+    pub(super) fn is_whole(&self) -> bool {
+        self.polls() == 0
     }
 
-    pub(super) fn pieces(&self) -> u64 {
-        self.pieces.load(Ordering::Relaxed)
+    /// Drops the content before the response if nobody asked for it: so the server knows that it
+    /// will not be read, and over HTTP/1.1 says so to a client that holds it back (RFC 9110 §10.1.1).
+    pub(super) fn end(&self) {
+        if self.is_whole() {
+            let body = self.lock().take();
+            drop(body);
+        }
+    }
+
+    fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<RequestBody>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -207,25 +213,27 @@ impl Upload {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        this.touched = true;
-        let Some(body) = &mut this.body else {
-            return Poll::Ready(None);
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.home.polls.fetch_add(1, Ordering::Relaxed);
+        let frame = {
+            let mut body = self.home.lock();
+            let Some(body) = &mut *body else {
+                let error = "the response came before the content";
+                return Poll::Ready(Some(Err(error.into())));
+            };
+            ready!(Pin::new(body).poll_frame(cx))
         };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
-        this.home.pieces.fetch_add(1, Ordering::Relaxed);
         let Some(Ok(frame)) = frame else {
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         };
         match frame.into_trailers() {
             Ok(trailers) => {
-                let trailers = this.leave_out(trailers);
+                let trailers = self.leave_out(trailers);
                 let frame = (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)));
                 Poll::Ready(frame)
             }
@@ -234,41 +242,28 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        let body = self.home.lock();
+        body.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
+        let body = self.home.lock();
+        body.as_ref()
             .map_or_else(SizeHint::default, Body::size_hint)
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.touched {
-            return;
-        }
-        let mut home = self
-            .home
-            .body
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *home = self.body.take();
     }
 }
 
 /// Waits until `home` makes no progress for `patience`.
 pub(super) async fn stands_still(home: Option<&Home>, patience: Duration) {
-    let mut pieces = home.map_or(0, Home::pieces);
+    let mut polls = home.map_or(0, Home::polls);
     let mut until = Instant::now() + patience;
     loop {
         tokio::time::sleep_until(until).await;
-        let now = home.map_or(0, Home::pieces);
-        if now == pieces {
+        let now = home.map_or(0, Home::polls);
+        if now == polls {
             return;
         }
-        pieces = now;
+        polls = now;
         until = Instant::now() + patience;
     }
 }

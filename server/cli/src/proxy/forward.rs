@@ -48,7 +48,7 @@ impl Shared {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            let again = failure.unprocessed && home.as_ref().is_none_or(|home| home.has_content());
+            let again = failure.unprocessed && home.as_ref().is_none_or(|home| home.is_whole());
             last = self.blame(upstream, &outbound, failure.failure);
             if !again {
                 break;
@@ -73,8 +73,7 @@ impl Shared {
                     true => Trailers::Announced(fields::announced_trailers(&outbound.fields)),
                     false => Trailers::All,
                 };
-                let gone = || Failure::new(Kind::Upload, "the content was sent already");
-                let upload = home.lend(trailers).ok_or_else(gone)?;
+                let upload = home.lend(trailers);
                 upstream.client.request(head.map(|()| upload))
             }
         };
@@ -87,6 +86,9 @@ impl Shared {
             }
         };
         upstream.answered();
+        if let Some(home) = home.filter(|_| response.status().as_u16() >= 300) {
+            home.end();
+        }
         let idle = self.settings.timeouts.idle;
         Ok(passed_on(response, |body| {
             Download::new(Source::Client(body), idle, open)

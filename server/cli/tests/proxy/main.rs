@@ -9,6 +9,8 @@
 )]
 
 mod attacker;
+mod exchanges;
+mod peers;
 #[path = "../lacewingd/program.rs"]
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod program;
