@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use lacewing_client::{ClientError, GivenUp, Initiator, Reason};
+use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError};
 
 /// The name of this proxy in `proxy-status` and `via`.
 pub(crate) const PSEUDONYM: &str = "lacewingd";
@@ -231,9 +231,9 @@ impl From<ClientError> for Failure {
             ClientError::NotProcessed { why, .. } if *why == GivenUp::Pointless => Kind::Protocol,
             ClientError::NotProcessed { .. } => Kind::Overloaded,
             ClientError::Connection(error) => of_connection(error),
-            ClientError::Request(lacewing_client::RequestError::NoExtendedConnect) => {
-                Kind::NoTunnel
-            }
+            ClientError::Request(
+                RequestError::NoExtendedConnect | RequestError::Unsupported { .. },
+            ) => Kind::NoTunnel,
             ClientError::Request(_) => Kind::BadRequest,
             _ => Kind::Protocol,
         };

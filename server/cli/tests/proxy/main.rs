@@ -10,9 +10,11 @@
 
 mod attacker;
 mod exchanges;
+mod failures;
 mod peers;
 #[path = "../lacewingd/program.rs"]
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod program;
 mod recorder;
 mod smuggling;
+mod websockets;
