@@ -43,7 +43,8 @@ Examples:
   lacewingd --completions bash
       for the shell; --man writes the manual page";
 
-/// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
+/// Serves a directory, and forwards to other servers (--proxy), over HTTP/2, SPDY/3.1,
+/// SPDY/3, SPDY/2 and HTTP/1.1.
 ///
 /// Both ports speak every protocol: behind TLS, ALPN negotiates it; in
 /// cleartext, the client's first bytes show it. Each request is a line on the

@@ -1,5 +1,5 @@
-//! `lacewingd`: serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and
-//! HTTP/1.1, with no configuration.
+//! `lacewingd`: serves a directory, and forwards to other servers, over HTTP/2,
+//! SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1, with no configuration.
 
 #![forbid(unsafe_code)]
 

@@ -16,5 +16,6 @@ mod peers;
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod program;
 mod recorder;
+mod setups;
 mod smuggling;
 mod websockets;
