@@ -1,6 +1,7 @@
 //! Header fields on their way through the proxy (RFC 9110 §7.6).
 
 use std::{
+    cell::RefCell,
     fmt::Write as _,
     net::{IpAddr, SocketAddr},
 };
@@ -83,23 +84,42 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Removes fields for the connection, and those that a `connection` field names. Returns whether
-/// the message accepts trailers.
-pub(super) fn remove_hop_by_hop(fields: &mut HeaderMap) -> Result<bool, Failure> {
-    let trailers = has_token(fields, &TE, "trailers");
-    if fields.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = tokens(fields, &CONNECTION)
-            .filter_map(|token| token.parse().ok())
-            .collect();
-        for name in named {
-            if name == CONTENT_LENGTH || name == HOST {
-                let cause = format!("its field `connection` names `{name}`, which is for all");
-                return Err(Failure::new(Kind::BadRequest, cause));
-            }
-            fields.remove(name);
-        }
+/// Fields in which a client may claim to be another.
+const CLAIMS: [HeaderName; 5] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_REAL_IP,
+];
+
+/// The clients whose claims are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claims {
+    Believed,
+    Removed,
+}
+
+/// Removes fields for the connection, those that a `connection` field names, and others that never
+/// pass. Returns whether the message accepts trailers.
+fn remove_what_ends_here(fields: &mut HeaderMap, claims: Claims) -> Result<bool, Failure> {
+    let ends = |name: &&HeaderName| {
+        HOP_BY_HOP.contains(name)
+            || claims == Claims::Removed && CLAIMS.contains(name)
+            || is_guarded(name.as_str())
+    };
+    // Most requests have none of them: one pass over the names costs less than a look-up of each.
+    let mut doomed: Vec<HeaderName> = fields.keys().filter(ends).cloned().collect();
+    if doomed.is_empty() {
+        return Ok(false);
     }
-    for name in HOP_BY_HOP {
+    let trailers = has_token(fields, &TE, "trailers");
+    doomed.extend(tokens(fields, &CONNECTION).filter_map(|token| token.parse().ok()));
+    for name in doomed {
+        if name == CONTENT_LENGTH || name == HOST {
+            let cause = format!("its field `connection` names `{name}`, which is for all");
+            return Err(Failure::new(Kind::BadRequest, cause));
+        }
         fields.remove(name);
     }
     Ok(trailers)
@@ -116,34 +136,18 @@ pub(super) fn of_request(
         let cause = "it has both content-length and transfer-encoding (RFC 9112 §6.1)";
         return Err(Failure::new(Kind::BadRequest, cause));
     }
-    if remove_hop_by_hop(fields)? {
+    let trusts = |peer: IpAddr| trusted.iter().any(|network| network.contains(peer));
+    let claims = match client.peer.is_some_and(|peer| trusts(peer.ip())) {
+        true => Claims::Believed,
+        false => Claims::Removed,
+    };
+    if remove_what_ends_here(fields, claims)? {
         fields.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    let doubtful: Vec<HeaderName> = fields
-        .keys()
-        .filter(|name| is_guarded(name.as_str()))
-        .cloned()
-        .collect();
-    for name in doubtful {
-        fields.remove(name);
     }
     if *method == Method::OPTIONS {
         count_down(fields)?;
     }
     join_cookies(fields);
-    let trusts = |peer: IpAddr| trusted.iter().any(|network| network.contains(peer));
-    let trusts = client.peer.is_some_and(|peer| trusts(peer.ip()));
-    if !trusts {
-        for name in [
-            FORWARDED,
-            X_FORWARDED_FOR,
-            X_FORWARDED_HOST,
-            X_FORWARDED_PROTO,
-            X_REAL_IP,
-        ] {
-            fields.remove(name);
-        }
-    }
     tell_client(fields, client);
     if tokens(fields, &VIA)
         .filter(|token| token.ends_with(PSEUDONYM))
@@ -153,26 +157,31 @@ pub(super) fn of_request(
         let cause = format!("its field `via` has this proxy {MAX_ROUNDS} times");
         return Err(Failure::new(Kind::Loop, cause));
     }
-    append(fields, VIA, via(client.protocol), ", ");
+    append(fields, VIA, HeaderValue::from_static(via(client.protocol)));
     Ok(())
 }
 
 /// Makes the fields of an upstream's response those of the response to a client. `version` is that
 /// of the upstream's response.
 pub(super) fn of_response(fields: &mut HeaderMap, version: http::Version) {
-    // A response without its content-length is still framed by its content.
-    let named: Vec<HeaderName> = tokens(fields, &CONNECTION)
-        .filter_map(|token| token.parse().ok())
-        .filter(|name| *name != CONTENT_LENGTH)
+    let mut doomed: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| HOP_BY_HOP.contains(name))
+        .cloned()
         .collect();
-    for name in named.into_iter().chain(HOP_BY_HOP) {
+    if doomed.contains(&CONNECTION) {
+        // The content is still framed by its length.
+        let named = tokens(fields, &CONNECTION).filter_map(|token| token.parse().ok());
+        doomed.extend(named.filter(|name| *name != CONTENT_LENGTH));
+    }
+    for name in doomed {
         fields.remove(name);
     }
     let received = match version {
         http::Version::HTTP_2 => Protocol::Http2,
         _ => Protocol::Http1,
     };
-    append(fields, VIA, via(received), ", ");
+    append(fields, VIA, HeaderValue::from_static(via(received)));
 }
 
 /// RFC 9110 §7.6.3: the protocol that the message was received by, and the name of the recipient.
@@ -223,8 +232,60 @@ fn join_cookies(fields: &mut HeaderMap) {
 
 /// Adds what the client is: RFC 7239, and its predecessors.
 fn tell_client(fields: &mut HeaderMap, client: Client<'_>) {
+    let Told { forwarded, address } = told(client);
+    append(fields, FORWARDED, forwarded);
+    if let Some(address) = address {
+        append(fields, X_FORWARDED_FOR, address.clone());
+        fields.entry(X_REAL_IP).or_insert(address);
+    }
+    if let Some(host) = client.host.filter(|host| !host.is_empty()) {
+        fields
+            .entry(X_FORWARDED_HOST)
+            .or_insert_with(|| host.clone());
+    }
+    let scheme = HeaderValue::from_static(client.scheme);
+    fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
+}
+
+/// The values that tell of a client.
+#[derive(Clone, Debug)]
+struct Told {
+    forwarded: HeaderValue,
+    address: Option<HeaderValue>,
+}
+
+/// What the last values of a thread tell of: an address, a scheme and a host.
+type About = (Option<IpAddr>, &'static str, Option<HeaderValue>);
+
+thread_local! {
+    /// The requests of a connection follow each other, and have the same values.
+    static LAST: RefCell<Option<(About, Told)>> = const { RefCell::new(None) };
+}
+
+fn told(client: Client<'_>) -> Told {
+    let ip = client.peer.map(|peer| peer.ip().to_canonical());
+    LAST.with_borrow_mut(|last| {
+        if let Some(((address, scheme, host), told)) = last
+            && *address == ip
+            && *scheme == client.scheme
+            && host.as_ref() == client.host
+        {
+            return told.clone();
+        }
+        let told = Told {
+            forwarded: forwarded(ip, client),
+            address: ip.and_then(|ip| HeaderValue::try_from(ip.to_string()).ok()),
+        };
+        let about = (ip, client.scheme, client.host.cloned());
+        *last = Some((about, told.clone()));
+        told
+    })
+}
+
+/// One element of RFC 7239.
+fn forwarded(ip: Option<IpAddr>, client: Client<'_>) -> HeaderValue {
     let mut element = String::with_capacity(64);
-    match client.peer.map(|peer| peer.ip().to_canonical()) {
+    match ip {
         Some(IpAddr::V4(ip)) => drop(write!(element, "for={ip}")),
         Some(IpAddr::V6(ip)) => drop(write!(element, "for=\"[{ip}]\"")),
         None => element.push_str("for=unknown"),
@@ -236,36 +297,23 @@ fn tell_client(fields: &mut HeaderMap, client: Client<'_>) {
         }
     }
     let _ = write!(element, ";proto={}", client.scheme);
-    append(fields, FORWARDED, &element, ", ");
-    if let Some(peer) = client.peer {
-        let ip = peer.ip().to_canonical().to_string();
-        append(fields, X_FORWARDED_FOR, &ip, ", ");
-        if !fields.contains_key(X_REAL_IP)
-            && let Ok(value) = HeaderValue::try_from(ip)
-        {
-            fields.insert(X_REAL_IP, value);
-        }
-    }
-    if let Some(host) = client.host.filter(|host| !host.is_empty()) {
-        fields
-            .entry(X_FORWARDED_HOST)
-            .or_insert_with(|| host.clone());
-    }
-    let scheme = HeaderValue::from_static(client.scheme);
-    fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
+    HeaderValue::try_from(element).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 
 /// Adds an element to a list, which becomes one field.
-fn append(fields: &mut HeaderMap, name: HeaderName, element: &str, separator: &str) {
+fn append(fields: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
     let mut list: Vec<u8> = Vec::new();
     for value in fields.get_all(&name) {
         list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(separator.as_bytes());
+        list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(element.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
-        fields.insert(name, value);
-    }
+    let value = if list.is_empty() {
+        element
+    } else {
+        list.extend_from_slice(element.as_bytes());
+        HeaderValue::from_bytes(&list).unwrap_or(element)
+    };
+    fields.insert(name, value);
 }
 
 fn is_guarded(name: &str) -> bool {

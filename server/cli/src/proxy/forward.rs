@@ -36,15 +36,18 @@ impl Shared {
             let cause = format!("the method {}", request.method());
             return Err(Failure::new(Kind::NotForwarded, cause));
         }
-        let (outbound, body) = Outbound::of(request, &self.settings)?;
+        let (mut outbound, body) = Outbound::of(request, &self.settings)?;
         if let Some(asked) = asked {
-            return self.open_tunnel(group, outbound, asked).await;
+            // In a box: it is rare and large, and each request would have room for it.
+            return Box::pin(self.open_tunnel(group, outbound, asked)).await;
         }
         let home = (!body.is_end_stream()).then(|| Home::new(body));
         let mut tried = Tried::default();
         let mut last = Failure::new(Kind::Unreachable, "the route has no upstream");
         while let Some(upstream) = group.next(&mut tried) {
-            let failure = match self.exchange(upstream, &outbound, home.as_ref()).await {
+            let last_one = tried.are_all(group);
+            let head = outbound.head(upstream, last_one);
+            let failure = match self.exchange(upstream, head, home.as_ref()).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
@@ -61,16 +64,15 @@ impl Shared {
     async fn exchange(
         &self,
         upstream: &Arc<Upstream>,
-        outbound: &Outbound,
+        head: Request<()>,
         home: Option<&Arc<Home>>,
     ) -> Result<Response<Reply>, Attempt> {
         let open = upstream.open();
-        let head = outbound.head(upstream);
         let sent = match home {
             None => upstream.client.request(head.map(|()| Body::empty())),
             Some(home) => {
                 let trailers = match upstream.may_speak_http1() {
-                    true => Trailers::Announced(fields::announced_trailers(&outbound.fields)),
+                    true => Trailers::Announced(fields::announced_trailers(head.headers())),
                     false => Trailers::All,
                 };
                 let upload = home.lend(trailers);

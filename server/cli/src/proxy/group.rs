@@ -21,6 +21,13 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Tried(Vec<usize>);
 
+impl Tried {
+    /// Returns whether no other upstream of the group is left.
+    pub(super) fn are_all(&self, group: &Group) -> bool {
+        self.0.len() >= group.upstreams.len()
+    }
+}
+
 impl Group {
     pub(super) fn new(upstreams: Vec<Arc<Upstream>>, balance: Balance) -> Self {
         Self {

@@ -49,12 +49,15 @@ impl Outbound {
         Ok((outbound, body))
     }
 
-    /// The head of the request to one upstream.
-    pub(super) fn head(&self, upstream: &Upstream) -> Request<()> {
+    /// The head of the request to one upstream. With the last one go the fields themselves.
+    pub(super) fn head(&mut self, upstream: &Upstream, is_last: bool) -> Request<()> {
         let mut head = Request::new(());
         *head.method_mut() = self.method.clone();
         *head.uri_mut() = upstream.uri(self.path.clone());
-        head.headers_mut().clone_from(&self.fields);
+        *head.headers_mut() = match is_last {
+            true => std::mem::take(&mut self.fields),
+            false => self.fields.clone(),
+        };
         if let Some(host) = &self.host {
             head.headers_mut().insert(HOST, host.clone());
         }

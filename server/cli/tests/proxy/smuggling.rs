@@ -508,10 +508,3 @@ fn nothing_is_smuggled_from_multiplexed_protocols() {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
-
-/// Both lists together are a table of more than 60 inputs.
-#[test]
-fn the_table_is_large() {
-    assert!(HTTP1.len() >= 60, "{}", HTTP1.len());
-    assert!(MULTIPLEXED.len() + HTTP2.len() >= 50);
-}
