@@ -2,14 +2,17 @@
 
 mod content;
 mod generate;
+mod limits;
+mod proxy;
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
-pub(crate) use self::{content::ContentArgs, generate::GenerateArgs};
-use crate::disk::MIN_OPEN_FILES;
+pub(crate) use self::{
+    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, proxy::ProxyArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +26,14 @@ Examples:
       with dotfiles, and wherever links lead
   lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
       a single-page application
+  lacewingd --proxy http://127.0.0.1:3000
+      HTTP/2 and SPDY before a server that speaks HTTP/1.1
+  lacewingd dist --proxy /api=http://127.0.0.1:3000,http://127.0.0.1:3001
+      files, and two upstreams in turn for /api
+  lacewingd --proxy grpc.example.org=h2c://127.0.0.1:50051 --health-check /
+      gRPC for one host name
+  lacewingd --proxy spdy31://127.0.0.1:6121
+      HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -32,7 +43,8 @@ Examples:
   lacewingd --completions bash
       for the shell; --man writes the manual page";
 
-/// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
+/// Serves a directory, and forwards to other servers (--proxy), over HTTP/2, SPDY/3.1,
+/// SPDY/3, SPDY/2 and HTTP/1.1.
 ///
 /// Both ports speak every protocol: behind TLS, ALPN negotiates it; in
 /// cleartext, the client's first bytes show it. Each request is a line on the
@@ -45,9 +57,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory to serve.
-    #[arg(default_value = ".")]
-    pub(crate) directory: PathBuf,
+    /// The directory to serve. Default: the current one; with --proxy, none.
+    pub(crate) directory: Option<PathBuf>,
 
     /// The address for TLS; `off` for none.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
@@ -86,38 +97,8 @@ pub(crate) struct Args {
     #[arg(long, visible_aliases = ["follow-symlinks", "allow-symlink"])]
     pub(crate) follow_links: bool,
 
-    /// The most files that are open at once, 16 or more. Default: a quarter of
-    /// the file descriptors that the system grants (ulimit -n), at most 1024.
-    #[arg(long, value_name = "N", value_parser = open_files)]
-    pub(crate) max_open_files: Option<NonZeroU16>,
-
-    /// The most connections at once. Over it, idle ones are closed, the longest idle
-    /// first; if none is idle, new ones wait. Default: five eighths of the file
-    /// descriptors that the system grants (ulimit -n).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_connections: Option<u32>,
-
-    /// The most memory that all connections hold together, in MiB, 16 or more. Near
-    /// it, those that hold most are read slowly, their requests are refused, and at
-    /// last they are closed. Default: half of the memory of the machine or of its
-    /// control group (container).
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..))]
-    pub(crate) max_memory: Option<u32>,
-
-    /// Sends a PING to a silent client with open requests after this time, and
-    /// closes the connection without an answer. Over HTTP/1.1, which has no PING,
-    /// the kernel sends TCP keep-alive probes.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) keep_alive: Option<Duration>,
-
-    /// Closes connections after this time without a request. Default: three
-    /// minutes.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) idle_timeout: Option<Duration>,
-
-    /// Closes connections of this age, once their requests are answered.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) max_age: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 
     /// Accepts `Upgrade: h2c` in cleartext: an HTTP/1.1 connection becomes one
     /// of HTTP/2 (http/1.1 and h2 have to be offered).
@@ -144,6 +125,9 @@ pub(crate) struct Args {
     pub(crate) content: ContentArgs,
 
     #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+
+    #[command(flatten)]
     pub(crate) generate: GenerateArgs,
 }
 
@@ -155,20 +139,6 @@ pub(crate) enum Runtime {
     Shared,
     /// A runtime and listeners for each thread.
     PerThread,
-}
-
-fn open_files(text: &str) -> Result<NonZeroU16, String> {
-    let files = text.parse::<NonZeroU16>().ok();
-    files
-        .filter(|files| usize::from(files.get()) >= MIN_OPEN_FILES)
-        .ok_or_else(|| format!("`{text}` is no number from {MIN_OPEN_FILES} to 65535"))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-    seconds
-        .map(|seconds| Duration::from_secs(seconds.into()))
-        .ok_or_else(|| format!("`{text}` is no whole number of seconds from 1 on"))
 }
 
 /// An address, or none.
@@ -210,6 +180,8 @@ impl FromStr for Listen {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use clap::CommandFactory;
 
@@ -289,7 +261,7 @@ mod tests {
         ];
         let args = Args::try_parse_from(args).unwrap();
         assert_eq!(
-            (args.max_connections, args.max_memory),
+            (args.limits.max_connections, args.limits.max_memory),
             (Some(500), Some(64))
         );
     }
@@ -298,9 +270,9 @@ mod tests {
     fn times_are_in_seconds() {
         let args = ["lacewingd", "--keep-alive", "30", "--idle-timeout", "300"];
         let args = Args::try_parse_from(args).unwrap();
-        assert_eq!(args.keep_alive, Some(Duration::from_secs(30)));
-        assert_eq!(args.idle_timeout, Some(Duration::from_secs(300)));
-        assert_eq!(args.max_age, None);
+        assert_eq!(args.limits.keep_alive, Some(Duration::from_secs(30)));
+        assert_eq!(args.limits.idle_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(args.limits.max_age, None);
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! `lacewingd`: serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and
-//! HTTP/1.1, with no configuration.
+//! `lacewingd`: serves a directory, and forwards to other servers, over HTTP/2,
+//! SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1, with no configuration.
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod budget;
 mod certificate;
+mod complaints;
 mod disk;
 mod failure;
 mod files;
 mod listing;
 mod log;
+mod proxy;
 mod reload;
 mod run;
 mod site;

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Server, Side};
+use lacewing_server::{
+    ConnectionConfig, ExtendedConnect, Extension, H2cUpgrade, Limits, MemoryBudget, Server,
+    ServerBuilder, Side,
+};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::Builder,
@@ -23,6 +26,7 @@ use crate::{
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output, Style},
+    proxy::{Front, Proxy},
     reload,
     site::{ErrorPages, Names, Policy, Rules, Site},
     target::Hidden,
@@ -43,11 +47,13 @@ const UPGRADE_BODY: usize = 64 << 10;
 const EXIT_INTERRUPTED: i32 = 130;
 
 pub(crate) fn run(args: Args) -> Result<(), String> {
-    let root = directory(&args.directory)?;
+    let named = args.directory.as_deref();
+    let served = named.or((!args.proxy.is_used()).then_some(Path::new(".")));
+    let root = served.map(directory).transpose()?;
     let failed = |error| format!("cannot start threads: {error}");
     let (log, style) = log::start().map_err(failed)?;
     let runtime = runtime(&args).map_err(failed)?;
-    let result = runtime.block_on(serve(&args, &root, &log, style));
+    let result = runtime.block_on(serve(&args, root.as_deref(), &log, style));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
     log.flush(LAST_LINES);
@@ -86,41 +92,13 @@ fn threads(args: &Args) -> NonZeroUsize {
     named.unwrap_or_else(cores)
 }
 
-async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(), String> {
+async fn serve(args: &Args, root: Option<&Path>, log: &Output, style: Style) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: no client could connect".into());
     }
     let rules = rules(&args.content)?;
-    let upgrade = if args.h2c_upgrade {
-        H2cUpgrade::Accept {
-            max_body: UPGRADE_BODY,
-        }
-    } else {
-        H2cUpgrade::Ignore
-    };
     let memory = memory_budget(args);
-    let connection = ConnectionConfig::new(Side::Server).with(|config| {
-        config.limits = limits(args).into();
-        config.memory_budget = memory.clone();
-    });
-    let events = log::Events::default();
-    tokio::spawn(events.clone().report_left_out());
-    let mut builder = Server::builder()
-        .connection(connection)
-        .options(|options| {
-            let options = options
-                .protocols(args.protocols.iter().copied())
-                .h2c_upgrade(upgrade)
-                .observer(move |event| events.log(event));
-            match args
-                .max_connections
-                .and_then(|max| usize::try_from(max).ok())
-            {
-                Some(max) => options.max_connections(max),
-                None => options,
-            }
-        })
-        .shutdown(until_signalled(log.clone())?);
+    let mut builder = configured(args, &memory).shutdown(until_signalled(log.clone())?);
     if args.runtime == Runtime::PerThread {
         builder = builder.threads(threads(args));
     }
@@ -139,6 +117,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     if let Some(address) = args.http.address() {
         builder = builder.bind(address);
     }
+    let proxy = proxy(args, &rules, &names, &memory)?;
     let server = builder
         .build()
         .await
@@ -147,19 +126,102 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     let https = fingerprint.as_ref().and_then(|_| addresses.next());
     let http = addresses.next();
     drop(addresses);
-    let announcement = announcement(args, root, https, http, fingerprint.as_deref());
+    let what = described(root, proxy.as_ref());
+    let announcement = announcement(args, &what, https, http, fingerprint.as_deref());
     // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
-    let site = Site::new(root, policy(args, rules), names, memory.alarm());
-    tokio::spawn(site.clone().maintain_handles());
-    let logged = Logged {
-        service: site,
-        output: log.clone(),
-        style,
-    };
-    server.serve(logged).await;
+    let site = root.map(|root| {
+        let site = Site::new(root, policy(args, rules), names, memory.alarm());
+        tokio::spawn(site.clone().maintain_handles());
+        site
+    });
+    let output = log.clone();
+    match (proxy, site) {
+        (Some(proxy), site) => {
+            tokio::spawn(proxy.clone().check_health());
+            let service = Front { proxy, site };
+            server
+                .serve(Logged {
+                    service,
+                    output,
+                    style,
+                })
+                .await;
+        }
+        (None, Some(service)) => {
+            server
+                .serve(Logged {
+                    service,
+                    output,
+                    style,
+                })
+                .await
+        }
+        (None, None) => {}
+    }
     info!("all requests are answered, goodbye");
     Ok(())
+}
+
+/// A server with all options that do not concern its addresses.
+fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
+    let upgrade = if args.h2c_upgrade {
+        H2cUpgrade::Accept {
+            max_body: UPGRADE_BODY,
+        }
+    } else {
+        H2cUpgrade::Ignore
+    };
+    let connection = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = limits(args).into();
+        config.memory_budget = memory.clone();
+    });
+    let events = log::Events::default();
+    tokio::spawn(events.clone().report_left_out());
+    Server::builder().connection(connection).options(|options| {
+        let mut options = options
+            .protocols(args.protocols.iter().copied())
+            .h2c_upgrade(upgrade)
+            .observer(move |event| events.log(event));
+        if args.proxy.is_used() {
+            // For WebSockets (RFC 8441), and for 103 (Early Hints).
+            options = options
+                .extended_connect(ExtendedConnect::Offer)
+                .informer(Extension::Insert);
+        }
+        let max = args.limits.max_connections;
+        match max.and_then(|max| usize::try_from(max).ok()) {
+            Some(max) => options.max_connections(max),
+            None => options,
+        }
+    })
+}
+
+/// The proxy, if there is anything to forward.
+fn proxy(
+    args: &Args,
+    rules: &Rules,
+    names: &Names,
+    memory: &MemoryBudget,
+) -> Result<Option<Proxy>, String> {
+    if !args.proxy.is_used() {
+        return Ok(None);
+    }
+    let settings = args.proxy.settings()?;
+    Proxy::new(settings, rules.clone(), names.clone(), memory).map(Some)
+}
+
+/// What is served, for the announcement.
+fn described(root: Option<&Path>, proxy: Option<&Proxy>) -> String {
+    let mut text = match root {
+        Some(root) => root.display().to_string(),
+        None => "no files".to_owned(),
+    };
+    if let Some(proxy) = proxy {
+        text.push('\n');
+        text.push_str(proxy.describe().trim_end());
+    }
+    text
 }
 
 fn policy(args: &Args, rules: Rules) -> Policy {
@@ -177,6 +239,7 @@ fn policy(args: &Args, rules: Rules) -> Policy {
             Hidden::Omit
         },
         max_open_files: args
+            .limits
             .max_open_files
             .map_or_else(max_open_files, |max| usize::from(max.get())),
     }
@@ -210,7 +273,10 @@ fn max_open_files() -> usize {
 }
 
 fn memory_budget(args: &Args) -> MemoryBudget {
-    let mib = args.max_memory.and_then(|mib| usize::try_from(mib).ok());
+    let mib = args
+        .limits
+        .max_memory
+        .and_then(|mib| usize::try_from(mib).ok());
     mib.map_or_else(MemoryBudget::global, |mib| {
         MemoryBudget::new(mib.saturating_mul(1 << 20))
     })
@@ -218,29 +284,29 @@ fn memory_budget(args: &Args) -> MemoryBudget {
 
 fn limits(args: &Args) -> Limits {
     Limits::new(Side::Server).with(|limits| {
-        limits.keep_alive_interval = args.keep_alive;
-        limits.idle_timeout = args.idle_timeout.or(limits.idle_timeout);
-        limits.max_connection_age = args.max_age;
+        limits.keep_alive_interval = args.limits.keep_alive;
+        limits.idle_timeout = args.limits.idle_timeout.or(limits.idle_timeout);
+        limits.max_connection_age = args.limits.max_age;
     })
 }
 
 #[cfg(not(feature = "npn"))]
 fn secured(
-    builder: lacewing_server::ServerBuilder,
+    builder: ServerBuilder,
     _: &Args,
     address: SocketAddr,
     certificate: &Certificate,
-) -> Result<lacewing_server::ServerBuilder, String> {
+) -> Result<ServerBuilder, String> {
     Ok(builder.bind_tls(address, certificate.config()?))
 }
 
 #[cfg(feature = "npn")]
 fn secured(
-    builder: lacewing_server::ServerBuilder,
+    builder: ServerBuilder,
     args: &Args,
     address: SocketAddr,
     certificate: &Certificate,
-) -> Result<lacewing_server::ServerBuilder, String> {
+) -> Result<ServerBuilder, String> {
     Ok(if args.npn {
         builder.bind_npn(address, certificate.acceptor()?)
     } else {
@@ -267,7 +333,7 @@ fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
 /// The text that names the server's addresses.
 fn announcement(
     args: &Args,
-    root: &Path,
+    what: &str,
     https: Option<SocketAddr>,
     http: Option<SocketAddr>,
     fingerprint: Option<&str>,
@@ -278,11 +344,7 @@ fn announcement(
         .map(|protocol| protocol.alpn())
         .collect();
     let names = names.join(", ");
-    let mut text = format!(
-        "lacewingd {} serves {}\n",
-        env!("CARGO_PKG_VERSION"),
-        root.display()
-    );
+    let mut text = format!("lacewingd {} serves {what}\n", env!("CARGO_PKG_VERSION"),);
     if let Some(address) = https {
         let _ = writeln!(text, "  https://{}/  {names}", reachable(address));
     }

@@ -12,9 +12,8 @@ use std::{
     future::Future,
     path::Path,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
 };
 
 use http::{
@@ -35,6 +34,7 @@ use self::{
 };
 pub(crate) use self::{authority::Names, error_page::ErrorPages, rules::Rules};
 use crate::{
+    complaints::Complaints,
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
     files::{Files, Found},
@@ -44,8 +44,6 @@ use crate::{
 
 /// The `retry-after` of a response that met a limit, in seconds.
 const RETRY_SECONDS: u16 = 1;
-/// The least time between two warnings about limits and failures.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The rules for what is served, and the limit of open files.
 #[derive(Clone, Debug)]
@@ -71,7 +69,7 @@ struct Shared {
     handles: Alarm,
     files: Arc<Files>,
     listings: Arc<Listings>,
-    complained: Mutex<Option<Instant>>,
+    complaints: Complaints,
 }
 
 impl Site {
@@ -91,7 +89,7 @@ impl Site {
             listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
             disk,
             handles,
-            complained: Mutex::default(),
+            complaints: Complaints::default(),
         }))
     }
 
@@ -260,15 +258,7 @@ impl Shared {
     }
 
     fn complain(&self, failure: &Failure) {
-        let now = Instant::now();
-        let mut complained = self
-            .complained
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let recently = |then: Instant| now.saturating_duration_since(then) < COMPLAINT_INTERVAL;
-        if !complained.is_some_and(recently) {
-            *complained = Some(now);
-            drop(complained);
+        if self.complaints.are_due() {
             warn!("answered with {}: {failure}", failure.status().as_u16());
         }
     }

@@ -41,13 +41,24 @@ impl ErrorPages {
     /// Gives an error response its page. Without a page of the operator, it is HTML if the client
     /// prefers that to text.
     pub(crate) fn apply(&self, request: &HeaderMap, response: &mut Response<Content>) {
+        let why = explanation(response.status());
+        self.apply_with(request, response, why);
+    }
+
+    /// The same, with another reason on the page: a sentence in plain text.
+    pub(crate) fn apply_with(
+        &self,
+        request: &HeaderMap,
+        response: &mut Response<Content>,
+        why: &'static str,
+    ) {
         let status = response.status();
         let custom = self.0.get(&status).cloned();
         let (content_type, page) = custom.unwrap_or_else(|| {
             response
                 .headers_mut()
                 .insert(VARY, HeaderValue::from_static("accept"));
-            built_in(request, status)
+            built_in(request, status, why)
         });
         *response.body_mut() = Content::bytes(page);
         let fields = response.headers_mut();
@@ -56,19 +67,18 @@ impl ErrorPages {
     }
 }
 
-fn built_in(request: &HeaderMap, status: StatusCode) -> (HeaderValue, Bytes) {
+fn built_in(request: &HeaderMap, status: StatusCode, why: &str) -> (HeaderValue, Bytes) {
     let weight = |media_type| media_weight(request, media_type);
     if weight("text/html") <= weight("text/plain") {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        return (plain, format!("{status}\n{}\n", explanation(status)).into());
+        return (plain, format!("{status}\n{why}\n").into());
     }
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{status}</title>\n\
          <style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;\
          max-width:40rem;margin:0 auto;padding:1rem}}h1{{font-size:1.3rem}}</style>\n</head>\n\
-         <body>\n<h1>{status}</h1>\n<p>{}</p>\n</body>\n</html>\n",
-        explanation(status)
+         <body>\n<h1>{status}</h1>\n<p>{why}</p>\n</body>\n</html>\n"
     );
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     (html, page.into())
@@ -97,13 +107,17 @@ mod tests {
         let mut request = HeaderMap::new();
         for status in [400, 403, 404, 405, 412, 416, 421, 500, 503] {
             let status = StatusCode::from_u16(status).unwrap();
-            let (content_type, page) = built_in(&request, status);
+            let (content_type, page) = built_in(&request, status, explanation(status));
             assert_eq!(content_type, "text/plain; charset=utf-8");
             assert!(page.starts_with(format!("{status}\n").as_bytes()));
         }
         let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
         request.insert("accept", HeaderValue::from_static(browser));
-        let (content_type, page) = built_in(&request, StatusCode::NOT_FOUND);
+        let (content_type, page) = built_in(
+            &request,
+            StatusCode::NOT_FOUND,
+            explanation(StatusCode::NOT_FOUND),
+        );
         assert_eq!(content_type, "text/html; charset=utf-8");
         let page = String::from_utf8(page.to_vec()).unwrap();
         assert!(

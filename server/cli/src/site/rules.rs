@@ -70,10 +70,22 @@ impl Rules {
         if response.status().as_u16() >= 400 {
             self.error_pages.apply(request, response);
         }
-        if self.added.is_empty() {
-            return;
-        }
-        let fields = response.headers_mut();
+        self.add_fields(response.headers_mut());
+    }
+
+    /// Completes an error response whose page gives this reason.
+    pub(crate) fn finish_with(
+        &self,
+        request: &HeaderMap,
+        response: &mut Response<Content>,
+        why: &'static str,
+    ) {
+        self.error_pages.apply_with(request, response, why);
+        self.add_fields(response.headers_mut());
+    }
+
+    /// Adds the operator's fields.
+    pub(crate) fn add_fields(&self, fields: &mut HeaderMap) {
         for name in self.added.keys() {
             fields.remove(name);
             for value in self.added.get_all(name) {

@@ -1,0 +1,235 @@
+//! The reverse proxy: requests whose route leads to upstreams are forwarded, others are for the site.
+
+mod address;
+mod body;
+mod check;
+mod failure;
+mod fields;
+mod forward;
+mod group;
+mod health;
+mod key;
+mod message;
+mod routes;
+mod settings;
+mod tunnel;
+mod upstream;
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, HOST},
+};
+use lacewing_server::{MemoryBudget, RequestBody};
+use tower_service::Service;
+
+pub(crate) use self::{
+    body::Reply,
+    routes::RouteSpec,
+    settings::{Active, Balance, HostField, Network, Passive, Settings, Timeouts},
+};
+use self::{
+    failure::{Failure, Kind},
+    group::Group,
+    routes::Routes,
+    upstream::Upstream,
+};
+use crate::site::{Answering, Names, Rules, Site, status_page};
+
+/// Forwards the requests whose route leads to upstreams.
+#[derive(Clone)]
+pub(crate) struct Proxy(Arc<Shared>);
+
+struct Shared {
+    routes: Routes<Arc<Group>>,
+    settings: Settings,
+    rules: Rules,
+    names: Names,
+}
+
+impl Proxy {
+    pub(crate) fn new(
+        settings: Settings,
+        rules: Rules,
+        names: Names,
+        memory: &MemoryBudget,
+    ) -> Result<Self, String> {
+        let routes = Routes::new(&settings.routes, |_, addresses| {
+            let upstreams = addresses.into_iter();
+            let upstreams: Result<Vec<_>, String> = upstreams
+                .map(|address| Upstream::new(address, &settings, memory).map(Arc::new))
+                .collect();
+            Ok(Arc::new(Group::new(upstreams?, settings.balance)))
+        })?;
+        Ok(Self(Arc::new(Shared {
+            routes,
+            settings,
+            rules,
+            names,
+        })))
+    }
+
+    /// One line for each route.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = String::new();
+        for (pattern, group) in self.0.routes.iter() {
+            let upstreams: Vec<_> = group
+                .upstreams
+                .iter()
+                .map(|one| one.address.to_string())
+                .collect();
+            text += &format!("  {pattern} => {}\n", upstreams.join(", "));
+        }
+        text
+    }
+
+    /// Asks the upstreams for their health, if that is set, for ever.
+    pub(crate) async fn check_health(self) {
+        let Some(active) = self.0.settings.active.clone() else {
+            return;
+        };
+        check::run(&self.0.routes, &active, self.0.settings.timeouts).await;
+    }
+}
+
+/// The proxy before a site; without a site, requests without a route are 404.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) proxy: Proxy,
+    pub(crate) site: Option<Site>,
+}
+
+impl Service<Request<RequestBody>> for Front {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Fronted;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Fronted {
+        let shared = &self.proxy.0;
+        let path = request.uri().path();
+        let found = match routes::normalize(path) {
+            Ok(normal) => shared.routes.find(host(&request), &normal).cloned(),
+            // The site has rules of its own for paths.
+            Err(_) if shared.routes.find(host(&request), path).is_none() && self.site.is_some() => {
+                None
+            }
+            Err(why) => {
+                let failure = Failure::new(Kind::BadPath, why);
+                return Fronted::Refused(Some(shared.refuse(&failure, request.headers())));
+            }
+        };
+        match (found, &mut self.site) {
+            (Some(group), _) => {
+                let shared = Arc::clone(shared);
+                Fronted::Forwarded(Box::pin(
+                    async move { shared.answer(&group, request).await },
+                ))
+            }
+            (None, Some(site)) => Fronted::Site(site.call(request)),
+            (None, None) => {
+                let failure = Failure::new(Kind::NoRoute, "no route leads there");
+                Fronted::Refused(Some(shared.refuse(&failure, request.headers())))
+            }
+        }
+    }
+}
+
+/// A response of the site, of an upstream, or of the proxy itself.
+pub(crate) enum Fronted {
+    Site(Answering),
+    Forwarded(Pin<Box<dyn Future<Output = Response<Reply>> + Send>>),
+    Refused(Option<Response<Reply>>),
+}
+
+impl Future for Fronted {
+    type Output = Result<Response<Reply>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Site(answering) => {
+                let response = Pin::new(answering).poll(cx);
+                response.map(|response| response.map(|response| response.map(Reply::Own)))
+            }
+            Self::Forwarded(response) => response.as_mut().poll(cx).map(Ok),
+            Self::Refused(response) => response
+                .take()
+                .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+        }
+    }
+}
+
+impl Shared {
+    /// Forwards a request, and answers if that fails.
+    async fn answer(&self, group: &Group, request: Request<RequestBody>) -> Response<Reply> {
+        if self
+            .names
+            .is_misdirected(&request, request.body().connection())
+        {
+            let mut response = status_page(StatusCode::MISDIRECTED_REQUEST);
+            self.rules.finish(request.headers(), &mut response);
+            return response.map(Reply::Own);
+        }
+        let accept = preferences(request.headers());
+        match self.forward(group, request).await {
+            Ok(mut response) => {
+                self.rules.add_fields(response.headers_mut());
+                response
+            }
+            Err(failure) => self.refuse(&failure, &accept),
+        }
+    }
+
+    /// The proxy's own answer.
+    fn refuse(&self, failure: &Failure, request: &HeaderMap) -> Response<Reply> {
+        let mut response = status_page(failure.kind.status());
+        self.rules
+            .finish_with(request, &mut response, failure.kind.explanation());
+        let fields = response.headers_mut();
+        fields.insert("proxy-status", failure.kind.proxy_status());
+        if failure.kind.status() == StatusCode::SERVICE_UNAVAILABLE {
+            fields.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if failure.kind.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            fields.insert(http::header::ALLOW, allowed);
+        }
+        response.map(Reply::Own)
+    }
+}
+
+/// The host that a request is for; empty if it names none.
+fn host<B>(request: &Request<B>) -> &str {
+    if let Some(authority) = request.uri().authority() {
+        return authority.as_str();
+    }
+    let field = request.headers().get(HOST);
+    field
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The fields on which the look of an error page depends.
+fn preferences(fields: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for value in fields.get_all(ACCEPT) {
+        kept.append(ACCEPT, value.clone());
+    }
+    kept
+}
+
+/// Methods that end at a proxy: CONNECT without a protocol would make it an open one, and TRACE
+/// would show the fields that it adds.
+fn is_forwarded(method: &Method) -> bool {
+    !matches!(*method, Method::CONNECT | Method::TRACE)
+}

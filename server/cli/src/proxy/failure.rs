@@ -1,0 +1,301 @@
+//! The reasons why the proxy answers a request itself, and what client and log learn of them.
+
+use std::{fmt, io, time::Duration};
+
+use http::{HeaderValue, StatusCode};
+use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError};
+
+/// The name of this proxy in `proxy-status` and `via`.
+pub(crate) const PSEUDONYM: &str = "lacewingd";
+
+/// A failure that the client is told of. The log has more: the upstream, and the whole cause.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    /// For the log. It may name addresses.
+    pub(crate) cause: String,
+}
+
+/// The kind of a failure: its status, its error type of RFC 9209 §2.3, and one line for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    BadPath,
+    BadRequest,
+    NotForwarded,
+    Loop,
+    NoRoute,
+    Upload,
+    Name,
+    Refused,
+    Unreachable,
+    ConnectTimeout,
+    Tls,
+    Certificate,
+    Busy,
+    Overloaded,
+    NoTunnel,
+    Closed,
+    Reset,
+    Protocol,
+    HeadTooLarge,
+    ResponseTimeout,
+}
+
+/// Each kind's status, error type and line for people.
+const FACTS: [(Kind, u16, &str, &str); 20] = [
+    (
+        Kind::BadPath,
+        400,
+        "http_request_error",
+        "The path of the request has a part that servers understand differently.",
+    ),
+    (
+        Kind::BadRequest,
+        400,
+        "http_request_error",
+        "The request cannot be forwarded.",
+    ),
+    (
+        Kind::NotForwarded,
+        405,
+        "http_request_denied",
+        "This method is not forwarded.",
+    ),
+    (
+        Kind::Loop,
+        508,
+        "proxy_loop_detected",
+        "The request went around in a circle.",
+    ),
+    (
+        Kind::NoRoute,
+        404,
+        "destination_not_found",
+        "No route leads there.",
+    ),
+    (
+        Kind::Upload,
+        400,
+        "http_request_error",
+        "The content of the request ended early, or was not what it announced.",
+    ),
+    (
+        Kind::Name,
+        502,
+        "dns_error",
+        "The upstream's name has no address.",
+    ),
+    (
+        Kind::Refused,
+        502,
+        "connection_refused",
+        "The upstream refused the connection.",
+    ),
+    (
+        Kind::Unreachable,
+        502,
+        "destination_ip_unroutable",
+        "The upstream could not be reached.",
+    ),
+    (
+        Kind::ConnectTimeout,
+        504,
+        "connection_timeout",
+        "The upstream did not accept a connection in time.",
+    ),
+    (
+        Kind::Tls,
+        502,
+        "tls_protocol_error",
+        "The upstream's TLS handshake failed.",
+    ),
+    (
+        Kind::Certificate,
+        502,
+        "tls_certificate_error",
+        "The upstream's certificate is not trusted.",
+    ),
+    (
+        Kind::Busy,
+        503,
+        "connection_limit_reached",
+        "Too many requests wait for the upstream.",
+    ),
+    (
+        Kind::Overloaded,
+        503,
+        "destination_unavailable",
+        "The upstream refuses further requests for now.",
+    ),
+    (
+        Kind::NoTunnel,
+        502,
+        "http_upgrade_failed",
+        "The upstream's protocol has no such tunnel.",
+    ),
+    (
+        Kind::Closed,
+        502,
+        "connection_terminated",
+        "The upstream closed the connection before its response.",
+    ),
+    (
+        Kind::Reset,
+        502,
+        "connection_terminated",
+        "The upstream reset the request before its response.",
+    ),
+    (
+        Kind::Protocol,
+        502,
+        "http_protocol_error",
+        "The upstream did not answer in the protocol that it should speak.",
+    ),
+    (
+        Kind::HeadTooLarge,
+        502,
+        "http_response_header_section_size",
+        "The head of the upstream's response is too large.",
+    ),
+    (
+        Kind::ResponseTimeout,
+        504,
+        "http_response_timeout",
+        "The upstream did not answer in time.",
+    ),
+];
+
+impl Kind {
+    fn facts(self) -> (u16, &'static str, &'static str) {
+        let found = FACTS.iter().find(|(kind, ..)| *kind == self);
+        found.map_or(
+            (502, "proxy_internal_error", ""),
+            |(_, status, name, why)| (*status, *name, *why),
+        )
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_GATEWAY)
+    }
+
+    /// One line, without addresses.
+    pub(crate) fn explanation(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The value of `proxy-status` (RFC 9209).
+    pub(crate) fn proxy_status(self) -> HeaderValue {
+        let text = format!("{PSEUDONYM}; error={}", self.facts().1);
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(PSEUDONYM))
+    }
+
+    /// Returns whether the upstream is to blame. Then its health suffers.
+    pub(crate) fn is_upstreams(self) -> bool {
+        !matches!(
+            self,
+            Self::BadPath
+                | Self::BadRequest
+                | Self::NotForwarded
+                | Self::Loop
+                | Self::NoRoute
+                | Self::Upload
+                | Self::Busy
+                | Self::NoTunnel
+        )
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, cause: impl Into<String>) -> Self {
+        Self {
+            kind,
+            cause: cause.into(),
+        }
+    }
+
+    pub(crate) fn response_timeout(after: Duration) -> Self {
+        let cause = format!("no response within {after:?} (--proxy-response-timeout)");
+        Self::new(Kind::ResponseTimeout, cause)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let kind = match &error {
+            ClientError::Connect { source, .. } => of_io(source),
+            ClientError::ConnectTimeout { .. } => Kind::ConnectTimeout,
+            ClientError::Tls { .. } if error.is_certificate() => Kind::Certificate,
+            ClientError::Tls { .. } => Kind::Tls,
+            ClientError::QueueFull { .. } | ClientError::TooManyStreams { .. } => Kind::Busy,
+            ClientError::Body(_) => Kind::Upload,
+            ClientError::NotProcessed { why, .. } if *why == GivenUp::Pointless => Kind::Protocol,
+            ClientError::NotProcessed { .. } => Kind::Overloaded,
+            ClientError::Connection(error) => of_connection(error),
+            ClientError::Request(
+                RequestError::NoExtendedConnect | RequestError::Unsupported { .. },
+            ) => Kind::NoTunnel,
+            ClientError::Request(_) => Kind::BadRequest,
+            _ => Kind::Protocol,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+fn of_io(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Kind::Refused,
+        io::ErrorKind::TimedOut => Kind::ConnectTimeout,
+        // A Unix socket that does not exist has nobody who listens.
+        io::ErrorKind::NotFound => Kind::Refused,
+        _ if error.to_string().contains("lookup") => Kind::Name,
+        _ => Kind::Unreachable,
+    }
+}
+
+fn of_connection(error: &lacewing_client::Error) -> Kind {
+    let text = error.to_string();
+    if text.contains("stall_timeout") || text.contains("headers_timeout") {
+        return Kind::ResponseTimeout;
+    }
+    if text.contains("max_header_list_size") || text.contains("max_header_fields") {
+        return Kind::HeadTooLarge;
+    }
+    if error.io_error().is_some() || text.contains("closed the connection") {
+        return Kind::Closed;
+    }
+    match (error.initiator(), error.reason()) {
+        (Initiator::Peer, Reason::RefusedStream) => Kind::Overloaded,
+        (Initiator::Peer, _) if error.is_connection() => Kind::Closed,
+        (Initiator::Peer, _) => Kind::Reset,
+        _ => Kind::Protocol,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_status_and_a_reason_without_addresses() {
+        for (kind, ..) in FACTS {
+            assert!(kind.explanation().ends_with('.') && kind.status().as_u16() >= 400);
+        }
+        for (kind, status) in [
+            (Kind::Refused, 502),
+            (Kind::ConnectTimeout, 504),
+            (Kind::ResponseTimeout, 504),
+            (Kind::Busy, 503),
+            (Kind::Loop, 508),
+        ] {
+            assert_eq!(kind.status().as_u16(), status);
+            let value = kind.proxy_status();
+            assert!(value.to_str().unwrap().starts_with("lacewingd; error="));
+        }
+    }
+}

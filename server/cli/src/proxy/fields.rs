@@ -1,0 +1,485 @@
+//! Header fields on their way through the proxy (RFC 9110 §7.6).
+
+use std::{
+    cell::RefCell,
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{
+        CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, MAX_FORWARDS, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE, VIA,
+    },
+};
+use lacewing_server::{ConnectionInfo, Protocol};
+
+use super::{
+    failure::{Failure, Kind, PSEUDONYM},
+    settings::Network,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Fields for one connection.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    HTTP2_SETTINGS,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Fields that the proxy sets, and those that frame a message. A program behind a gateway such as
+/// CGI cannot tell `x_forwarded_for` from `x-forwarded-for`, so the former never passes.
+const GUARDED: [&str; 13] = [
+    "connection",
+    "content_length",
+    "forwarded",
+    "host",
+    "max_forwards",
+    "proxy_connection",
+    "te",
+    "transfer_encoding",
+    "via",
+    "x_forwarded_for",
+    "x_forwarded_host",
+    "x_forwarded_proto",
+    "x_real_ip",
+];
+
+/// A request goes through this proxy at most so often.
+const MAX_ROUNDS: usize = 8;
+
+/// The facts about a client that an upstream learns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client<'a> {
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) scheme: &'static str,
+    pub(super) protocol: Protocol,
+    /// The host that it asked for.
+    pub(super) host: Option<&'a HeaderValue>,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn of(info: Option<&ConnectionInfo>, host: Option<&'a HeaderValue>) -> Self {
+        Self {
+            peer: info.and_then(ConnectionInfo::peer_addr),
+            scheme: match info.is_some_and(ConnectionInfo::is_tls) {
+                true => "https",
+                false => "http",
+            },
+            protocol: info.map_or(Protocol::Http1, ConnectionInfo::protocol),
+            host,
+        }
+    }
+}
+
+/// Fields in which a client may claim to be another.
+const CLAIMS: [HeaderName; 5] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_REAL_IP,
+];
+
+/// The clients whose claims are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claims {
+    Believed,
+    Removed,
+}
+
+/// Removes fields for the connection, those that a `connection` field names, and others that never
+/// pass. Returns whether the message accepts trailers.
+fn remove_what_ends_here(fields: &mut HeaderMap, claims: Claims) -> Result<bool, Failure> {
+    let ends = |name: &&HeaderName| {
+        HOP_BY_HOP.contains(name)
+            || claims == Claims::Removed && CLAIMS.contains(name)
+            || is_guarded(name.as_str())
+    };
+    // Most requests have none of them: one pass over the names costs less than a look-up of each.
+    let mut doomed: Vec<HeaderName> = fields.keys().filter(ends).cloned().collect();
+    if doomed.is_empty() {
+        return Ok(false);
+    }
+    let trailers = has_token(fields, &TE, "trailers");
+    doomed.extend(tokens(fields, &CONNECTION).filter_map(|token| token.parse().ok()));
+    for name in doomed {
+        if name == CONTENT_LENGTH || name == HOST {
+            let cause = format!("its field `connection` names `{name}`, which is for all");
+            return Err(Failure::new(Kind::BadRequest, cause));
+        }
+        fields.remove(name);
+    }
+    Ok(trailers)
+}
+
+/// Makes the fields of a request those of the request to an upstream.
+pub(super) fn of_request(
+    fields: &mut HeaderMap,
+    method: &Method,
+    client: Client<'_>,
+    trusted: &[Network],
+) -> Result<(), Failure> {
+    if fields.contains_key(TRANSFER_ENCODING) && fields.contains_key(CONTENT_LENGTH) {
+        let cause = "it has both content-length and transfer-encoding (RFC 9112 §6.1)";
+        return Err(Failure::new(Kind::BadRequest, cause));
+    }
+    let trusts = |peer: IpAddr| trusted.iter().any(|network| network.contains(peer));
+    let claims = match client.peer.is_some_and(|peer| trusts(peer.ip())) {
+        true => Claims::Believed,
+        false => Claims::Removed,
+    };
+    if remove_what_ends_here(fields, claims)? {
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if *method == Method::OPTIONS {
+        count_down(fields)?;
+    }
+    join_cookies(fields);
+    tell_client(fields, client);
+    if tokens(fields, &VIA)
+        .filter(|token| token.ends_with(PSEUDONYM))
+        .count()
+        >= MAX_ROUNDS
+    {
+        let cause = format!("its field `via` has this proxy {MAX_ROUNDS} times");
+        return Err(Failure::new(Kind::Loop, cause));
+    }
+    append(fields, VIA, HeaderValue::from_static(via(client.protocol)));
+    Ok(())
+}
+
+/// Makes the fields of an upstream's response those of the response to a client. `version` is that
+/// of the upstream's response.
+pub(super) fn of_response(fields: &mut HeaderMap, version: http::Version) {
+    let mut doomed: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| HOP_BY_HOP.contains(name))
+        .cloned()
+        .collect();
+    if doomed.contains(&CONNECTION) {
+        // The content is still framed by its length.
+        let named = tokens(fields, &CONNECTION).filter_map(|token| token.parse().ok());
+        doomed.extend(named.filter(|name| *name != CONTENT_LENGTH));
+    }
+    for name in doomed {
+        fields.remove(name);
+    }
+    let received = match version {
+        http::Version::HTTP_2 => Protocol::Http2,
+        _ => Protocol::Http1,
+    };
+    append(fields, VIA, HeaderValue::from_static(via(received)));
+}
+
+/// RFC 9110 §7.6.3: the protocol that the message was received by, and the name of the recipient.
+fn via(received: Protocol) -> &'static str {
+    match received {
+        Protocol::Http2 => "2 lacewingd",
+        Protocol::Spdy31 => "SPDY/3.1 lacewingd",
+        Protocol::Spdy3 => "SPDY/3 lacewingd",
+        Protocol::Spdy2 => "SPDY/2 lacewingd",
+        _ => "1.1 lacewingd",
+    }
+}
+
+/// RFC 9110 §7.6.2.
+fn count_down(fields: &mut HeaderMap) -> Result<(), Failure> {
+    let Some(value) = fields.get(MAX_FORWARDS) else {
+        return Ok(());
+    };
+    let left: Option<u32> = value.to_str().ok().and_then(|text| text.parse().ok());
+    match left.map(|left| left.checked_sub(1)) {
+        Some(Some(left)) => {
+            fields.insert(MAX_FORWARDS, left.into());
+            Ok(())
+        }
+        Some(None) => Err(Failure::new(Kind::NotForwarded, "its max-forwards is 0")),
+        None => Err(Failure::new(
+            Kind::BadRequest,
+            "its max-forwards is no number",
+        )),
+    }
+}
+
+/// HTTP/2 and SPDY may split cookies (RFC 9113 §8.2.3).
+fn join_cookies(fields: &mut HeaderMap) {
+    let mut cookies = fields.get_all(COOKIE).iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = fields
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        fields.insert(COOKIE, joined);
+    }
+}
+
+/// Adds what the client is: RFC 7239, and its predecessors.
+fn tell_client(fields: &mut HeaderMap, client: Client<'_>) {
+    let Told { forwarded, address } = told(client);
+    append(fields, FORWARDED, forwarded);
+    if let Some(address) = address {
+        append(fields, X_FORWARDED_FOR, address.clone());
+        fields.entry(X_REAL_IP).or_insert(address);
+    }
+    if let Some(host) = client.host.filter(|host| !host.is_empty()) {
+        fields
+            .entry(X_FORWARDED_HOST)
+            .or_insert_with(|| host.clone());
+    }
+    let scheme = HeaderValue::from_static(client.scheme);
+    fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
+}
+
+/// The values that tell of a client.
+#[derive(Clone, Debug)]
+struct Told {
+    forwarded: HeaderValue,
+    address: Option<HeaderValue>,
+}
+
+/// What the last values of a thread tell of: an address, a scheme and a host.
+type About = (Option<IpAddr>, &'static str, Option<HeaderValue>);
+
+thread_local! {
+    /// The requests of a connection follow each other, and have the same values.
+    static LAST: RefCell<Option<(About, Told)>> = const { RefCell::new(None) };
+}
+
+fn told(client: Client<'_>) -> Told {
+    let ip = client.peer.map(|peer| peer.ip().to_canonical());
+    LAST.with_borrow_mut(|last| {
+        if let Some(((address, scheme, host), told)) = last
+            && *address == ip
+            && *scheme == client.scheme
+            && host.as_ref() == client.host
+        {
+            return told.clone();
+        }
+        let told = Told {
+            forwarded: forwarded(ip, client),
+            address: ip.and_then(|ip| HeaderValue::try_from(ip.to_string()).ok()),
+        };
+        let about = (ip, client.scheme, client.host.cloned());
+        *last = Some((about, told.clone()));
+        told
+    })
+}
+
+/// One element of RFC 7239.
+fn forwarded(ip: Option<IpAddr>, client: Client<'_>) -> HeaderValue {
+    let mut element = String::with_capacity(64);
+    match ip {
+        Some(IpAddr::V4(ip)) => drop(write!(element, "for={ip}")),
+        Some(IpAddr::V6(ip)) => drop(write!(element, "for=\"[{ip}]\"")),
+        None => element.push_str("for=unknown"),
+    }
+    if let Some(host) = client.host.and_then(|host| host.to_str().ok()) {
+        // An authority has neither quotation marks nor backslashes.
+        if !host.is_empty() && !host.contains(['"', '\\']) {
+            let _ = write!(element, ";host=\"{host}\"");
+        }
+    }
+    let _ = write!(element, ";proto={}", client.scheme);
+    HeaderValue::try_from(element).unwrap_or(HeaderValue::from_static("for=unknown"))
+}
+
+/// Adds an element to a list, which becomes one field.
+fn append(fields: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
+    let mut list: Vec<u8> = Vec::new();
+    for value in fields.get_all(&name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    let value = if list.is_empty() {
+        element
+    } else {
+        list.extend_from_slice(element.as_bytes());
+        HeaderValue::from_bytes(&list).unwrap_or(element)
+    };
+    fields.insert(name, value);
+}
+
+fn is_guarded(name: &str) -> bool {
+    name.contains('_')
+        && GUARDED.iter().any(|guarded| {
+            name.len() == guarded.len()
+                && name
+                    .bytes()
+                    .zip(guarded.bytes())
+                    .all(|(byte, guarded)| byte == guarded || guarded == b'_' && byte == b'-')
+        })
+}
+
+/// The members of a list of tokens.
+pub(super) fn tokens<'a>(
+    fields: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
+    let values = fields.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+pub(super) fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(fields, name).any(|one| one.eq_ignore_ascii_case(token))
+}
+
+/// The names that `trailer` announces.
+pub(super) fn announced_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
+    tokens(fields, &TRAILER)
+        .filter_map(|name| name.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for (name, value) in list {
+            fields.append(*name, HeaderValue::from_static(value));
+        }
+        fields
+    }
+
+    fn forwarded(
+        list: &[(&'static str, &'static str)],
+        peer: &str,
+        trusted: &[Network],
+    ) -> Result<HeaderMap, Failure> {
+        let mut fields = fields(list);
+        let host = HeaderValue::from_static("a.example:81");
+        let client = Client {
+            peer: Some(peer.parse().unwrap()),
+            scheme: "https",
+            protocol: Protocol::Http2,
+            host: Some(&host),
+        };
+        of_request(&mut fields, &Method::OPTIONS, client, trusted)?;
+        Ok(fields)
+    }
+
+    #[test]
+    fn what_is_for_the_connection_ends_here() {
+        let sent = [
+            ("connection", "x-secret, Keep-Alive"),
+            ("connection", "close"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "close"),
+            ("te", "gzip, Trailers;q=0.5, trailers"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("x_forwarded_for", "spoof"),
+            ("x-forwarded_for", "spoof"),
+            ("content_length", "5"),
+            ("my_field", "stays"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("max-forwards", "3"),
+        ];
+        let fields = forwarded(&sent, "192.0.2.1:9", &[]).unwrap();
+        let mut left: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        let expected = [
+            "cookie: a=1; b=2",
+            "forwarded: for=192.0.2.1;host=\"a.example:81\";proto=https",
+            "max-forwards: 2",
+            "my_field: stays",
+            "te: trailers",
+            "via: 2 lacewingd",
+            "x-forwarded-for: 192.0.2.1",
+            "x-forwarded-host: a.example:81",
+            "x-forwarded-proto: https",
+            "x-real-ip: 192.0.2.1",
+        ];
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_client_is_believed_only_if_it_is_trusted() {
+        let spoof = [
+            ("x-forwarded-for", "203.0.113.9"),
+            ("forwarded", "for=203.0.113.9"),
+            ("x-forwarded-proto", "http"),
+        ];
+        let fields = forwarded(&spoof, "[2001:db8::1]:9", &[]).unwrap();
+        assert_eq!(fields["x-forwarded-for"], "2001:db8::1");
+        assert_eq!(
+            fields["forwarded"],
+            "for=\"[2001:db8::1]\";host=\"a.example:81\";proto=https"
+        );
+        assert_eq!(fields["x-forwarded-proto"], "https");
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let fields = forwarded(&spoof, "10.1.2.3:9", &trusted).unwrap();
+        assert_eq!(fields["x-forwarded-for"], "203.0.113.9, 10.1.2.3");
+        assert_eq!(
+            fields["forwarded"],
+            "for=203.0.113.9, for=10.1.2.3;host=\"a.example:81\";proto=https"
+        );
+        assert_eq!(fields["x-forwarded-proto"], "http");
+    }
+
+    #[test]
+    fn what_must_not_pass_is_refused() {
+        for (list, kind) in [
+            (&[("connection", "content-length")][..], Kind::BadRequest),
+            (&[("connection", "Host")], Kind::BadRequest),
+            (
+                &[("content-length", "1"), ("transfer-encoding", "chunked")],
+                Kind::BadRequest,
+            ),
+            (&[("max-forwards", "0")], Kind::NotForwarded),
+            (&[("max-forwards", "x")], Kind::BadRequest),
+            (&[("via", "2 lacewingd"); 8], Kind::Loop),
+        ] {
+            let refused = forwarded(list, "192.0.2.1:9", &[]);
+            assert_eq!(
+                refused.map_err(|failure| failure.kind).unwrap_err(),
+                kind,
+                "{list:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_response_keeps_what_is_for_the_client() {
+        let mut response = fields(&[
+            ("connection", "x-hop, content-length"),
+            ("x-hop", "1"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("via", "1.1 other"),
+            ("set-cookie", "a"),
+            ("set-cookie", "b"),
+        ]);
+        of_response(&mut response, http::Version::HTTP_11);
+        assert_eq!(response.len(), 4);
+        assert_eq!(response["via"], "1.1 other, 1.1 lacewingd");
+        assert_eq!(response["content-length"], "5");
+        assert_eq!(response.get_all("set-cookie").iter().count(), 2);
+    }
+}

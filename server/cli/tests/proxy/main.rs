@@ -1,0 +1,21 @@
+//! The reverse proxy of `lacewingd`, between real clients and real upstreams.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod attacker;
+mod exchanges;
+mod failures;
+mod peers;
+#[path = "../lacewingd/program.rs"]
+#[allow(dead_code, reason = "the other test program uses all of it")]
+mod program;
+mod recorder;
+mod setups;
+mod smuggling;
+mod websockets;
