@@ -23,6 +23,7 @@ pub(super) fn report(outcome: &Outcome) -> String {
     let document = json!({
         "schema": SCHEMA,
         "command": outcome.headline,
+        "startedAt": humantime::format_rfc3339_millis(outcome.start).to_string(),
         "endedBy": outcome.end,
         "protocol": tally.connections.protocol,
         "summary": {
@@ -58,6 +59,14 @@ pub(super) fn report(outcome: &Outcome) -> String {
         },
         "firstByte": times(&tally.first_byte),
         "serviceTime": times(&tally.service),
+        "responseTime": outcome.open_loop.as_ref().map(|_| times(&tally.response)),
+        "plan": outcome.open_loop.as_ref().map(|plan| json!({
+            "requestsPerSec": plan.rate,
+            "arrival": plan.arrival.name(),
+            "planned": plan.planned,
+            "dropped": plan.dropped,
+        })),
+        "shortfall": outcome.shortfall(),
         "seconds": seconds.collect::<Vec<_>>(),
         "brokenThresholds": outcome.broken,
     });

@@ -31,6 +31,8 @@ pub(super) struct Tally {
     pub(super) in_flight: u64,
     /// From the send of a request to the last byte of its response.
     pub(super) service: Times,
+    /// Of an open loop: from the time at which a request was due to the last byte of its response.
+    pub(super) response: Times,
     /// From the send of a request to its response's head.
     pub(super) first_byte: Times,
     /// The outcomes by the second in which they came, from the end of the warm-up.
@@ -92,6 +94,7 @@ impl Default for Tally {
             repeated: Causes::default(),
             in_flight: 0,
             service: Times::new(),
+            response: Times::new(),
             first_byte: Times::new(),
             seconds: Vec::new(),
             connections: Connections::default(),
@@ -149,6 +152,7 @@ impl Tally {
         self.repeated.merge(&other.repeated);
         self.in_flight += other.in_flight;
         self.service.merge(&other.service);
+        self.response.merge(&other.response);
         self.first_byte.merge(&other.first_byte);
         if self.seconds.len() < other.seconds.len() {
             self.seconds.resize(other.seconds.len(), Second::default());

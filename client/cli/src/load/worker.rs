@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     account::{Account, Ended},
+    arrivals::Wake,
     exchanges::Exchanges,
     http1,
     plan::{Phase, Plan},
@@ -58,7 +59,7 @@ struct Failures {
 async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
     let mut phase = plan.phase.clone();
     let mut failures = Failures::default();
-    while plan.left() > 0 && plan.is_sending() {
+    while !plan.is_done(number) && plan.is_sending() {
         let began = Instant::now();
         let connected = tokio::select! {
             connected = connect(&plan) => connected,
@@ -130,7 +131,7 @@ async fn drive(
     let ended = match version {
         Some(version) => {
             let exchanges = Exchanges::new(Arc::clone(plan), account, number);
-            drive_multiplexed(plan, tally, io, version, exchanges).await
+            drive_multiplexed(plan, tally, number, io, version, exchanges).await
         }
         None => {
             let connection = http1::Connection::new(Arc::clone(plan), account, number);
@@ -148,6 +149,7 @@ async fn drive(
 async fn drive_multiplexed(
     plan: &Plan,
     tally: &RefCell<Tally>,
+    number: usize,
     io: Box<dyn Transport>,
     version: Version,
     exchanges: Exchanges,
@@ -156,6 +158,7 @@ async fn drive_multiplexed(
     config.scheme = plan.scheme.clone();
     let mut driver = Driver::new(io, config, exchanges);
     let notifier = driver.notifier();
+    let _joined = plan.join(number, || Wake::Driver(driver.notifier()));
     let mut phase = plan.phase.clone();
     let mut cut = false;
     loop {
