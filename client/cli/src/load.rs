@@ -7,8 +7,10 @@ mod course;
 mod exchanges;
 mod h2load;
 mod har;
+mod hlog;
 mod http1;
 mod json;
+mod merge;
 mod outcome;
 mod pacer;
 mod plan;
@@ -16,6 +18,7 @@ mod report;
 mod requests;
 mod schedule;
 mod segment;
+mod series;
 mod tally;
 mod template;
 mod threshold;
@@ -24,7 +27,7 @@ mod units;
 mod worker;
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -36,7 +39,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::args::{Args, HELP};
 use self::{
-    args::Form,
+    args::{Form, is_stdout},
     arrivals::Arrivals,
     course::{Begin, Course, End, EndKind},
     outcome::{OpenLoop, Outcome},
@@ -53,7 +56,14 @@ use crate::{
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     check_output(&args)?;
     check_streams(&args)?;
-    let outcome = load(&args).await?;
+    let mut outcome = match args.report.merge.as_slice() {
+        [] => load(&args).await?,
+        paths => merge::merge(paths)?,
+    };
+    let thresholds = args.report.thresholds.iter();
+    outcome.broken = thresholds
+        .filter_map(|threshold| threshold.broken(&outcome))
+        .collect();
     write(&args, &outcome)?;
     if !outcome.broken.is_empty() {
         return Err(Failure::quiet(LOAD_THRESHOLD));
@@ -110,10 +120,6 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
     if outcome.unsent > 0 && matches!(end.kind, EndKind::Plan) {
         outcome.end = "the loss of all connections".to_owned();
     }
-    let thresholds = args.report.thresholds.iter();
-    outcome.broken = thresholds
-        .filter_map(|threshold| threshold.broken(&outcome))
-        .collect();
     Ok(outcome)
 }
 
@@ -122,9 +128,11 @@ fn outcome(args: &Args, clock: SystemTime, plan: &Plan, end: &End, tally: Tally)
     Outcome {
         headline: headline(args, plan),
         security: match plan.origin.security() {
-            Security::Tls => " over TLS",
-            Security::Cleartext => " in cleartext",
+            Security::Tls => " over TLS".to_owned(),
+            Security::Cleartext => " in cleartext".to_owned(),
         },
+        origin: plan.origin.to_string(),
+        segment: args.share.segment,
         end: end.text.clone(),
         start: clock + args.warm_up.unwrap_or_default(),
         elapsed: end.at.saturating_duration_since(plan.steady_from),
@@ -135,29 +143,41 @@ fn outcome(args: &Args, clock: SystemTime, plan: &Plan, end: &End, tally: Tally)
         },
         tally,
         broken: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
-/// Writes the report in the form and to the place that the options name.
+/// Writes the report and the log to the places that the options name.
 fn write(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
+    let mut stdout_is_taken = false;
+    if let Some(path) = &args.report.hlog {
+        let log = hlog::write(outcome).map_err(|error| unwritten(path, &error))?;
+        stdout_is_taken = is_stdout(path);
+        match stdout_is_taken {
+            true => console::print(String::from_utf8_lossy(&log))?,
+            false => fs::write(path, log).map_err(|error| unwritten(path, &error))?,
+        }
+    }
     let text = match args.report.report {
         Form::Text => Report(outcome).to_string(),
         Form::H2load => h2load::report(outcome),
         Form::Json => json::report(outcome),
     };
     match args.report.file() {
-        Some(path) => std::fs::write(path, text).map_err(|error| unwritten(path, &error)),
+        Some(path) => fs::write(path, text).map_err(|error| unwritten(path, &error)),
+        None if stdout_is_taken => Ok(()),
         None => console::print(text),
     }
 }
 
-/// Opens the report's file before the run: no run is made in vain.
+/// Opens the files of the report before the run: no run is made in vain.
 fn check_output(args: &Args) -> Result<(), Failure> {
-    let Some(path) = args.report.file() else {
-        return Ok(());
-    };
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| unwritten(path, &error))
+    let log = args.report.hlog.as_deref().filter(|path| !is_stdout(path));
+    for path in args.report.file().into_iter().chain(log) {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        opened.map(drop).map_err(|error| unwritten(path, &error))?;
+    }
+    Ok(())
 }
 
 fn check_streams(args: &Args) -> Result<(), Failure> {

@@ -80,11 +80,10 @@ impl Account {
             tally.warm_up += 1;
         } else {
             let at = now.saturating_duration_since(self.plan.steady_from);
-            tally.count_response(status, now.saturating_duration_since(begun.sent), at);
-            if self.plan.is_open_loop() {
-                let time = now.saturating_duration_since(begun.planned);
-                tally.response.record(time);
-            }
+            let service = now.saturating_duration_since(begun.sent);
+            let response = self.plan.is_open_loop();
+            let response = response.then(|| now.saturating_duration_since(begun.planned));
+            tally.count_response(status, service, response, at);
         }
     }
 

@@ -54,6 +54,8 @@ Examples:
   lacewing load -D 10s -c 10 --protocol http/1.1 http://127.0.0.1:8080/
   lacewing load --rate 500 -D 30s --warm-up 2s -c 10 -m 100 https://example.org/
   lacewing load --rate 2k --arrival poisson --threshold 'p99<20ms' -c 10 -m 100 URL
+  lacewing load --segment 0/2 --start-at 2026-11-29T10:00:00Z --rate 1k -D 1m --hlog 0.hlog URL
+  lacewing load --merge 0.hlog 1.hlog
   lacewing load -n 1000 -m 10 --har page.har";
 
 /// The duration of a load without `-n` and `-D`.
@@ -132,7 +134,7 @@ pub(crate) struct Args {
     pub(super) dialling: Dialling,
 
     /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
-    #[arg(value_name = "URL", required_unless_present = "har", value_parser = weighted, help_heading = "Arguments")]
+    #[arg(value_name = "URL", required_unless_present_any = ["har", "merge"], value_parser = weighted, help_heading = "Arguments")]
     pub(super) urls: Vec<Weighted>,
 }
 
@@ -167,7 +169,8 @@ pub(crate) struct ShareArgs {
     #[arg(long, value_name = "I/N", value_parser = Segment::parse, default_value_t = Segment::WHOLE, hide_default_value = true)]
     pub(super) segment: Segment,
 
-    /// Begin at this time, in UTC: 2026-11-29T10:00:00Z
+    /// Begin at this time, in UTC: 2026-11-29T10:00:00Z. An open loop connects a
+    /// second earlier
     #[arg(long, value_name = "TIME", value_parser = clock)]
     pub(super) start_at: Option<SystemTime>,
 }
@@ -210,6 +213,15 @@ pub(crate) struct ReportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 
+    /// Write the outcome to FILE in HdrHistogram's log format, with a distribution for each
+    /// second, for --merge and other tools. - is stdout, instead of the report
+    #[arg(long, value_name = "FILE")]
+    pub(super) hlog: Option<PathBuf>,
+
+    /// Load nothing: join the files of --hlog, and report on them as on one run
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["urls", "har", "hlog", "requests", "duration", "rate"])]
+    pub(super) merge: Vec<PathBuf>,
+
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
     /// of the service times, rate (responses in a second), or errors (0.01 or 1%)
     #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
@@ -248,10 +260,14 @@ impl Args {
 }
 
 impl ReportArgs {
+    /// Whether the times of each second are of interest.
+    pub(super) fn with_series(&self) -> bool {
+        self.hlog.is_some() || self.report == Form::Json
+    }
+
     /// The file of the report; `None` for stdout.
     pub(super) fn file(&self) -> Option<&Path> {
-        let path = self.output.as_deref()?;
-        (path.as_os_str() != "-").then_some(path)
+        self.output.as_deref().filter(|path| !is_stdout(path))
     }
 }
 
@@ -268,6 +284,11 @@ impl RequestArgs {
         read.map(|content| Some(Bytes::from(content)))
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
     }
+}
+
+/// `-` is stdout.
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn protocol(text: &str) -> Result<Protocol, String> {

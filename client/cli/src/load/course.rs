@@ -67,7 +67,7 @@ impl Course {
         Self {
             phase,
             threads,
-            tally: Tally::default(),
+            tally: Tally::new(args.report.with_series()),
         }
     }
 
@@ -124,7 +124,7 @@ impl Course {
     async fn join(&mut self) -> Result<(), Failure> {
         while let Some(ended) = self.threads.join_next().await {
             let done = ended.map_err(Failure::usage)?;
-            self.tally.merge(&done.map_err(Failure::usage)?);
+            self.tally.merge(&done.map_err(Failure::usage)?, 0);
         }
         Ok(())
     }

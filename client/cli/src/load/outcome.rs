@@ -2,14 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{schedule::Arrival, tally::Tally, times::Times};
+use serde::{Deserialize, Serialize};
+
+use super::{schedule::Arrival, segment::Segment, tally::Tally, times::Times};
 
 /// What a run brought.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outcome {
     /// The load, in a line.
     pub(super) headline: String,
+    pub(super) origin: String,
+    pub(super) segment: Segment,
     /// What follows the protocol's name.
-    pub(super) security: &'static str,
+    pub(super) security: String,
     /// What ended the run.
     pub(super) end: String,
     /// The end of the warm-up.
@@ -22,10 +27,15 @@ pub(super) struct Outcome {
     pub(super) unsent: u64,
     pub(super) tally: Tally,
     /// The thresholds that do not hold, each with the value found.
+    #[serde(skip)]
     pub(super) broken: Vec<String>,
+    /// What a reader of a merged outcome must know.
+    #[serde(skip)]
+    pub(super) notes: Vec<String>,
 }
 
 /// The plan of an open loop, and what was left undone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OpenLoop {
     /// Requests in a second, those of this segment.
     pub(super) rate: f64,

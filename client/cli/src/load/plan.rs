@@ -42,6 +42,8 @@ pub(super) struct Plan {
     /// Requests at once on each connection.
     pub(super) streams: usize,
     pub(super) waits: Waits,
+    /// The times of each second are of interest.
+    pub(super) with_series: bool,
     /// Requests that are sent, or in an open loop due, earlier belong to the warm-up.
     pub(super) steady_from: Instant,
     pub(super) phase: watch::Receiver<Phase>,
@@ -93,6 +95,7 @@ impl Plan {
                 connect: args.connect_timeout,
                 reconnect: args.reconnect_for,
             },
+            with_series: args.report.with_series(),
             steady_from,
             phase,
             source: match arrivals {

@@ -79,6 +79,9 @@ impl fmt::Display for Report<'_> {
         times(f, "first byte", &tally.first_byte)?;
         times(f, "service time", &tally.service)?;
         times(f, "response time", &tally.response)?;
+        for note in &outcome.notes {
+            writeln!(f, "note           {note}")?;
+        }
         for broken in &outcome.broken {
             writeln!(f, "threshold      {broken}")?;
         }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::segment::Segment;
 
 /// The seed of Poisson arrivals: all segments of a run have one plan.
 const SEED: u64 = 0x6c61_6365_7769_6e67;
 
 /// How requests of an open loop arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Arrival {
     /// At even distances.
     Constant,

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The most segments of a plan.
 const MAX_SEGMENTS: u64 = 10_000;
 
 /// A segment of a plan: the requests with the numbers `index`, `index + of`, and so on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Segment {
     index: u64,
     of: u64,
@@ -48,6 +51,20 @@ impl Segment {
     /// The part of this segment of a number of requests.
     pub(super) fn share(self, requests: u64) -> u64 {
         requests / self.of + u64::from(self.index < requests % self.of)
+    }
+}
+
+impl From<Segment> for String {
+    fn from(segment: Segment) -> Self {
+        segment.to_string()
+    }
+}
+
+impl TryFrom<String> for Segment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io:
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let tally = Rc::new(RefCell::new(Tally::default()));
+    let tally = Rc::new(RefCell::new(Tally::new(plan.with_series)));
     LocalSet::new().block_on(&runtime, async {
         let mut tasks = JoinSet::new();
         for number in first..first.saturating_add(connections) {
@@ -44,7 +44,8 @@ pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io:
         }
         while tasks.join_next().await.is_some() {}
     });
-    let tally = tally.borrow().clone();
+    let mut tally = tally.take();
+    tally.close();
     Ok(tally)
 }
 

@@ -2,6 +2,7 @@
 
 mod open_loop;
 mod protocols;
+mod segments;
 
 use std::{
     net::{SocketAddr, TcpListener},
