@@ -3,6 +3,7 @@
 mod account;
 mod args;
 mod arrivals;
+mod charts;
 mod course;
 mod exchanges;
 mod h2load;
@@ -13,6 +14,7 @@ mod json;
 mod merge;
 mod outcome;
 mod pacer;
+mod page;
 mod plan;
 mod report;
 mod requests;
@@ -158,6 +160,11 @@ fn write(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
             false => fs::write(path, log).map_err(|error| unwritten(path, &error))?,
         }
     }
+    if let Some(path) = &args.report.chart {
+        let drawn = draw(path, outcome).map_err(io::Error::other);
+        let written = drawn.and_then(|text| fs::write(path, text));
+        written.map_err(|error| unwritten(path, &error))?;
+    }
     let text = match args.report.report {
         Form::Text => Report(outcome).to_string(),
         Form::H2load => h2load::report(outcome),
@@ -170,10 +177,20 @@ fn write(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
     }
 }
 
+/// Draws the outcome in the form that the file's name has.
+fn draw(path: &Path, outcome: &Outcome) -> Result<String, String> {
+    if args::is_svg(path) {
+        charts::svg(&charts::of(outcome)).map_err(|error| error.to_string())
+    } else {
+        page::page(outcome)
+    }
+}
+
 /// Opens the files of the report before the run: no run is made in vain.
 fn check_output(args: &Args) -> Result<(), Failure> {
     let log = args.report.hlog.as_deref().filter(|path| !is_stdout(path));
-    for path in args.report.file().into_iter().chain(log) {
+    let chart = args.report.chart.as_deref();
+    for path in args.report.file().into_iter().chain(log).chain(chart) {
         let opened = OpenOptions::new().create(true).append(true).open(path);
         opened.map(drop).map_err(|error| unwritten(path, &error))?;
     }

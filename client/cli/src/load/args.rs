@@ -54,6 +54,7 @@ Examples:
   lacewing load -D 10s -c 10 --protocol http/1.1 http://127.0.0.1:8080/
   lacewing load --rate 500 -D 30s --warm-up 2s -c 10 -m 100 https://example.org/
   lacewing load --rate 2k --arrival poisson --threshold 'p99<20ms' -c 10 -m 100 URL
+  lacewing load --rate 500 -D 1m -m 100 --chart run.html https://example.org/
   lacewing load --segment 0/2 --start-at 2026-11-29T10:00:00Z --rate 1k -D 1m --hlog 0.hlog URL
   lacewing load --merge 0.hlog 1.hlog
   lacewing load -n 1000 -m 10 --har page.har";
@@ -213,6 +214,11 @@ pub(crate) struct ReportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 
+    /// Draw the rate, failures and times by second, and the percentiles, into FILE too:
+    /// a page (.html) or a picture (.svg), without scripts and other files
+    #[arg(long, value_name = "FILE.html|FILE.svg", value_parser = chart)]
+    pub(super) chart: Option<PathBuf>,
+
     /// Write the outcome to FILE in HdrHistogram's log format, with a distribution for each
     /// second, for --merge and other tools. - is stdout, instead of the report
     #[arg(long, value_name = "FILE")]
@@ -262,7 +268,7 @@ impl Args {
 impl ReportArgs {
     /// Whether the times of each second are of interest.
     pub(super) fn with_series(&self) -> bool {
-        self.hlog.is_some() || self.report == Form::Json
+        self.hlog.is_some() || self.chart.is_some() || self.report == Form::Json
     }
 
     /// The file of the report; `None` for stdout.
@@ -284,6 +290,23 @@ impl RequestArgs {
         read.map(|content| Some(Bytes::from(content)))
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
     }
+}
+
+fn chart(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match has_extension(&path, "html") || is_svg(&path) {
+        true => Ok(path),
+        false => Err("end the name in .html or .svg".to_owned()),
+    }
+}
+
+pub(super) fn is_svg(path: &Path) -> bool {
+    has_extension(path, "svg")
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
 }
 
 /// `-` is stdout.

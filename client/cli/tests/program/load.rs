@@ -1,5 +1,6 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod charts;
 mod open_loop;
 mod protocols;
 mod segments;
