@@ -107,16 +107,16 @@ fn a_server_that_stops_shows_in_the_response_times() {
 fn requests_beyond_the_bound_are_dropped_and_counted() {
     let ignore = |_| Treatment::Ignore;
     let url = format!("http://{}/", hostile(Version::Http2, ignore).0);
-    let pace = ["--rate", "500", "-D", "100ms", "-m", "2"];
-    let bounds = ["--max-waiting", "10", "--drain", "50ms"];
+    let pace = ["--rate", "200", "-D", "400ms", "-m", "2"];
+    let bounds = ["--max-waiting", "10", "--drain", "1s"];
     let (code, report, _) = load(&[&pace[..], &bounds, &[&url]].concat());
     assert_eq!(code, Some(1), "{report}");
-    let plan = "50 requests, constant arrivals at 500.0/s; 38 dropped by --max-waiting";
+    let plan = "80 requests, constant arrivals at 200.0/s; 68 dropped by --max-waiting";
     assert!(report.contains(plan), "{report}");
     let sent = "2 sent, 0 answered, 0 failed, 2 in flight";
     assert!(report.contains(sent), "{report}");
     assert!(report.contains("10 never sent"), "{report}");
-    let shortfall = "The rate was not sustained: 0 of 50 planned requests";
+    let shortfall = "The rate was not sustained: 0 of 80 planned requests";
     assert!(report.contains(shortfall), "{report}");
 }
 

@@ -37,7 +37,7 @@ impl Drop for Logs {
 
 /// Runs processes that share a load, at once. Returns their logs.
 fn segments(logs: &Logs, of: usize, args: &[&str], url: &str) -> Vec<String> {
-    let start = SystemTime::now() + Duration::from_millis(1_500);
+    let start = SystemTime::now() + Duration::from_secs(3);
     let start = humantime::format_rfc3339_millis(start).to_string();
     let mut runs = Vec::new();
     for index in 0..of {
@@ -206,7 +206,7 @@ fn the_manifest_for_kubernetes_has_a_valid_command_line() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/load-job.yaml");
     let manifest = fs::read_to_string(manifest).unwrap();
     let (_, args) = manifest.split_once("          args:\n").unwrap();
-    let start = SystemTime::now() + Duration::from_millis(1_200);
+    let start = SystemTime::now() + Duration::from_secs(2);
     let start = humantime::format_rfc3339_millis(start).to_string();
     let address = hostile(Version::Http2, |_| Treatment::Answer).0;
     let args: Vec<String> = args
