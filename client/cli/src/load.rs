@@ -2,15 +2,25 @@
 
 mod account;
 mod args;
+mod arrivals;
+mod charts;
+mod course;
 mod exchanges;
 mod h2load;
 mod har;
+mod hlog;
 mod http1;
 mod json;
+mod merge;
 mod outcome;
+mod pacer;
+mod page;
 mod plan;
 mod report;
 mod requests;
+mod schedule;
+mod segment;
+mod series;
 mod tally;
 mod template;
 mod threshold;
@@ -19,24 +29,22 @@ mod units;
 mod worker;
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::SystemTime,
 };
 
 use lacewing_client::Security;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{sleep_until, timeout},
-};
+use tokio::sync::watch;
 
 pub(crate) use self::args::{Args, HELP};
 use self::{
-    args::Form,
-    outcome::Outcome,
+    args::{Form, is_stdout},
+    arrivals::Arrivals,
+    course::{Begin, Course, End, EndKind},
+    outcome::{OpenLoop, Outcome},
     plan::{Phase, Plan},
     report::Report,
     tally::Tally,
@@ -47,48 +55,14 @@ use crate::{
     status::{Failure, LOAD_FAILED, LOAD_THRESHOLD},
 };
 
-/// The duration of a load without `-n` and `-D`.
-const DEFAULT_DURATION: Duration = Duration::from_secs(10);
-/// The wait for the threads after all connections were told to end.
-const LAST_WAIT: Duration = Duration::from_secs(5);
-
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     check_output(&args)?;
     check_streams(&args)?;
-    let (phase, watched) = watch::channel(Phase::Sending);
-    let steady_from = Instant::now() + args.warm_up.unwrap_or_default();
-    let plan = Arc::new(Plan::new(&args, steady_from, watched)?);
-    let mut threads = start(&plan, &args);
-    let mut tally = Tally::default();
-    let end = wait(&args, steady_from, &phase, &mut threads, &mut tally).await?;
-    if !plan.reached.load(Relaxed) {
-        let causes = tally.connections.failed.iter().map(|(cause, _)| cause);
-        let causes: Vec<_> = causes.collect();
-        return Err(Failure::usage(format!(
-            "{}: no connection was made: {}",
-            plan.origin,
-            causes.join("; ")
-        )));
-    }
-    let mut outcome = Outcome {
-        headline: headline(&args, &plan),
-        security: match plan.origin.security() {
-            Security::Tls => " over TLS",
-            Security::Cleartext => " in cleartext",
-        },
-        end: end.text,
-        elapsed: end.at.saturating_duration_since(steady_from),
-        unsent: match end.kind {
-            EndKind::Plan if args.requests.is_some() => plan.left(),
-            _ => 0,
-        },
-        tally,
-        broken: Vec::new(),
+    let mut outcome = match args.report.merge.as_slice() {
+        [] => load(&args).await?,
+        paths => merge::merge(paths)?,
     };
     let thresholds = args.report.thresholds.iter();
-    if outcome.unsent > 0 {
-        outcome.end = "the loss of all connections".to_owned();
-    }
     outcome.broken = thresholds
         .filter_map(|threshold| threshold.broken(&outcome))
         .collect();
@@ -104,26 +78,123 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Writes the report in the form and to the place that the options name.
+/// Loads the server.
+async fn load(args: &Args) -> Result<Outcome, Failure> {
+    let (phase, watched) = watch::channel(Phase::Sending);
+    let begin = Begin::wait(args).await?;
+    let steady_from = begin.at + args.warm_up.unwrap_or_default();
+    let arrivals = args.pace.rate.map(|_| {
+        let max_waiting = args.pace.max_waiting;
+        Arc::new(Arrivals::new(args.connections, max_waiting, steady_from))
+    });
+    let plan = Arc::new(Plan::new(args, steady_from, arrivals.clone(), watched)?);
+    let mut course = Course::start(args, &plan, phase);
+    if let (Some(arrivals), Some(rate)) = (&arrivals, args.pace.rate) {
+        course::start_pacer(args, &plan, arrivals, rate, begin.at);
+    }
+    let end = course.wait(args, steady_from).await?;
+    let tally = course.tally();
+    if !plan.reached.load(Relaxed) {
+        let causes = tally.connections.failed.iter().map(|(cause, _)| cause);
+        let causes: Vec<_> = causes.collect();
+        return Err(Failure::usage(format!(
+            "{}: no connection was made: {}",
+            plan.origin,
+            causes.join("; ")
+        )));
+    }
+    let mut outcome = outcome(args, begin.clock, &plan, &end, tally);
+    if let (Some(rate), Some(arrivals)) = (args.pace.rate, arrivals) {
+        let (counts, unsent) = arrivals.counts();
+        // Those that a signal cut off were not planned any more.
+        let cut = match end.kind {
+            EndKind::Signal => unsent,
+            EndKind::Plan | EndKind::Duration => 0,
+        };
+        outcome.unsent = unsent - cut;
+        outcome.open_loop = Some(OpenLoop {
+            rate: args.share.segment.part(rate),
+            arrival: args.pace.arrival,
+            planned: counts.planned.saturating_sub(cut),
+            dropped: counts.dropped,
+        });
+    }
+    if outcome.unsent > 0 && matches!(end.kind, EndKind::Plan) {
+        outcome.end = "the loss of all connections".to_owned();
+    }
+    Ok(outcome)
+}
+
+/// The outcome of a closed loop.
+fn outcome(args: &Args, clock: SystemTime, plan: &Plan, end: &End, tally: Tally) -> Outcome {
+    Outcome {
+        headline: headline(args, plan),
+        security: match plan.origin.security() {
+            Security::Tls => " over TLS".to_owned(),
+            Security::Cleartext => " in cleartext".to_owned(),
+        },
+        origin: plan.origin.to_string(),
+        segment: args.share.segment,
+        end: end.text.clone(),
+        start: clock + args.warm_up.unwrap_or_default(),
+        elapsed: end.at.saturating_duration_since(plan.steady_from),
+        open_loop: None,
+        unsent: match end.kind {
+            EndKind::Plan if args.requests.is_some() => plan.left(),
+            _ => 0,
+        },
+        tally,
+        broken: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Writes the report and the log to the places that the options name.
 fn write(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
+    let mut stdout_is_taken = false;
+    if let Some(path) = &args.report.hlog {
+        let log = hlog::write(outcome).map_err(|error| unwritten(path, &error))?;
+        stdout_is_taken = is_stdout(path);
+        match stdout_is_taken {
+            true => console::print(String::from_utf8_lossy(&log))?,
+            false => fs::write(path, log).map_err(|error| unwritten(path, &error))?,
+        }
+    }
+    if let Some(path) = &args.report.chart {
+        let drawn = draw(path, outcome).map_err(io::Error::other);
+        let written = drawn.and_then(|text| fs::write(path, text));
+        written.map_err(|error| unwritten(path, &error))?;
+    }
     let text = match args.report.report {
         Form::Text => Report(outcome).to_string(),
         Form::H2load => h2load::report(outcome),
         Form::Json => json::report(outcome),
     };
     match args.report.file() {
-        Some(path) => std::fs::write(path, text).map_err(|error| unwritten(path, &error)),
+        Some(path) => fs::write(path, text).map_err(|error| unwritten(path, &error)),
+        None if stdout_is_taken => Ok(()),
         None => console::print(text),
     }
 }
 
-/// Opens the report's file before the run: no run is made in vain.
+/// Draws the outcome in the form that the file's name has.
+fn draw(path: &Path, outcome: &Outcome) -> Result<String, String> {
+    if args::is_svg(path) {
+        charts::svg(&charts::of(outcome)).map_err(|error| error.to_string())
+    } else {
+        page::page(outcome)
+    }
+}
+
+/// Opens the files of the report before the run: no run is made in vain.
 fn check_output(args: &Args) -> Result<(), Failure> {
-    let Some(path) = args.report.file() else {
-        return Ok(());
-    };
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| unwritten(path, &error))
+    let log = args.report.hlog.as_deref().filter(|path| !is_stdout(path));
+    let chart = args.report.chart.as_deref();
+    for path in args.report.file().into_iter().chain(log).chain(chart) {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        opened.map(drop).map_err(|error| unwritten(path, &error))?;
+    }
+    Ok(())
 }
 
 fn check_streams(args: &Args) -> Result<(), Failure> {
@@ -139,124 +210,13 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("cannot write {}: {error}", path.display()))
 }
 
-/// Starts the threads, each with its share of the connections.
-fn start(plan: &Arc<Plan>, args: &Args) -> JoinSet<io::Result<Tally>> {
-    let threads = args.threads.min(args.connections);
-    let mut tasks = JoinSet::new();
-    for thread in 0..threads {
-        let first = args.connections * thread / threads;
-        let next = args.connections * (thread + 1) / threads;
-        let plan = Arc::clone(plan);
-        tasks.spawn_blocking(move || worker::run(plan, first, next - first));
-    }
-    tasks
-}
-
-/// The end of a run.
-struct End {
-    kind: EndKind,
-    text: String,
-    at: Instant,
-}
-
-enum EndKind {
-    /// All threads ended by themselves.
-    Plan,
-    Duration,
-    Signal,
-}
-
-/// Waits for the end of the run, and joins the threads' counts.
-async fn wait(
-    args: &Args,
-    steady_from: Instant,
-    phase: &watch::Sender<Phase>,
-    threads: &mut JoinSet<io::Result<Tally>>,
-    tally: &mut Tally,
-) -> Result<End, Failure> {
-    let duration = match (args.requests, args.duration) {
-        (None, None) => Some(DEFAULT_DURATION),
-        (_, duration) => duration,
-    };
-    let deadline = duration.map(|duration| steady_from + duration);
-    let (kind, text) = tokio::select! {
-        joined = join(threads, tally) => {
-            joined?;
-            let text = match args.requests {
-                Some(requests) => format!("-n {requests}"),
-                None => "the loss of all connections".to_owned(),
-            };
-            (EndKind::Plan, text)
-        }
-        () = at(deadline) => {
-            let text = format!("--duration {:?}", duration.unwrap_or_default());
-            (EndKind::Duration, text)
-        }
-        signal = interrupted() => (EndKind::Signal, signal.to_owned()),
-    };
-    let end = End {
-        kind,
-        text,
-        at: Instant::now(),
-    };
-    if matches!(end.kind, EndKind::Duration) {
-        let _ = phase.send(Phase::Draining);
-        tokio::select! {
-            joined = timeout(args.drain, join(threads, tally)) => {
-                if let Ok(joined) = joined {
-                    joined?;
-                }
-            }
-            _ = interrupted() => {}
-        }
-    }
-    let _ = phase.send(Phase::Over);
-    match timeout(LAST_WAIT, join(threads, tally)).await {
-        Ok(joined) => joined?,
-        Err(_) => console::note("a thread does not end; its figures are missing"),
-    }
-    Ok(end)
-}
-
-/// Waits for all threads.
-async fn join(threads: &mut JoinSet<io::Result<Tally>>, tally: &mut Tally) -> Result<(), Failure> {
-    while let Some(ended) = threads.join_next().await {
-        let done = ended.map_err(Failure::usage)?;
-        tally.merge(&done.map_err(Failure::usage)?);
-    }
-    Ok(())
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for Ctrl-C or SIGTERM. Returns the name.
-async fn interrupted() -> &'static str {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => return "SIGTERM",
-                Ok(()) = tokio::signal::ctrl_c() => return "Ctrl-C",
-                else => {}
-            }
-        }
-    }
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => "Ctrl-C",
-        // Without signals, the run ends by its plan.
-        Err(_) => std::future::pending().await,
-    }
-}
-
 fn headline(args: &Args, plan: &Plan) -> String {
+    let pace = match args.pace.rate {
+        None => "closed loop".to_owned(),
+        Some(rate) => format!("open loop at {rate}/s"),
+    };
     format!(
-        "lacewing {} load of {}: closed loop, -c {} -m {} -t {}",
+        "lacewing {} load of {}: {pace}, -c {} -m {} -t {}",
         env!("CARGO_PKG_VERSION"),
         plan.origin,
         args.connections,

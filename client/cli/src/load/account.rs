@@ -4,7 +4,10 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use http::StatusCode;
 
-use super::{plan::Plan, tally::Tally};
+use super::{
+    plan::{Begun, Plan},
+    tally::Tally,
+};
 
 /// Requests in a row that a server may leave alone before they count as failed. A server that
 /// refuses everything cannot keep a run alive.
@@ -18,12 +21,6 @@ pub(super) struct Account {
     fruitless: u32,
     /// Complete responses.
     answered: u64,
-}
-
-/// The begin of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
-    pub(super) sent: Instant,
 }
 
 /// The end of a connection.
@@ -52,7 +49,7 @@ impl Account {
     }
 
     pub(super) fn is_warm_up(&self, begun: Begun) -> bool {
-        begun.sent < self.plan.steady_from
+        begun.planned < self.plan.steady_from
     }
 
     pub(super) fn sent(&self, begun: Begun) {
@@ -83,7 +80,10 @@ impl Account {
             tally.warm_up += 1;
         } else {
             let at = now.saturating_duration_since(self.plan.steady_from);
-            tally.count_response(status, now.saturating_duration_since(begun.sent), at);
+            let service = now.saturating_duration_since(begun.sent);
+            let response = self.plan.is_open_loop();
+            let response = response.then(|| now.saturating_duration_since(begun.planned));
+            tally.count_response(status, service, response, at);
         }
     }
 
@@ -93,7 +93,7 @@ impl Account {
             return self.failed(begun, cause);
         }
         self.fruitless += 1;
-        self.plan.put_back();
+        self.plan.put_back(begun);
         let mut tally = self.tally.borrow_mut();
         if !self.is_warm_up(begun) {
             tally.sent = tally.sent.saturating_sub(1);

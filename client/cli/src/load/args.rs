@@ -2,15 +2,17 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::{
+    schedule::Arrival,
+    segment::Segment,
     threshold::Threshold,
-    units::{number, rate, time},
+    units::{number, pace, rate, time},
 };
 use crate::{
     dialling::{Dialling, HTTP1, Protocol},
@@ -20,9 +22,16 @@ use crate::{
 
 /// The text of `lacewing load --help` after the options.
 pub(crate) const HELP: &str = "\
-The load is a closed loop: up to CONNECTIONS × STREAMS requests are always
-outstanding, fewer if the server permits fewer streams. It finds the capacity of
-a server; the time that a request would have waited for its turn is not measured.
+Without --rate, the load is a closed loop: up to CONNECTIONS × STREAMS requests are
+always outstanding, fewer if the server permits fewer streams. It finds the capacity
+of a server; the time that a request would have waited for its turn is not measured.
+
+With --rate, the load is an open loop: requests are due by a plan. It finds the
+latency at that rate. The response time counts from the time at which a request was
+due to the last byte of its response, the service time from its send. A request that
+finds no connection with room waits, and its wait counts. The first requests wait for
+connections: --warm-up leaves them out. --threshold is about response times.
+
 Requests that the server certainly left alone (REFUSED_STREAM, or above the last
 stream of a GOAWAY) are sent again. Connections that end are made again.
 
@@ -43,12 +52,21 @@ Examples:
   lacewing load -D 30s --report json -o run.json --threshold 'p99<50ms' URL
   lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b
   lacewing load -D 10s -c 10 --protocol http/1.1 http://127.0.0.1:8080/
+  lacewing load --rate 500 -D 30s --warm-up 2s -c 10 -m 100 https://example.org/
+  lacewing load --rate 2k --arrival poisson --threshold 'p99<20ms' -c 10 -m 100 URL
+  lacewing load --rate 500 -D 1m -m 100 --chart run.html https://example.org/
+  lacewing load --segment 0/2 --start-at 2026-11-29T10:00:00Z --rate 1k -D 1m --hlog 0.hlog URL
+  lacewing load --merge 0.hlog 1.hlog
   lacewing load -n 1000 -m 10 --har page.har";
 
+/// The duration of a load without `-n` and `-D`.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// The most worker threads.
 const MAX_THREADS: usize = 256;
 /// The most connections.
 const MAX_CONNECTIONS: usize = 100_000;
+/// The most requests that may wait for a connection.
+const MAX_WAITING: usize = 10_000_000;
 /// The longest sequence of URLs by their weights.
 const MAX_WEIGHT: usize = 1_000;
 
@@ -102,6 +120,12 @@ pub(crate) struct Args {
     pub(super) max_error_rate: f64,
 
     #[command(flatten)]
+    pub(super) pace: PaceArgs,
+
+    #[command(flatten)]
+    pub(super) share: ShareArgs,
+
+    #[command(flatten)]
     pub(super) request: RequestArgs,
 
     #[command(flatten)]
@@ -111,8 +135,45 @@ pub(crate) struct Args {
     pub(super) dialling: Dialling,
 
     /// The URLs, all of one origin, in turn; URL*3 is requested three times as often
-    #[arg(value_name = "URL", required_unless_present = "har", value_parser = weighted, help_heading = "Arguments")]
+    #[arg(value_name = "URL", required_unless_present_any = ["har", "merge"], value_parser = weighted, help_heading = "Arguments")]
     pub(super) urls: Vec<Weighted>,
+}
+
+/// The pace of an open loop.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct PaceArgs {
+    /// Send requests by a plan, this many in a second over all connections, whether or not
+    /// earlier ones are answered: 500, 500/s, 10k, 30/m
+    #[arg(long, value_name = "RATE", value_parser = pace)]
+    pub(super) rate: Option<f64>,
+
+    /// How the requests of --rate arrive
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value = "constant",
+        requires = "rate"
+    )]
+    pub(super) arrival: Arrival,
+
+    /// Requests of --rate that may wait for a connection; more are dropped and counted
+    #[arg(long, value_name = "NUMBER", default_value = "100k", value_parser = waiting, requires = "rate")]
+    pub(super) max_waiting: usize,
+}
+
+/// The part of a load that several processes share.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ShareArgs {
+    /// Be one of N processes that share the load, from 0/N: send each Nth request of --rate,
+    /// and a part of -n. -c is for each process
+    #[arg(long, value_name = "I/N", value_parser = Segment::parse, default_value_t = Segment::WHOLE, hide_default_value = true)]
+    pub(super) segment: Segment,
+
+    /// Begin at this time, in UTC: 2026-11-29T10:00:00Z. An open loop connects a
+    /// second earlier
+    #[arg(long, value_name = "TIME", value_parser = clock)]
+    pub(super) start_at: Option<SystemTime>,
 }
 
 /// The requests.
@@ -153,6 +214,20 @@ pub(crate) struct ReportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 
+    /// Draw the rate, failures and times by second, and the percentiles, into FILE too:
+    /// a page (.html) or a picture (.svg), without scripts and other files
+    #[arg(long, value_name = "FILE.html|FILE.svg", value_parser = chart)]
+    pub(super) chart: Option<PathBuf>,
+
+    /// Write the outcome to FILE in HdrHistogram's log format, with a distribution for each
+    /// second, for --merge and other tools. - is stdout, instead of the report
+    #[arg(long, value_name = "FILE")]
+    pub(super) hlog: Option<PathBuf>,
+
+    /// Load nothing: join the files of --hlog, and report on them as on one run
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["urls", "har", "hlog", "requests", "duration", "rate"])]
+    pub(super) merge: Vec<PathBuf>,
+
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
     /// of the service times, rate (responses in a second), or errors (0.01 or 1%)
     #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
@@ -174,11 +249,31 @@ pub(crate) struct Weighted {
     pub(super) weight: usize,
 }
 
+impl Args {
+    /// The time from the end of the warm-up to the end of the run, if requests do not end it.
+    pub(super) fn run_time(&self) -> Option<Duration> {
+        match (self.requests, self.duration) {
+            (None, None) => Some(DEFAULT_DURATION),
+            (_, duration) => duration,
+        }
+    }
+
+    /// The requests of a closed loop.
+    pub(super) fn closed_requests(&self) -> u64 {
+        let share = |requests| self.share.segment.share(requests);
+        self.requests.map_or(u64::MAX, share)
+    }
+}
+
 impl ReportArgs {
+    /// Whether the times of each second are of interest.
+    pub(super) fn with_series(&self) -> bool {
+        self.hlog.is_some() || self.chart.is_some() || self.report == Form::Json
+    }
+
     /// The file of the report; `None` for stdout.
     pub(super) fn file(&self) -> Option<&Path> {
-        let path = self.output.as_deref()?;
-        (path.as_os_str() != "-").then_some(path)
+        self.output.as_deref().filter(|path| !is_stdout(path))
     }
 }
 
@@ -197,12 +292,44 @@ impl RequestArgs {
     }
 }
 
+fn chart(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match has_extension(&path, "html") || is_svg(&path) {
+        true => Ok(path),
+        false => Err("end the name in .html or .svg".to_owned()),
+    }
+}
+
+pub(super) fn is_svg(path: &Path) -> bool {
+    has_extension(path, "svg")
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+}
+
+/// `-` is stdout.
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 fn protocol(text: &str) -> Result<Protocol, String> {
     if text == HTTP1 {
         return Ok(Protocol::Http1);
     }
     let version = parse::protocol(text).map_err(|error| format!("{error}, or {HTTP1}"))?;
     Ok(Protocol::Multiplexed(version))
+}
+
+fn clock(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "write it as 2026-11-29T10:00:00Z, in UTC".to_owned())
+}
+
+fn waiting(text: &str) -> Result<usize, String> {
+    let number = usize::try_from(number(text)?).unwrap_or(usize::MAX);
+    up_to(&number.to_string(), MAX_WAITING)
 }
 
 fn connections(text: &str) -> Result<usize, String> {

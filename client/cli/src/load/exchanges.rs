@@ -14,14 +14,16 @@ use lacewing_conn::{
 };
 
 use super::{
-    account::{Account, Begun},
-    plan::Plan,
+    account::Account,
+    plan::{Begun, Plan},
 };
 
 /// The [`Application`] of a connection that loads a server.
 pub(super) struct Exchanges {
     plan: Arc<Plan>,
     account: Account,
+    /// The connection's number.
+    number: usize,
     open: StreamTable<Exchange>,
     /// The turn of the next request in the plan's round.
     turn: usize,
@@ -46,13 +48,15 @@ struct Exchange {
 }
 
 impl Exchanges {
-    /// `turn`: where in the plan's round this connection begins.
-    pub(super) fn new(plan: Arc<Plan>, account: Account, turn: usize) -> Self {
+    /// `number`: that of the connection.
+    pub(super) fn new(plan: Arc<Plan>, account: Account, number: usize) -> Self {
         Self {
             account,
             plan,
             open: StreamTable::new(),
-            turn,
+            number,
+            // Connections begin at different places of the round.
+            turn: number,
             read_at: None,
             next_check: None,
             ended: None,
@@ -89,15 +93,31 @@ impl Exchanges {
             return;
         }
         let mut now = None;
-        while self.open.len() < self.plan.streams && conn.can_open() && self.plan.take() {
-            let sent = *now.get_or_insert_with(Instant::now);
-            self.open(conn, Begun { sent });
-            if self.ended.is_some() {
-                return;
+        loop {
+            while self.room(conn) > 0 {
+                let Some(taken) = self.plan.take(self.number) else {
+                    break;
+                };
+                let sent = *now.get_or_insert_with(Instant::now);
+                self.open(conn, taken.send(sent));
+                if self.ended.is_some() {
+                    return;
+                }
+            }
+            if !self.plan.set_room(self.number, self.room(conn)) {
+                break;
             }
         }
         if conn.is_exhausted() {
             self.end(conn, "stream ids used up".to_owned());
+        }
+    }
+
+    /// The requests that `-m` and, as far as is known, the server permit now.
+    fn room(&self, conn: &Context<'_>) -> usize {
+        match conn.can_open() {
+            true => self.plan.streams.saturating_sub(self.open.len()),
+            false => 0,
         }
     }
 
@@ -258,7 +278,7 @@ impl Application for Exchanges {
             return;
         }
         self.send(conn);
-        if self.open.is_empty() && (self.plan.left() == 0 || !self.plan.is_sending()) {
+        if self.open.is_empty() && (self.plan.is_done(self.number) || !self.plan.is_sending()) {
             self.done = true;
             conn.shutdown();
         }

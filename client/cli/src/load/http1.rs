@@ -12,17 +12,20 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use lacewing_client::Transport;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    account::{Account, Begun, Ended},
-    plan::{Phase, Plan},
+    account::{Account, Ended},
+    arrivals::Wake,
+    plan::{Begun, Phase, Plan, Taken},
 };
 
 /// A connection, and what it does now.
 pub(super) struct Connection {
     plan: Arc<Plan>,
     account: Account,
+    /// The connection's number.
+    number: usize,
     /// The turn of the next request in the plan's round.
     turn: usize,
     /// The request that is under way.
@@ -30,11 +33,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(plan: Arc<Plan>, account: Account, turn: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, account: Account, number: usize) -> Self {
         Self {
             plan,
             account,
-            turn,
+            number,
+            // Connections begin at different places of the round.
+            turn: number,
             under_way: Rc::default(),
         }
     }
@@ -67,19 +72,19 @@ impl Connection {
         };
         let task = tokio::task::spawn_local(connection);
         let _guard = AbortOnDrop(task.abort_handle());
+        let notify = Arc::new(Notify::new());
+        let _joined = self
+            .plan
+            .join(self.number, || Wake::Task(Arc::clone(&notify)));
         loop {
-            if !self.plan.is_sending() {
-                return None;
-            }
             if let Err(error) = sender.ready().await {
                 return Some(cause(&error));
             }
-            if !self.plan.take() {
-                return None;
+            let begun = self.next(&notify).await?.send(Instant::now());
+            if sender.is_closed() {
+                self.plan.put_back(begun);
+                return Some("connection closed by the server".to_owned());
             }
-            let begun = Begun {
-                sent: Instant::now(),
-            };
             self.under_way.set(Some(begun));
             self.account.sent(begun);
             let limit = self.plan.waits.response;
@@ -100,6 +105,31 @@ impl Connection {
                     self.account.failed(begun, cause.clone());
                     return Some(cause);
                 }
+            }
+        }
+    }
+
+    /// Waits for the next request. `None`: the connection has no more.
+    async fn next(&self, notify: &Notify) -> Option<Taken> {
+        let mut phase = self.plan.phase.clone();
+        loop {
+            if !self.plan.is_sending() {
+                return None;
+            }
+            if let Some(taken) = self.plan.take(self.number) {
+                self.plan.set_room(self.number, 0);
+                return Some(taken);
+            }
+            if self.plan.is_done(self.number) {
+                return None;
+            }
+            // A request that is due from now on wakes the connection.
+            if self.plan.set_room(self.number, 1) {
+                continue;
+            }
+            tokio::select! {
+                () = notify.notified() => {}
+                _ = phase.changed() => {}
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The report of a run as JSON. Names of oha's schema where the meaning is the same; the unit of
 //! every time is in its key.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::{outcome::Outcome, report::PERCENTILES, tally::Causes, times::Times};
+use super::{outcome::Outcome, report::PERCENTILES, series::Series, tally::Causes, times::Times};
 
 /// The version of the document. It grows when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -17,12 +17,23 @@ pub(super) fn report(outcome: &Outcome) -> String {
     for (class, count) in tally.statuses.iter().enumerate().skip(1) {
         statuses.insert(format!("{class}xx"), json!(count));
     }
-    let seconds = tally.seconds.iter();
-    let seconds =
-        seconds.map(|second| json!({"answered": second.answered, "failed": second.failed}));
+    let mut distributions: BTreeMap<u64, Times> = BTreeMap::new();
+    distributions.extend(tally.series.iter().flat_map(Series::iter));
+    let seconds = tally.seconds.iter().zip(0..).map(|(second, number)| {
+        let times = distributions.get(&number);
+        let percentile = |percent| times.and_then(|times| times.percentile(percent)).map(ms);
+        json!({
+            "answered": second.answered,
+            "failed": second.failed,
+            "p50_ms": percentile(50.0),
+            "p99_ms": percentile(99.0),
+            "max_ms": times.map(|times| ms(times.max())),
+        })
+    });
     let document = json!({
         "schema": SCHEMA,
         "command": outcome.headline,
+        "startedAt": humantime::format_rfc3339_millis(outcome.start).to_string(),
         "endedBy": outcome.end,
         "protocol": tally.connections.protocol,
         "summary": {
@@ -58,7 +69,17 @@ pub(super) fn report(outcome: &Outcome) -> String {
         },
         "firstByte": times(&tally.first_byte),
         "serviceTime": times(&tally.service),
+        "responseTime": outcome.open_loop.as_ref().map(|_| times(&tally.response)),
+        "plan": outcome.open_loop.as_ref().map(|plan| json!({
+            "requestsPerSec": plan.rate,
+            "arrival": plan.arrival.name(),
+            "planned": plan.planned,
+            "dropped": plan.dropped,
+        })),
+        "shortfall": outcome.shortfall(),
         "seconds": seconds.collect::<Vec<_>>(),
+        "notes": outcome.notes,
+        "segment": outcome.segment,
         "brokenThresholds": outcome.broken,
     });
     format!("{document:#}\n")

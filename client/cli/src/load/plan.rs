@@ -1,7 +1,10 @@
 //! The plan of a run, which all its threads share.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,7 +12,12 @@ use lacewing_client::{Connector, Origin, Security};
 use lacewing_conn::driver::ConnectionConfig;
 use tokio::sync::watch;
 
-use super::{args::Args, requests, template::Template};
+use super::{
+    args::Args,
+    arrivals::{Arrivals, Joined, Wake},
+    requests,
+    template::Template,
+};
 use crate::status::Failure;
 
 /// What the connections of a run do now.
@@ -34,13 +42,22 @@ pub(super) struct Plan {
     /// Requests at once on each connection.
     pub(super) streams: usize,
     pub(super) waits: Waits,
-    /// Requests that are sent earlier belong to the warm-up.
+    /// The times of each second are of interest.
+    pub(super) with_series: bool,
+    /// Requests that are sent, or in an open loop due, earlier belong to the warm-up.
     pub(super) steady_from: Instant,
     pub(super) phase: watch::Receiver<Phase>,
-    /// Requests that are still to be sent.
-    left: AtomicU64,
+    source: Source,
     /// Some connection was made once.
     pub(super) reached: AtomicBool,
+}
+
+/// The requests that are still to be sent.
+enum Source {
+    /// A closed loop sends the next one as soon as it can: so many.
+    Closed(AtomicU64),
+    /// An open loop sends them when they are due.
+    Open(Arc<Arrivals>),
 }
 
 /// The ends of all waits.
@@ -55,6 +72,7 @@ impl Plan {
     pub(super) fn new(
         args: &Args,
         steady_from: Instant,
+        arrivals: Option<Arc<Arrivals>>,
         phase: watch::Receiver<Phase>,
     ) -> Result<Self, Failure> {
         let (origin, requests) = requests::of(args)?;
@@ -77,9 +95,13 @@ impl Plan {
                 connect: args.connect_timeout,
                 reconnect: args.reconnect_for,
             },
+            with_series: args.report.with_series(),
             steady_from,
             phase,
-            left: AtomicU64::new(args.requests.unwrap_or(u64::MAX)),
+            source: match arrivals {
+                Some(arrivals) => Source::Open(arrivals),
+                None => Source::Closed(AtomicU64::new(args.closed_requests())),
+            },
             reached: AtomicBool::new(false),
         })
     }
@@ -88,20 +110,89 @@ impl Plan {
         *self.phase.borrow() == Phase::Sending
     }
 
-    /// Requests that are still to be sent.
-    pub(super) fn left(&self) -> u64 {
-        self.left.load(Relaxed)
+    pub(super) fn is_open_loop(&self) -> bool {
+        matches!(self.source, Source::Open(_))
     }
 
-    /// Takes a request from the plan; `false` if none is left.
-    pub(super) fn take(&self) -> bool {
-        self.left
-            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .is_ok()
+    /// A connection begins to take requests. It must set its room.
+    pub(super) fn join(&self, number: usize, wake: impl FnOnce() -> Wake) -> Option<Joined> {
+        match &self.source {
+            Source::Closed(_) => None,
+            Source::Open(arrivals) => Some(arrivals.join(number, wake())),
+        }
+    }
+
+    /// Takes a request for a connection.
+    pub(super) fn take(&self, number: usize) -> Option<Taken> {
+        match &self.source {
+            Source::Closed(left) => {
+                let taken = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+                taken.is_ok().then_some(Taken::AtOnce)
+            }
+            Source::Open(arrivals) => arrivals.take(number).map(Taken::Due),
+        }
     }
 
     /// Returns a request to the plan: the server left it alone.
-    pub(super) fn put_back(&self) {
-        self.left.fetch_add(1, Relaxed);
+    pub(super) fn put_back(&self, begun: Begun) {
+        match &self.source {
+            Source::Closed(left) => {
+                left.fetch_add(1, Relaxed);
+            }
+            Source::Open(arrivals) => arrivals.put_back(begun.planned),
+        }
     }
+
+    /// Sets the number of requests that a connection can send now, after it took all it could.
+    /// Returns whether another came meanwhile.
+    pub(super) fn set_room(&self, number: usize, room: usize) -> bool {
+        match &self.source {
+            Source::Closed(_) => false,
+            Source::Open(arrivals) => arrivals.set_room(number, room),
+        }
+    }
+
+    /// Returns whether a connection has nothing more to send, now and later.
+    pub(super) fn is_done(&self, number: usize) -> bool {
+        match &self.source {
+            Source::Closed(left) => left.load(Relaxed) == 0,
+            Source::Open(arrivals) => arrivals.is_done(number),
+        }
+    }
+
+    /// Requests of a closed loop that were not sent.
+    pub(super) fn left(&self) -> u64 {
+        match &self.source {
+            Source::Closed(left) => left.load(Relaxed),
+            Source::Open(_) => 0,
+        }
+    }
+}
+
+/// A request that a connection sends now.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    /// Of a closed loop.
+    AtOnce,
+    /// Of an open loop, due at this time.
+    Due(Instant),
+}
+
+impl Taken {
+    /// The request is sent now.
+    pub(super) fn send(self, sent: Instant) -> Begun {
+        let planned = match self {
+            Self::AtOnce => sent,
+            Self::Due(planned) => planned,
+        };
+        Begun { planned, sent }
+    }
+}
+
+/// The begin of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    /// When it was due. In a closed loop, that is when it was sent.
+    pub(super) planned: Instant,
+    pub(super) sent: Instant,
 }

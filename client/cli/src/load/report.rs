@@ -23,6 +23,16 @@ impl fmt::Display for Report<'_> {
             Shown(outcome.elapsed),
             outcome.rate()
         )?;
+        if let Some(plan) = &outcome.open_loop {
+            writeln!(
+                f,
+                "plan           {} requests, {} arrivals at {:.1}/s; {} dropped by --max-waiting",
+                plan.planned,
+                plan.arrival.name(),
+                plan.rate,
+                plan.dropped
+            )?;
+        }
         writeln!(
             f,
             "requests       {} sent, {} answered, {} failed, {} in flight at the end",
@@ -68,8 +78,15 @@ impl fmt::Display for Report<'_> {
         )?;
         times(f, "first byte", &tally.first_byte)?;
         times(f, "service time", &tally.service)?;
+        times(f, "response time", &tally.response)?;
+        for note in &outcome.notes {
+            writeln!(f, "note           {note}")?;
+        }
         for broken in &outcome.broken {
             writeln!(f, "threshold      {broken}")?;
+        }
+        if let Some(shortfall) = outcome.shortfall() {
+            writeln!(f, "{shortfall}")?;
         }
         writeln!(f, "{}", outcome.verdict())
     }

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, HeaderBytes};
+use serde::{Deserialize, Serialize};
 
-use super::times::Times;
+use super::{series::Series, times::Times};
 
 /// Different causes that are counted apart; further ones are counted together.
 const MAX_CAUSES: usize = 64;
@@ -13,7 +14,7 @@ const MAX_CAUSES: usize = 64;
 const MAX_SECONDS: usize = 86_400;
 
 /// What happened. Requests of the warm-up are in its two counts only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     /// Requests sent, repetitions not counted.
     pub(super) sent: u64,
@@ -30,20 +31,30 @@ pub(super) struct Tally {
     /// Requests that were open at the end.
     pub(super) in_flight: u64,
     /// From the send of a request to the last byte of its response.
+    #[serde(skip)]
     pub(super) service: Times,
+    /// Of an open loop: from the time at which a request was due to the last byte of its response.
+    #[serde(skip)]
+    pub(super) response: Times,
     /// From the send of a request to its response's head.
+    #[serde(skip)]
     pub(super) first_byte: Times,
     /// The outcomes by the second in which they came, from the end of the warm-up.
     pub(super) seconds: Vec<Second>,
+    /// The distributions of those seconds: response times of an open loop, or service times.
+    #[serde(skip)]
+    pub(super) series: Option<Series>,
     pub(super) connections: Connections,
     /// Bytes of content received.
     pub(super) received: u64,
+    #[serde(with = "fields")]
     pub(super) request_fields: HeaderBytes,
+    #[serde(with = "fields")]
     pub(super) response_fields: HeaderBytes,
 }
 
 /// The outcomes of a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Second {
     /// Complete responses.
     pub(super) answered: u64,
@@ -52,7 +63,7 @@ pub(super) struct Second {
 }
 
 /// The connections of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Connections {
     pub(super) made: u64,
     /// Attempts that failed, by cause.
@@ -62,54 +73,42 @@ pub(super) struct Connections {
     /// The protocol's name in ALPN.
     pub(super) protocol: Option<String>,
     /// From the first step of an attempt to the agreement on a protocol.
+    #[serde(skip)]
     pub(super) connect: Times,
 }
 
 /// Counts by cause.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Causes(BTreeMap<String, u64>);
 
-impl Default for Connections {
-    fn default() -> Self {
-        Self {
-            made: 0,
-            failed: Causes::default(),
-            ended: Causes::default(),
-            protocol: None,
-            connect: Times::new(),
-        }
-    }
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            sent: 0,
-            warm_up: 0,
-            warm_up_failed: 0,
-            statuses: [0; 6],
-            failures: Causes::default(),
-            repeated: Causes::default(),
-            in_flight: 0,
-            service: Times::new(),
-            first_byte: Times::new(),
-            seconds: Vec::new(),
-            connections: Connections::default(),
-            received: 0,
-            request_fields: HeaderBytes::default(),
-            response_fields: HeaderBytes::default(),
-        }
-    }
-}
-
 impl Tally {
-    /// Counts a complete response. `at`: the time since the end of the warm-up.
-    pub(super) fn count_response(&mut self, status: StatusCode, time: Duration, at: Duration) {
+    pub(super) fn new(with_series: bool) -> Self {
+        Self {
+            series: with_series.then(Series::default),
+            ..Self::default()
+        }
+    }
+
+    /// Counts a complete response. `response`: the time since the request was due, in an open
+    /// loop. `at`: the time since the end of the warm-up.
+    pub(super) fn count_response(
+        &mut self,
+        status: StatusCode,
+        service: Duration,
+        response: Option<Duration>,
+        at: Duration,
+    ) {
         let class = usize::from(status.as_u16() / 100);
         if let Some(count) = self.statuses.get_mut(class.min(5)) {
             *count += 1;
         }
-        self.service.record(time);
+        self.service.record(service);
+        if let Some(response) = response {
+            self.response.record(response);
+        }
+        if let Some(series) = &mut self.series {
+            series.record(at, response.unwrap_or(service));
+        }
         self.count_second(at, 1, u64::from(class >= 4));
     }
 
@@ -126,8 +125,8 @@ impl Tally {
             self.seconds.resize(index + 1, Second::default());
         }
         if let Some(second) = self.seconds.get_mut(index) {
-            second.answered += answered;
-            second.failed += failed;
+            add(&mut second.answered, answered);
+            add(&mut second.failed, failed);
         }
     }
 
@@ -138,35 +137,36 @@ impl Tally {
         add_fields(&mut self.response_fields, stats.headers_received);
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.warm_up += other.warm_up;
-        self.warm_up_failed += other.warm_up_failed;
+    /// Ends the second that is being recorded.
+    pub(super) fn close(&mut self) {
+        if let Some(series) = &mut self.series {
+            series.close();
+        }
+    }
+
+    /// Adds counts whose seconds began `later` seconds later.
+    pub(super) fn merge(&mut self, other: &Self, later: u64) {
+        add(&mut self.sent, other.sent);
+        add(&mut self.warm_up, other.warm_up);
+        add(&mut self.warm_up_failed, other.warm_up_failed);
         for (sum, count) in self.statuses.iter_mut().zip(other.statuses) {
-            *sum += count;
+            add(sum, count);
         }
         self.failures.merge(&other.failures);
         self.repeated.merge(&other.repeated);
-        self.in_flight += other.in_flight;
+        add(&mut self.in_flight, other.in_flight);
         self.service.merge(&other.service);
+        self.response.merge(&other.response);
         self.first_byte.merge(&other.first_byte);
-        if self.seconds.len() < other.seconds.len() {
-            self.seconds.resize(other.seconds.len(), Second::default());
+        for (second, counts) in other.seconds.iter().enumerate() {
+            let at = (second as u64).saturating_add(later);
+            self.count_second(Duration::from_secs(at), counts.answered, counts.failed);
         }
-        for (sum, second) in self.seconds.iter_mut().zip(&other.seconds) {
-            sum.answered += second.answered;
-            sum.failed += second.failed;
+        if let (Some(sum), Some(other)) = (&mut self.series, &other.series) {
+            sum.merge(other, later);
         }
-        self.connections.connect.merge(&other.connections.connect);
-        self.connections.made += other.connections.made;
-        self.connections.failed.merge(&other.connections.failed);
-        self.connections.ended.merge(&other.connections.ended);
-        if self.connections.protocol.is_none() {
-            self.connections
-                .protocol
-                .clone_from(&other.connections.protocol);
-        }
-        self.received += other.received;
+        self.connections.merge(&other.connections);
+        add(&mut self.received, other.received);
         add_fields(&mut self.request_fields, other.request_fields);
         add_fields(&mut self.response_fields, other.response_fields);
     }
@@ -179,6 +179,18 @@ impl Tally {
     /// Complete responses with a status below 400.
     pub(super) fn succeeded(&self) -> u64 {
         self.statuses.iter().take(4).sum()
+    }
+}
+
+impl Connections {
+    fn merge(&mut self, other: &Self) {
+        add(&mut self.made, other.made);
+        self.failed.merge(&other.failed);
+        self.ended.merge(&other.ended);
+        self.connect.merge(&other.connect);
+        if self.protocol.is_none() {
+            self.protocol.clone_from(&other.protocol);
+        }
     }
 }
 
@@ -202,7 +214,7 @@ impl Causes {
         } else {
             "other causes".to_owned()
         };
-        *self.0.entry(cause).or_default() += count;
+        add(self.0.entry(cause).or_default(), count);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -213,8 +225,35 @@ impl Causes {
 }
 
 fn add_fields(sum: &mut HeaderBytes, more: HeaderBytes) {
-    sum.plain += more.plain;
-    sum.compressed += more.compressed;
+    add(&mut sum.plain, more.plain);
+    add(&mut sum.compressed, more.compressed);
+}
+
+/// The counts of a file may be any.
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
+
+/// The bytes of header fields in JSON: plain, compressed.
+mod fields {
+    use lacewing_conn::proto::HeaderBytes;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &HeaderBytes,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        [bytes.plain, bytes.compressed].serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<HeaderBytes, D::Error> {
+        let [plain, compressed] = <[u64; 2]>::deserialize(deserializer)?;
+        let mut bytes = HeaderBytes::default();
+        (bytes.plain, bytes.compressed) = (plain, compressed);
+        Ok(bytes)
+    }
 }
 
 #[cfg(test)]

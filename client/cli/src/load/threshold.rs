@@ -44,7 +44,7 @@ impl Threshold {
 
     /// Says what was found instead; `None` if the condition holds.
     pub(super) fn broken(&self, outcome: &Outcome) -> Option<String> {
-        let times = &outcome.tally.service;
+        let times = outcome.judged();
         let late = |found: Duration, bound: Duration| {
             (found >= bound).then(|| format!("found {}", Shown(found)))
         };

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Deserializer, Serializer as _, V2DeflateSerializer},
+};
 
 /// The longest time that a histogram records, in nanoseconds: an hour.
 const LONGEST: u64 = 3_600_000_000_000;
@@ -12,6 +16,12 @@ const DIGITS: u8 = 3;
 /// A distribution of times.
 #[derive(Clone, Debug)]
 pub(super) struct Times(Option<Histogram<u64>>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Times {
     pub(super) fn new() -> Self {
@@ -72,6 +82,38 @@ impl Times {
         // The share of a percentile such as 99.9 is not exact in binary.
         let enough = above + 1e-6 >= 10.0;
         enough.then(|| Duration::from_nanos(histogram.value_at_quantile(percent / 100.0)))
+    }
+
+    /// The histogram of nanoseconds.
+    pub(super) fn histogram(&self) -> Option<&Histogram<u64>> {
+        self.0.as_ref()
+    }
+
+    /// The distribution in HdrHistogram's compressed format, V2.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some(histogram) = &self.0 {
+            // Writing to memory cannot fail, and the counts are below the format's limit.
+            let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let decoded: Histogram<u64> = Deserializer::new()
+            .deserialize(&mut &*bytes)
+            .map_err(|error| format!("a distribution cannot be read: {error}"))?;
+        let mut times = Self::new();
+        if let Some(sum) = &mut times.0 {
+            sum.add(decoded)
+                .map_err(|_| "a distribution has times above an hour")?;
+        }
+        Ok(times)
+    }
+
+    pub(super) fn decode_base64(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD.decode(text);
+        Self::decode(&bytes.map_err(|error| format!("a distribution cannot be read: {error}"))?)
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

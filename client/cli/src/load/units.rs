@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The most requests in a second.
+const MAX_PACE: u64 = 100_000_000;
+
 /// `1000`, `10k`, `1M`.
 pub(super) fn number(text: &str) -> Result<u64, String> {
     let wrong = || "give a number of 1 or more, such as 1000, 10k or 1M".to_owned();
@@ -39,6 +42,22 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// `500`, `500/s`, `10k/s` or `30/m`: in a second.
+pub(super) fn pace(text: &str) -> Result<f64, String> {
+    let units = [("/s", 1.0), ("/m", 60.0), ("/h", 3600.0)];
+    let unit = units
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (digits, seconds) = unit.unwrap_or((text, 1.0));
+    let requests = number(digits).map_err(|_| "write it as 500, 500/s, 10k or 30/m")?;
+    if requests > MAX_PACE {
+        return Err(format!("give {MAX_PACE} at most"));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "at most MAX_PACE")]
+    let requests = requests as f64;
+    Ok(requests / seconds)
+}
+
 /// `0.01` or `1%`.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let (digits, factor) = match text.strip_suffix('%') {
@@ -65,6 +84,8 @@ mod tests {
         assert_eq!(time("1.5"), Ok(Duration::from_millis(1500)));
         assert!(time("0s").is_err() && time("5x").is_err() && time("1e300s").is_err());
         assert_eq!(rate("1%"), Ok(0.01));
+        assert_eq!((pace("10k/s"), pace("30/m")), (Ok(10_000.0), Ok(0.5)));
+        assert!(pace("0").is_err() && pace("5/x").is_err() && pace("200M").is_err());
         assert!(rate("2").is_err() && rate("NaN").is_err());
     }
 }

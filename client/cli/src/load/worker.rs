@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     account::{Account, Ended},
+    arrivals::Wake,
     exchanges::Exchanges,
     http1,
     plan::{Phase, Plan},
@@ -35,7 +36,7 @@ pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io:
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let tally = Rc::new(RefCell::new(Tally::default()));
+    let tally = Rc::new(RefCell::new(Tally::new(plan.with_series)));
     LocalSet::new().block_on(&runtime, async {
         let mut tasks = JoinSet::new();
         for number in first..first.saturating_add(connections) {
@@ -43,7 +44,8 @@ pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io:
         }
         while tasks.join_next().await.is_some() {}
     });
-    let tally = tally.borrow().clone();
+    let mut tally = tally.take();
+    tally.close();
     Ok(tally)
 }
 
@@ -58,7 +60,7 @@ struct Failures {
 async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
     let mut phase = plan.phase.clone();
     let mut failures = Failures::default();
-    while plan.left() > 0 && plan.is_sending() {
+    while !plan.is_done(number) && plan.is_sending() {
         let began = Instant::now();
         let connected = tokio::select! {
             connected = connect(&plan) => connected,
@@ -130,7 +132,7 @@ async fn drive(
     let ended = match version {
         Some(version) => {
             let exchanges = Exchanges::new(Arc::clone(plan), account, number);
-            drive_multiplexed(plan, tally, io, version, exchanges).await
+            drive_multiplexed(plan, tally, number, io, version, exchanges).await
         }
         None => {
             let connection = http1::Connection::new(Arc::clone(plan), account, number);
@@ -148,6 +150,7 @@ async fn drive(
 async fn drive_multiplexed(
     plan: &Plan,
     tally: &RefCell<Tally>,
+    number: usize,
     io: Box<dyn Transport>,
     version: Version,
     exchanges: Exchanges,
@@ -156,6 +159,7 @@ async fn drive_multiplexed(
     config.scheme = plan.scheme.clone();
     let mut driver = Driver::new(io, config, exchanges);
     let notifier = driver.notifier();
+    let _joined = plan.join(number, || Wake::Driver(driver.notifier()));
     let mut phase = plan.phase.clone();
     let mut cut = false;
     loop {

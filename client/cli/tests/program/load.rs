@@ -1,6 +1,9 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod charts;
+mod open_loop;
 mod protocols;
+mod segments;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -344,10 +347,15 @@ fn a_server_that_comes_back_is_used_again() {
 #[test]
 fn a_signal_reports_what_there_is() {
     use std::io::Read as _;
-    for name in ["-INT", "-TERM"] {
+    for (name, pace) in [
+        ("-INT", &[][..]),
+        ("-TERM", &[]),
+        ("-INT", &["--rate", "500"]),
+    ] {
         let (address, _, served) = hostile(Version::Http2, |_| Treatment::Answer);
         let mut run = Command::new(env!("CARGO_BIN_EXE_lacewing"))
             .args(["load", "-D", "1h", &format!("http://{address}/")])
+            .args(pace)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

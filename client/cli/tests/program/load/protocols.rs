@@ -106,7 +106,7 @@ fn a_server_of_http1_that_is_silent_meets_the_timeout() {
     let (code, report, _) = load(&[&way[..], &limits, &[&url]].concat());
     assert_eq!(code, Some(1), "{report}");
     assert!(report.contains("3 × timeout after 50ms"), "{report}");
-    let limits = ["-D", "100ms", "--drain", "50ms"];
+    let limits = ["-D", "500ms", "--drain", "500ms"];
     let (_, report, _) = load(&[&way[..], &limits, &[&url]].concat());
     let expected = "1 sent, 0 answered, 0 failed, 1 in flight";
     assert!(report.contains(expected), "{report}");
