@@ -36,7 +36,7 @@ use super::{
     key,
     message::{Outbound, passed_on},
     settings::Timeouts,
-    upstream::{Open, Upstream},
+    upstream::{MAX_HEAD, Open, Upstream},
 };
 use crate::site::body::Content;
 
@@ -44,9 +44,6 @@ const WEBSOCKET: &str = "websocket";
 
 /// Upgrades that are never forwarded: they would carry requests past this proxy.
 const NEVER: [&str; 3] = ["h2c", "h2", "tls/1.0"];
-
-/// Bytes of an upstream's head.
-const MAX_HEAD: usize = 64 << 10;
 
 /// The tunnel that a client asks for.
 pub(super) enum Asked {

@@ -32,6 +32,9 @@ const MAX_MULTIPLEXED: usize = 16;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 32 << 20;
 
+/// Bytes of a response's head. A connection in HTTP/1.1 reads as much at once.
+pub(super) const MAX_HEAD: usize = 64 << 10;
+
 /// The protocols that are offered by ALPN, beside HTTP/1.1.
 const OFFERED: [Version; 4] = Version::ALL;
 
@@ -154,6 +157,7 @@ fn client(address: &UpstreamAddress, settings: &Settings, memory: &MemoryBudget)
     let connection = ConnectionConfig::new(Side::Client).with(|config| {
         config.limits = Limits::new(Side::Client)
             .with(|limits| {
+                limits.max_header_list_size = MAX_HEAD;
                 limits.stream_window = STREAM_WINDOW;
                 limits.max_stream_window = STREAM_WINDOW;
                 limits.connection_window = CONNECTION_WINDOW;
