@@ -58,7 +58,8 @@ mod unknown;
 mod window_update;
 
 pub use lacewing_spdy_zlib::{
-    BlockEncoder, Compression, Exceeded, HeaderError, ListLimits, Values, Version,
+    BlockEncoder, Compression, Exceeded, HeaderError, ListLimits, SpareDeflater, SpareInflater,
+    Values, Version,
 };
 
 pub use credential::Credential;

@@ -1,12 +1,12 @@
 //! Decodes compressed header blocks to header fields.
 
 use std::fmt;
-use std::mem;
+use std::mem::{self, size_of};
 
 use bytes::Bytes;
 
 use crate::block::Reader;
-use crate::inflate::Inflater;
+use crate::inflate::{Inflater, SpareInflater};
 use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, Version};
 
 /// The end of a flushed zlib block (Z_SYNC_FLUSH: an empty stored block).
@@ -31,7 +31,8 @@ const FIELD_OVERHEAD: usize = 32;
 
 /// Decodes the header blocks of one direction of a connection, in the order of the wire.
 ///
-/// Holds no zlib state until the first block with content; about 48 KiB from then on.
+/// Holds no zlib state until the first block with content, and about 48 KiB from then on.
+/// [`take_spare`](Self::take_spare) takes these from an idle decoder.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
@@ -172,9 +173,10 @@ impl Decoder {
             self.tail = NO_TAIL;
         }
         self.keep_tail(piece);
+        let version = self.version;
         let inflater = self
             .inflater
-            .get_or_insert_with(|| Box::new(Inflater::new(self.version)));
+            .get_or_insert_with(|| Box::new(Inflater::new(version)));
         let result = inflater.inflate(piece, &mut self.scratch, limits.max_size);
         result.inspect_err(|_| self.poison())
     }
@@ -197,6 +199,9 @@ impl Decoder {
             State::Empty => return Ok(Summary::default()),
             State::Fed => {}
         }
+        if let Some(inflater) = &mut self.inflater {
+            inflater.remember(&self.scratch);
+        }
         let result = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
         // An incomplete list ends its stream if the zlib data was flushed. It ends the connection
         // if the zlib data stops in the middle.
@@ -211,6 +216,60 @@ impl Decoder {
             self.scratch.clear();
         }
         result.map_err(DecodeError::List)
+    }
+
+    /// Takes zlib's state from a decoder that will be idle, to [lend](Self::lend_spare) it to one
+    /// that will not. The decoder keeps the end of the blocks that it received, as far as the
+    /// peer's window goes: 2 KiB for most peers.
+    ///
+    /// Returns `None` inside of a block, if the peer did not flush the last block (SPDY/3 section
+    /// 2.6.10.1), or if there is no state.
+    ///
+    /// ```
+    /// use lacewing_spdy_zlib::{Decoder, ListLimits, Version};
+    ///
+    /// let block = [0x38, 0x30, 0xdf, 0xa2, 0x51, 0xb2, 0x00, 0x02, 0x00, 0xfd, 0xff, 0x00,
+    ///              0x00, 0x00, 0x00, 0x00, 0xff, 0xff];
+    /// let (mut one, mut other) = (Decoder::new(Version::V2), Decoder::new(Version::V2));
+    /// one.decode_to_vec(&block, ListLimits::default())?;
+    /// if let Some(spare) = one.take_spare() {
+    ///     other.lend_spare(spare);
+    /// }
+    /// assert!(one.memory() < 1_000);
+    /// other.decode_to_vec(&block, ListLimits::default())?;
+    /// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
+    /// ```
+    pub fn take_spare(&mut self) -> Option<SpareInflater> {
+        if self.state != State::Empty {
+            return None;
+        }
+        let inflater = self.inflater.as_mut()?;
+        if inflater.is_in_use() && self.tail != FLUSH_MARKER {
+            return None;
+        }
+        self.scratch = Vec::new();
+        self.names = Vec::new();
+        inflater.take_spare()
+    }
+
+    /// Lends zlib's state of another decoder to this one. A decoder that lacks it, and needs it,
+    /// allocates its own.
+    pub fn lend_spare(&mut self, spare: SpareInflater) {
+        if self.state != State::Poisoned {
+            self.inflater_mut().lend_spare(spare);
+        }
+    }
+
+    /// The heap that the decoder holds, in bytes.
+    pub fn memory(&self) -> usize {
+        let inflater = self.inflater.as_ref().map_or(0, |it| it.memory());
+        inflater + self.scratch.capacity() + self.names.capacity() * size_of::<Span>()
+    }
+
+    fn inflater_mut(&mut self) -> &mut Inflater {
+        let version = self.version;
+        self.inflater
+            .get_or_insert_with(|| Box::new(Inflater::new(version)))
     }
 
     fn keep_tail(&mut self, piece: &[u8]) {

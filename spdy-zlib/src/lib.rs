@@ -11,6 +11,7 @@ mod encoder;
 mod error;
 mod inflate;
 mod list;
+mod received;
 mod whole_field;
 
 /// The types of the signatures here.
@@ -18,6 +19,7 @@ pub use bytes;
 
 pub use block::{Values, ValuesIter, Version};
 pub use decoder::Decoder;
-pub use encoder::{BlockEncoder, Compression, Encoder};
+pub use encoder::{BlockEncoder, Compression, Encoder, SpareDeflater};
 pub use error::{DecodeError, EncodeError, Exceeded, HeaderError, ListError};
+pub use inflate::SpareInflater;
 pub use list::{ListLimits, Summary};

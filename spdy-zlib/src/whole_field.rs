@@ -17,7 +17,9 @@ mod bits;
 mod entries;
 mod index;
 mod matching;
+mod packed;
 
+use std::mem::size_of;
 use std::sync::LazyLock;
 
 use bytes::{BufMut, BytesMut};
@@ -27,6 +29,7 @@ use crate::deflate::{self, STORED_BLOCK_HEAD};
 
 use index::Index;
 use matching::Block;
+pub(crate) use packed::Packed;
 
 /// The distance that matches can reach, in bytes: the window of 8 KiB that the zlib header
 /// declares. Real requests take 2% more bytes than with 32 KiB, which would quadruple the state.
@@ -62,22 +65,6 @@ pub(crate) struct WholeField {
 }
 
 impl WholeField {
-    pub(crate) fn new(version: Version) -> Self {
-        let index = match version {
-            Version::V2 => &DICTIONARY_V2,
-            Version::V3 => &DICTIONARY_V3,
-        };
-        let mut history = Vec::with_capacity(FIRST_HISTORY);
-        history.extend_from_slice(version.dictionary());
-        WholeField {
-            version,
-            started: false,
-            history,
-            base: 0,
-            index: Index::clone(index),
-        }
-    }
-
     /// Compresses the block in `dst` from `raw_at` on, in place, and flushes. `secrets` are the
     /// indices of the fields that the caller marks as sensitive, in order.
     pub(crate) fn deflate(&mut self, dst: &mut BytesMut, raw_at: usize, secrets: &[usize]) {
@@ -116,6 +103,11 @@ impl WholeField {
         self.index = Index::empty();
     }
 
+    /// The heap that it holds, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.history.capacity()
+    }
+
     fn put_header(&mut self, dst: &mut BytesMut) {
         if !self.started {
             dst.put_slice(&HEADER);
@@ -132,6 +124,13 @@ impl WholeField {
             self.base = self.base.wrapping_add(modulo(passed));
             self.history.shrink_to(KEPT_HISTORY);
         }
+    }
+}
+
+fn dictionary_index(version: Version) -> &'static Index {
+    match version {
+        Version::V2 => &DICTIONARY_V2,
+        Version::V3 => &DICTIONARY_V3,
     }
 }
 

@@ -103,17 +103,22 @@ fn cost(mut work: impl FnMut() -> Result<(), Error>) -> Result<usize, Error> {
 /// the driver's threads hand them on.
 fn idle_engines(version: Version, count: usize, requests: usize) -> Result<u64, Error> {
     let before = resident()?;
-    let mut spares = None;
+    // The client's do not count: its memory would leave holes between the servers' engines.
+    let (mut spares, mut client_spares) = (None, None);
     let mut engines = Vec::with_capacity(count);
     for _ in 0..count {
         let mut pair = Pair::new(version);
         pair.server.lend_spares(|| spares.take());
+        pair.client.lend_spares(|| client_spares.take());
         pair.pump()?;
         for _ in 0..requests {
             pair.requests(1)?;
         }
         if let Some(taken) = pair.server.take_spares() {
             spares = Some::<Spares>(taken);
+        }
+        if let Some(taken) = pair.client.take_spares() {
+            client_spares = Some::<Spares>(taken);
         }
         engines.push(pair.server);
     }

@@ -24,8 +24,8 @@ use super::Side;
 ///   [`max_header_list_size`](Self::max_header_list_size). This includes one list of a new
 ///   stream that waits until the handlers of cancelled streams have ended;
 /// * HPACK tables: six times [`header_table_size`](Self::header_table_size) and
-///   [`encoder_table_size`](Self::encoder_table_size); zlib: 77 KiB for each
-///   connection, 426 KiB with
+///   [`encoder_table_size`](Self::encoder_table_size); zlib: up to 110 KiB for each
+///   connection, 459 KiB with
 ///   [`Zlib`](super::HeaderCompression::Zlib);
 /// * streams: less than 1 KiB each, of
 ///   [`max_concurrent_streams`](Self::max_concurrent_streams) and

@@ -36,6 +36,14 @@ enum Codec {
     Spdy(Box<spdy::Wire>),
 }
 
+/// What idle codecs hand on.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    /// The box for the next header list.
+    fields: Option<Box<Fields>>,
+    zlib: spdy::Spare,
+}
+
 /// The meaning of a frame of any of the protocols.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -247,11 +255,23 @@ impl Wire {
         }
     }
 
-    /// Returns the box for the next list, if there is one.
-    pub(crate) fn take_spare(&mut self) -> Option<Box<Fields>> {
+    /// Returns what the codec does not need before the next frame.
+    pub(crate) fn take_spare(&mut self) -> Spare {
+        let mut spare = Spare::default();
         match &mut self.codec {
-            Codec::Http2(wire) => wire.take_spare(),
-            Codec::Spdy(_) => None,
+            Codec::Http2(wire) => spare.fields = wire.take_spare(),
+            Codec::Spdy(wire) => spare.zlib = wire.take_spare(),
+        }
+        spare
+    }
+
+    /// Takes over what another codec did not need.
+    pub(crate) fn lend_spare(&mut self, spare: Spare) {
+        match (&mut self.codec, spare) {
+            (Codec::Http2(wire), Spare { fields, .. }) => {
+                fields.into_iter().for_each(|it| wire.recycle(it));
+            }
+            (Codec::Spdy(wire), Spare { zlib, .. }) => wire.lend_spare(zlib),
         }
     }
 

@@ -38,6 +38,7 @@ mod random;
 mod repetition;
 mod seeds;
 mod settings;
+mod spares;
 mod unidirectional;
 mod upload_linger;
 mod violations;

@@ -12,7 +12,7 @@ use lacewing_conn::{
 
 use crate::pair::every_version;
 
-fn transmit(from: &mut Engine, now: Instant, to: &mut BytesMut) {
+pub(crate) fn transmit(from: &mut Engine, now: Instant, to: &mut BytesMut) {
     loop {
         let transmit = from.poll_transmit(now);
         let length = from.output().remaining();

@@ -10,7 +10,8 @@ use super::head::{ControlHead, STREAM_ID_MASK};
 use super::headers::{self, ReplyPayload};
 use super::{
     BadList, Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message,
-    Noop, Ping, RstStream, Scope, Settings, SynStreamHead, Unknown, Version, WindowUpdate, flags,
+    Noop, Ping, RstStream, Scope, Settings, SpareInflater, SynStreamHead, Unknown, Version,
+    WindowUpdate, flags,
 };
 use crate::BlockBytes;
 
@@ -77,6 +78,22 @@ impl<L: HeaderList> Decoder<L> {
     /// endpoint sets a deadline for it.
     pub fn in_data(&self) -> bool {
         self.data.is_some()
+    }
+
+    /// Takes zlib's state from the decoder of an idle connection
+    /// ([`lacewing_spdy_zlib::Decoder::take_spare`]).
+    pub fn take_spare(&mut self) -> Option<SpareInflater> {
+        self.blocks.take_spare()
+    }
+
+    /// Lends zlib's state of another connection to this decoder.
+    pub fn lend_spare(&mut self, spare: SpareInflater) {
+        self.blocks.lend_spare(spare);
+    }
+
+    /// The heap that the decoder of header blocks holds, in bytes.
+    pub fn memory(&self) -> usize {
+        self.blocks.memory()
     }
 
     /// The size of the header blocks so far, before and after compression.

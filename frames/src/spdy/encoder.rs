@@ -5,7 +5,8 @@ use bytes::{BufMut, BytesMut};
 use super::head::{self, Head, STREAM_ID_MASK};
 use super::{
     BlockEncoder, Compression, EncodeError, ErrorCode, Frame, GoAway, GoAwayStatus, Kind, Ping,
-    RstStream, Setting, SynStreamHead, Version, WindowUpdate, flags, headers, settings,
+    RstStream, Setting, SpareDeflater, SynStreamHead, Version, WindowUpdate, flags, headers,
+    settings,
 };
 
 /// Encodes one direction of a connection.
@@ -45,6 +46,22 @@ impl Encoder {
     /// The version of the connection.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Takes the state of the encoder of an idle connection
+    /// ([`lacewing_spdy_zlib::Encoder::take_spare`]).
+    pub fn take_spare(&mut self) -> Option<SpareDeflater> {
+        self.blocks.take_spare()
+    }
+
+    /// Lends the state of another connection to this encoder.
+    pub fn lend_spare(&mut self, spare: SpareDeflater) {
+        self.blocks.lend_spare(spare);
+    }
+
+    /// The heap that the encoder of header blocks holds, in bytes.
+    pub fn memory(&self) -> usize {
+        self.blocks.memory()
     }
 
     /// Appends SYN_STREAM (section 2.6.1).

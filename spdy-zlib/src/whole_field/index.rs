@@ -117,6 +117,13 @@ impl Index {
         self.records.get(usize::from(slot))
     }
 
+    /// The newest records, oldest first. Their entries of the dictionary have no use without it.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = Record> {
+        let (newer, older) = self.records.split_at(usize::from(self.next));
+        let all = older.iter().chain(newer);
+        all.skip(RECORDS.saturating_sub(count)).copied()
+    }
+
     /// The newest record with this hash of the name for which `wanted` returns true.
     #[inline]
     pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<Record> {

@@ -16,6 +16,8 @@
 mod crime;
 mod dictionary;
 mod hostile;
+#[cfg(not(miri))]
+mod idle;
 mod inflater;
 #[cfg(not(miri))]
 mod sequences;

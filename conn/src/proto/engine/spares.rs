@@ -1,13 +1,13 @@
 //! Tables and boxes that an idle connection gives away, and gets back when it wakes.
 
 use super::Engine;
-use crate::proto::{streams::Slots, wire::Fields};
+use crate::proto::{streams::Slots, wire::Spare};
 
 /// Empty tables and boxes that an engine needs while it has streams: [`Engine::take_spares`].
 #[derive(Debug, Default)]
 pub struct Spares {
     slots: Slots,
-    fields: Option<Box<Fields>>,
+    codec: Spare,
 }
 
 impl Engine {
@@ -36,8 +36,8 @@ impl Engine {
     /// ```
     pub fn take_spares(&mut self) -> Option<Spares> {
         let slots = self.streams.take_slots()?;
-        let fields = self.wire.take_spare();
-        Some(Spares { slots, fields })
+        let codec = self.wire.take_spare();
+        Some(Spares { slots, codec })
     }
 
     /// Lends a connection that has none the tables and boxes of another.
@@ -47,8 +47,6 @@ impl Engine {
         }
         let Some(spares) = pool() else { return };
         self.streams.put_slots(spares.slots);
-        if let Some(fields) = spares.fields {
-            self.wire.recycle(fields);
-        }
+        self.wire.lend_spare(spares.codec);
     }
 }

@@ -36,15 +36,12 @@ const MAX_UNCONTROLLED_DATA: usize = 64 << 10;
 /// FLAG_COMPRESS of DATA, which no version has kept.
 const COMPRESSED: u8 = 0x02;
 
-/// The memory of an inflater and of its scratch space, from the first header block
-/// on.
-const INFLATER: usize = 56 << 10;
-
-/// The memory of a deflater that matches whole fields, from the first header block on.
-const WHOLE_FIELD_DEFLATER: usize = 21 << 10;
-
-/// The memory of a deflater of zlib, from the first header block on.
-const ZLIB_DEFLATER: usize = 370 << 10;
+/// The state of both zlib streams that an idle connection does not need.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    inflater: Option<frames::SpareInflater>,
+    deflater: Option<frames::SpareDeflater>,
+}
 
 /// The codec of one SPDY connection.
 #[derive(Debug)]
@@ -60,8 +57,6 @@ pub(crate) struct Wire {
     max_header_fields: usize,
     sent: HeaderBytes,
     max_data: usize,
-    /// The memory of the deflater, from the first header block on.
-    deflater: usize,
 }
 
 impl Wire {
@@ -80,12 +75,10 @@ impl Wire {
         if config.version == Version::Spdy31 {
             decoder_limits.max_certificates = None;
         }
-        let (compression, deflater) = match config.header_compression {
-            HeaderCompression::WholeField => {
-                (frames::Compression::WholeField, WHOLE_FIELD_DEFLATER)
-            }
-            HeaderCompression::Stored => (frames::Compression::Stored, 0),
-            HeaderCompression::Zlib(level) => (frames::Compression::Zlib(level), ZLIB_DEFLATER),
+        let compression = match config.header_compression {
+            HeaderCompression::WholeField => frames::Compression::WholeField,
+            HeaderCompression::Stored => frames::Compression::Stored,
+            HeaderCompression::Zlib(level) => frames::Compression::Zlib(level),
         };
         Self {
             decoder: frames::Decoder::new(version, decoder_limits),
@@ -101,21 +94,29 @@ impl Wire {
                 FlowControl::Obeyed => MAX_DATA,
                 FlowControl::Ignored => MAX_UNCONTROLLED_DATA,
             },
-            deflater,
         }
     }
 
     pub(super) fn memory(&self) -> usize {
-        let received = self.decoder.block_bytes().compressed > 0;
-        let inflater = if received { INFLATER } else { 0 };
-        let deflater = if self.sent.compressed > 0 {
-            self.deflater
-        } else {
-            0
-        };
         size_of::<Self>()
-            .saturating_add(inflater)
-            .saturating_add(deflater)
+            .saturating_add(self.decoder.memory())
+            .saturating_add(self.encoder.memory())
+    }
+
+    pub(super) fn take_spare(&mut self) -> Spare {
+        Spare {
+            inflater: self.decoder.take_spare(),
+            deflater: self.encoder.take_spare(),
+        }
+    }
+
+    pub(super) fn lend_spare(&mut self, Spare { inflater, deflater }: Spare) {
+        if let Some(inflater) = inflater {
+            self.decoder.lend_spare(inflater);
+        }
+        if let Some(deflater) = deflater {
+            self.encoder.lend_spare(deflater);
+        }
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
