@@ -399,6 +399,7 @@ fn build() -> Result<PathBuf, String> {
         "exec",
         "exec_client",
         "port_forward_client",
+        "bridge",
     ] {
         command.args(["--example", example]);
     }
