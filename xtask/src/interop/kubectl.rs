@@ -53,7 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("kubectl/plain/default/the-example-of-the-readme", example),
         Case::new("kube-rs/port-forward-over-channels", kube_rs::download),
         Case::new("kube-rs/refused-port", kube_rs::refused),
-        Case::new("kube-proxy/to-spdy", |fixture| {
+        Case::new("kube-bridge/to-spdy", |fixture| {
             bridge::joins(fixture, "spdy")
         }),
         Case::new("kube-bridge/to-websocket", |fixture| {
