@@ -392,6 +392,7 @@ fn build() -> Result<PathBuf, String> {
         "exec",
         "exec_client",
         "port_forward_client",
+        "bridge",
     ] {
         command.args(["--example", example]);
     }

@@ -5,7 +5,9 @@
 //! 1.30 kubectl tries WebSocket first. Every case is repeated, since none may fail by luck: a few
 //! times, and 20 times if `LACEWING_INTEROP_FULL` is set.
 
+mod bridge;
 mod forwards;
+mod kube_rs;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -47,10 +49,17 @@ pub(super) fn cases() -> Vec<Case> {
         ("refused-forward", Weight::Light, forwards::refused),
         ("interrupted-forward", Weight::Light, forwards::interrupted),
     ];
-    let mut cases = vec![Case::new(
-        "kubectl/plain/default/the-example-of-the-readme",
-        example,
-    )];
+    let mut cases = vec![
+        Case::new("kubectl/plain/default/the-example-of-the-readme", example),
+        Case::new("kube-rs/port-forward-over-channels", kube_rs::download),
+        Case::new("kube-rs/refused-port", kube_rs::refused),
+        Case::new("kube-bridge/to-spdy", |fixture| {
+            bridge::joins(fixture, "spdy")
+        }),
+        Case::new("kube-bridge/to-websocket", |fixture| {
+            bridge::joins(fixture, "websocket")
+        }),
+    ];
     for security in Security::BOTH {
         for transport in [Transport::Spdy, Transport::Default] {
             let transport_name = match transport {
@@ -81,14 +90,7 @@ fn repeat(
     run: Run,
 ) -> Outcome {
     let times = times(weight);
-    let port = free_port()?;
-    let log = fixture.scratch("api_server.log");
-    let mut command = fixture.ours("examples/api_server");
-    command.arg(format!("127.0.0.1:{port}"));
-    if security == Security::Tls {
-        command.arg("--tls");
-    }
-    let mut server = Server::start("api_server", &mut command, port, log)?;
+    let (mut server, _) = start_api_server(fixture, security)?;
     let config = fixture.scratch("kubeconfig");
     let printed = server.log();
     let line = printed.lines().find(|line| line.starts_with('{'));
@@ -120,6 +122,18 @@ fn repeat(
         Some(what) => Err(what),
         None => Ok(format!("{times} times, {} programs", programs.len())),
     }
+}
+
+/// The API server of the examples, and its port.
+fn start_api_server(fixture: &Fixture, security: Security) -> Result<(Server, u16), String> {
+    let port = free_port()?;
+    let log = fixture.scratch("api_server.log");
+    let mut command = fixture.ours("examples/api_server");
+    command.arg(format!("127.0.0.1:{port}"));
+    if security == Security::Tls {
+        command.arg("--tls");
+    }
+    Ok((Server::start("api_server", &mut command, port, log)?, port))
 }
 
 /// The server that the README shows.

@@ -104,51 +104,52 @@ fn a_reader_that_leaves_ends_the_program() {
 /// `script` gives the program a terminal, whose mode is the same afterwards.
 #[test]
 fn a_terminal_is_raw_for_the_command_and_restored() {
-    let api = Api::new();
-    let program = env!("CARGO_BIN_EXE_lacewing");
-    let exec = format!("{program} kube exec -it mypod --server {}", api.url());
     let folder = scratch("terminal");
-    let inner = folder.join("inner.sh");
-    let script = format!(
-        "stty rows 33 cols 90; stty -g > {0}/before\n\
-         (n=0; until grep -q 90x33 {0}/shown && stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
-         n=$((n+1)); done; echo raw after $n > {0}/raw; stty rows 34 cols 100 < /dev/tty) &\n\
-         {exec} -- sizes; echo code $?\n\
-         stty -g > {0}/after\n",
-        folder.display()
+    let shown = in_terminal(
+        &folder,
+        "echo raw > raw; stty rows 34 cols 100 < /dev/tty",
+        "$EXEC",
     );
-    fs::write(&inner, script).unwrap();
-    let output = Command::new("script")
-        .args(["-qfec", &format!("sh '{}'", inner.display())])
-        .arg(folder.join("shown"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let shown = text(&output.stdout);
     for part in ["size 90x33", "size 100x34", "code 5"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(folder.join("raw").exists(), "{shown}");
-    let mode = |name| fs::read_to_string(folder.join(name)).unwrap();
-    assert_eq!(mode("before"), mode("after"));
 }
 
 /// A signal that ends the program restores the terminal.
 #[test]
 fn a_terminal_is_restored_when_the_program_is_ended() {
+    let folder = scratch("ended terminal");
+    let shown = in_terminal(
+        &folder,
+        "kill -TERM $(cat pid)",
+        "sh -c 'echo $$ > pid; exec $EXEC'",
+    );
+    for part in ["size 90x33", "error: ended by SIGTERM", "code 1"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+/// Runs a line of a shell in a terminal of 90 columns, where `$EXEC` is a command that prints its
+/// terminal's sizes. `meanwhile` follows once the first size is shown and the terminal is raw.
+/// Returns what the terminal shows; afterwards its mode is that of before.
+fn in_terminal(folder: &Path, meanwhile: &str, line: &str) -> String {
     let api = Api::new();
     let program = env!("CARGO_BIN_EXE_lacewing");
-    let exec = format!("{program} kube exec -it mypod --server {}", api.url());
-    let folder = scratch("ended terminal");
-    let inner = folder.join("inner.sh");
+    let exec = format!(
+        "{program} kube exec -it mypod --server {} -- sizes",
+        api.url()
+    );
+    let line = line.replace("$EXEC", &exec);
     let script = format!(
         "cd '{0}'; stty rows 33 cols 90; stty -g > before\n\
          (n=0; until grep -q 90x33 shown && stty -a < /dev/tty | grep -q -e '-icanon' || [ $n -gt 400 ]; do sleep 0.05; \
-         n=$((n+1)); done; kill -TERM $(cat pid)) &\n\
-         sh -c 'echo $$ > pid; exec {exec} -- sizes'; echo code $?\n\
+         n=$((n+1)); done; {meanwhile}) &\n\
+         {line}; echo code $?\n\
          stty -g > after\n",
         folder.display()
     );
+    let inner = folder.join("inner.sh");
     fs::write(&inner, script).unwrap();
     let output = Command::new("script")
         .args(["-qfec", &format!("sh '{}'", inner.display())])
@@ -156,10 +157,7 @@ fn a_terminal_is_restored_when_the_program_is_ended() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let shown = text(&output.stdout);
-    for part in ["size 90x33", "error: ended by SIGTERM", "code 1"] {
-        assert!(shown.contains(part), "{part}: {shown}");
-    }
     let mode = |name| fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(mode("before"), mode("after"));
+    text(&output.stdout)
 }
