@@ -229,7 +229,8 @@ pub(crate) struct ReportArgs {
     pub(super) merge: Vec<PathBuf>,
 
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
-    /// of the service times, rate (responses in a second), or errors (0.01 or 1%)
+    /// of the service times (with --rate, of the response times), rate (responses in a
+    /// second), or errors (0.01 or 1%)
     #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
     pub(super) thresholds: Vec<Threshold>,
 }
