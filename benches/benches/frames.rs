@@ -135,7 +135,7 @@ fn data(criterion: &mut Criterion) {
         );
     });
     let mut spdy = BytesMut::new();
-    let encoder = spdy::Encoder::new(spdy::Version::V3, spdy::Compression::Stored);
+    let encoder = spdy::Encoder::new(spdy::WireVersion::V3, spdy::Compression::Stored);
     for number in 0..FRAMES {
         let fin = number == FRAMES - 1;
         encoder.data_head(&mut spdy, 1, LENGTH, fin);
@@ -204,7 +204,7 @@ fn http2_lists(wire: &mut BytesMut, lists: &[List]) {
 }
 
 fn spdy_requests(wire: &mut BytesMut) {
-    let mut encoder = spdy::Encoder::new(spdy::Version::V3, spdy::Compression::Stored);
+    let mut encoder = spdy::Encoder::new(spdy::WireVersion::V3, spdy::Compression::Stored);
     for number in 0..FRAMES {
         let head = spdy::SynStreamHead {
             fin: true,
@@ -232,7 +232,7 @@ fn decode_http2(mut wire: BytesMut) -> u32 {
 /// Counts DATA by the last pieces: SPDY's decoder returns pieces as they arrive.
 fn decode_spdy(mut wire: BytesMut) -> u32 {
     let limits = spdy::DecoderLimits::default();
-    let mut decoder = spdy::Decoder::<SpdyList>::new(spdy::Version::V3, limits);
+    let mut decoder = spdy::Decoder::<SpdyList>::new(spdy::WireVersion::V3, limits);
     let mut count = 0;
     while let Some(message) = decoder.decode(&mut wire).unwrap() {
         black_box(&message);

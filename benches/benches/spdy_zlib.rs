@@ -13,7 +13,7 @@ use std::hint::black_box;
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lacewing_benches::corpus::{self, SpdySequence, Story};
-use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, WireVersion};
 
 criterion_group!(benches, encode, decode);
 criterion_main!(benches);
@@ -35,7 +35,7 @@ fn encode(criterion: &mut Criterion) {
             let mut block = BytesMut::with_capacity(64 * 1024);
             group.bench_function(BenchmarkId::new(label, &name), |bencher| {
                 bencher.iter(|| {
-                    let mut encoder = Encoder::new(Version::V3, compression);
+                    let mut encoder = Encoder::new(WireVersion::V3, compression);
                     for list in &story.lists {
                         block.clear();
                         let mut fields = encoder.block(&mut block);
@@ -71,7 +71,7 @@ fn decode(criterion: &mut Criterion) {
             check(&story, &blocks);
             group.bench_function(BenchmarkId::new(label, &name), |bencher| {
                 bencher.iter(|| {
-                    let mut decoder = Decoder::new(Version::V3);
+                    let mut decoder = Decoder::new(WireVersion::V3);
                     for block in &blocks {
                         let sink = |name: &[u8], values: lacewing_spdy_zlib::Values<'_>| {
                             black_box((name, values.joined()));
@@ -86,7 +86,7 @@ fn decode(criterion: &mut Criterion) {
 }
 
 fn blocks(story: &Story, compression: Compression) -> Vec<Bytes> {
-    let mut encoder = Encoder::new(Version::V3, compression);
+    let mut encoder = Encoder::new(WireVersion::V3, compression);
     let blocks = story.lists.iter().map(|list| {
         let mut block = BytesMut::new();
         let mut fields = encoder.block(&mut block);
@@ -101,7 +101,7 @@ fn blocks(story: &Story, compression: Compression) -> Vec<Bytes> {
 
 /// Checks that the blocks contain the lists.
 fn check(story: &Story, blocks: &[Bytes]) {
-    let mut decoder = Decoder::new(Version::V3);
+    let mut decoder = Decoder::new(WireVersion::V3);
     for (list, block) in story.lists.iter().zip(blocks) {
         let mut found = Vec::new();
         decoder

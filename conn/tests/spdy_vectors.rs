@@ -39,10 +39,10 @@ fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-fn wire(version: Version) -> spdy::Version {
+fn wire(version: Version) -> spdy::WireVersion {
     match version {
-        Version::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Version::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     }
 }
 

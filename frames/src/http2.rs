@@ -65,7 +65,7 @@ pub use error::{DecodeError, EncodeError, Scope};
 pub use error_code::ErrorCode;
 pub use frame::Frame;
 pub use go_away::GoAway;
-pub use head::{Head, Kind, flags};
+pub use head::{FrameHead, Kind, flags};
 pub use headers::Headers;
 pub use message::{BadList, HeaderList, Message};
 pub use origin::Origin;

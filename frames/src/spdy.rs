@@ -6,7 +6,7 @@
 //!   with header lists. Every received header block goes through the zlib stream, even that of a
 //!   rejected frame. The decoder passes DATA on in pieces as they arrive.
 //!
-//! SPDY/3.1 has the frames of SPDY/3, with the version number 3, and is [`Version::V3`] here. Only
+//! SPDY/3.1 has the frames of SPDY/3, with the version number 3, and is [`WireVersion::V3`] here. Only
 //! the negotiated protocol distinguishes the two. The layer above handles the differences (flow
 //! control of the connection, no CREDENTIAL).
 //!
@@ -16,11 +16,11 @@
 //! ```
 //! use bytes::{Bytes, BytesMut};
 //! use lacewing_frames::spdy::{
-//!     Compression, Decoder, DecoderLimits, Encoder, Message, SynStreamHead, Version,
+//!     Compression, Decoder, DecoderLimits, Encoder, Message, SynStreamHead, WireVersion,
 //! };
 //!
 //! let mut wire = BytesMut::new();
-//! let mut encoder = Encoder::new(Version::V3, Compression::default());
+//! let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
 //! let head = SynStreamHead { fin: true, ..SynStreamHead::new(1) };
 //! encoder.syn_stream(&mut wire, head, |block| {
 //!     block.field(b":method", [b"GET"]);
@@ -28,7 +28,7 @@
 //! })?;
 //!
 //! let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
-//!     Decoder::new(Version::V3, DecoderLimits::default());
+//!     Decoder::new(WireVersion::V3, DecoderLimits::default());
 //! let Some(Message::SynStream { stream_id: 1, fin: true, block, .. }) = decoder.decode(&mut wire)?
 //! else {
 //!     unreachable!("the encoder wrote SYN_STREAM");
@@ -59,7 +59,7 @@ mod window_update;
 
 pub use lacewing_spdy_zlib::{
     BlockEncoder, Compression, Exceeded, HeaderError, ListLimits, SpareDeflater, SpareInflater,
-    Values, Version,
+    Values, WireVersion,
 };
 
 pub use credential::Credential;
@@ -70,7 +70,7 @@ pub use error::{DecodeError, EncodeError, Scope};
 pub use error_code::{ErrorCode, GoAwayStatus};
 pub use frame::Frame;
 pub use go_away::GoAway;
-pub use head::{Head, Kind, flags};
+pub use head::{FrameHead, Kind, flags};
 pub use headers::Headers;
 pub use message::{BadList, Block, HeaderList, Message};
 pub use noop::Noop;

@@ -9,36 +9,36 @@ use crate::dictionary;
 
 /// The versions of the header block.
 ///
-/// SPDY/3.1 has the block of SPDY/3: it is [`Version::V3`] here.
+/// SPDY/3.1 has the block of SPDY/3: it is [`WireVersion::V3`] here.
 ///
 /// ```
-/// use lacewing_spdy_zlib::Version;
+/// use lacewing_spdy_zlib::WireVersion;
 ///
-/// assert_eq!(Version::V2.number(), 2);
-/// assert_eq!(Version::from_number(3), Some(Version::V3));
+/// assert_eq!(WireVersion::V2.number(), 2);
+/// assert_eq!(WireVersion::from_number(3), Some(WireVersion::V3));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Version {
+pub enum WireVersion {
     /// SPDY/2: counts and lengths of 16 bits, empty values are an error.
     V2,
     /// SPDY/3 and SPDY/3.1: counts and lengths of 32 bits, empty values are legal.
     V3,
 }
 
-impl Version {
+impl WireVersion {
     /// The number that control frames of this version carry: 2 or 3.
     pub const fn number(self) -> u16 {
         match self {
-            Version::V2 => 2,
-            Version::V3 => 3,
+            WireVersion::V2 => 2,
+            WireVersion::V3 => 3,
         }
     }
 
     /// The version with this number, if it exists.
-    pub const fn from_number(number: u16) -> Option<Version> {
+    pub const fn from_number(number: u16) -> Option<WireVersion> {
         match number {
-            2 => Some(Version::V2),
-            3 => Some(Version::V3),
+            2 => Some(WireVersion::V2),
+            3 => Some(WireVersion::V3),
             _ => None,
         }
     }
@@ -48,32 +48,32 @@ impl Version {
     /// 907 bytes in SPDY/2, its final NUL included; 1423 bytes in SPDY/3.
     pub const fn dictionary(self) -> &'static [u8] {
         match self {
-            Version::V2 => &dictionary::V2,
-            Version::V3 => &dictionary::V3,
+            WireVersion::V2 => &dictionary::V2,
+            WireVersion::V3 => &dictionary::V3,
         }
     }
 
     /// The Adler-32 sum of [`dictionary`](Self::dictionary). The header of a zlib stream has it.
     pub const fn dictionary_id(self) -> u32 {
         match self {
-            Version::V2 => dictionary::V2_ID,
-            Version::V3 => dictionary::V3_ID,
+            WireVersion::V2 => dictionary::V2_ID,
+            WireVersion::V3 => dictionary::V3_ID,
         }
     }
 
     /// The number of bytes of a count or of a length.
     pub(crate) const fn width(self) -> usize {
         match self {
-            Version::V2 => 2,
-            Version::V3 => 4,
+            WireVersion::V2 => 2,
+            WireVersion::V3 => 4,
         }
     }
 
     /// The largest count or length that the block can express.
     pub(crate) const fn max_length(self) -> usize {
         match self {
-            Version::V2 => 0xffff,
-            Version::V3 => 0xffff_ffff,
+            WireVersion::V2 => 0xffff,
+            WireVersion::V3 => 0xffff_ffff,
         }
     }
 
@@ -83,8 +83,8 @@ impl Version {
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn put_length(self, dst: &mut BytesMut, length: usize) {
         match self {
-            Version::V2 => dst.put_u16(length as u16),
-            Version::V3 => dst.put_u32(length as u32),
+            WireVersion::V2 => dst.put_u16(length as u16),
+            WireVersion::V3 => dst.put_u32(length as u32),
         }
     }
 
@@ -95,8 +95,8 @@ impl Version {
             return;
         };
         match self {
-            Version::V2 => slot.copy_from_slice(&(length as u16).to_be_bytes()),
-            Version::V3 => slot.copy_from_slice(&(length as u32).to_be_bytes()),
+            WireVersion::V2 => slot.copy_from_slice(&(length as u16).to_be_bytes()),
+            WireVersion::V3 => slot.copy_from_slice(&(length as u32).to_be_bytes()),
         }
     }
 }
@@ -186,12 +186,12 @@ impl<'a> Iterator for ValuesIter<'a> {
 /// left: a length of the wire never allocates by itself (CVE-2026-35469).
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
-    version: Version,
+    version: WireVersion,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(version: Version, block: &'a [u8]) -> Self {
+    pub(crate) fn new(version: WireVersion, block: &'a [u8]) -> Self {
         Reader {
             version,
             rest: block,
@@ -217,12 +217,12 @@ impl<'a> Reader<'a> {
 
     fn length(&mut self) -> Option<usize> {
         match self.version {
-            Version::V2 => {
+            WireVersion::V2 => {
                 let (bytes, rest) = self.rest.split_first_chunk()?;
                 self.rest = rest;
                 Some(usize::from(u16::from_be_bytes(*bytes)))
             }
-            Version::V3 => {
+            WireVersion::V3 => {
                 let (bytes, rest) = self.rest.split_first_chunk()?;
                 self.rest = rest;
                 usize::try_from(u32::from_be_bytes(*bytes)).ok()
@@ -248,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_count_over_the_rest_is_refused_before_anything_is_read() {
-        let mut reader = Reader::new(Version::V3, &[0x80, 0, 0, 0, 0, 0, 0, 0]);
+        let mut reader = Reader::new(WireVersion::V3, &[0x80, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(reader.count(), None);
-        let mut reader = Reader::new(Version::V2, &[0, 1, 0, 0, 0, 0]);
+        let mut reader = Reader::new(WireVersion::V2, &[0, 1, 0, 0, 0, 0]);
         assert_eq!(reader.count(), Some(1));
-        let mut reader = Reader::new(Version::V2, &[0, 2, 0, 0, 0, 0]);
+        let mut reader = Reader::new(WireVersion::V2, &[0, 2, 0, 0, 0, 0]);
         assert_eq!(reader.count(), None);
     }
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::block::Reader;
 use crate::inflate::{Inflater, SpareInflater};
-use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, Version};
+use crate::{
+    DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, WireVersion,
+};
 
 /// The end of a flushed zlib block (Z_SYNC_FLUSH: an empty stored block).
 const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -35,21 +37,21 @@ const FIELD_OVERHEAD: usize = 32;
 /// [`take_spare`](Self::take_spare) takes these from an idle decoder.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
+/// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, WireVersion};
 ///
 /// let mut block = bytes::BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::Stored);
 /// let mut list = encoder.block(&mut block);
 /// list.field(b":status", [b"200 OK"]);
 /// list.finish()?;
 ///
-/// let mut decoder = Decoder::new(Version::V3);
+/// let mut decoder = Decoder::new(WireVersion::V3);
 /// let fields = decoder.decode_to_vec(&block, ListLimits::default())?;
 /// assert_eq!(fields, [(":status".into(), "200 OK".into())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Decoder {
-    version: Version,
+    version: WireVersion,
     inflater: Option<Box<Inflater>>,
     /// The inflated block.
     scratch: Vec<u8>,
@@ -62,7 +64,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// Returns a decoder for the start of a connection.
-    pub fn new(version: Version) -> Self {
+    pub fn new(version: WireVersion) -> Self {
         Decoder {
             version,
             inflater: None,
@@ -74,7 +76,7 @@ impl Decoder {
     }
 
     /// The version of the blocks.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> WireVersion {
         self.version
     }
 
@@ -93,15 +95,15 @@ impl Decoder {
     /// [`DecodeError::Poisoned`].
     ///
     /// ```
-    /// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+    /// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, WireVersion};
     ///
     /// let mut block = bytes::BytesMut::new();
-    /// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+    /// let mut encoder = Encoder::new(WireVersion::V3, Compression::Stored);
     /// let mut list = encoder.block(&mut block);
     /// list.field(b"a", [b"1"]).field(b"b", [b"2"]);
     /// list.finish()?;
     ///
-    /// let mut decoder = Decoder::new(Version::V3);
+    /// let mut decoder = Decoder::new(WireVersion::V3);
     /// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
     /// let mut seen = 0;
     /// match decoder.decode(&block, limits, |_, _| seen += 1) {
@@ -150,10 +152,10 @@ impl Decoder {
     /// As [`decode`](Self::decode).
     ///
     /// ```
-    /// use lacewing_spdy_zlib::{Decoder, ListLimits, Version};
+    /// use lacewing_spdy_zlib::{Decoder, ListLimits, WireVersion};
     ///
     /// let limits = ListLimits::default();
-    /// let mut decoder = Decoder::new(Version::V2);
+    /// let mut decoder = Decoder::new(WireVersion::V2);
     /// for piece in [&[0x38, 0x30, 0xdf, 0xa2][..], &[0x51, 0xb2, 0x00, 0x02, 0x00],
     ///               &[0xfd, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff]] {
     ///     decoder.feed(piece, limits)?;
@@ -226,11 +228,11 @@ impl Decoder {
     /// 2.6.10.1), or if there is no state.
     ///
     /// ```
-    /// use lacewing_spdy_zlib::{Decoder, ListLimits, Version};
+    /// use lacewing_spdy_zlib::{Decoder, ListLimits, WireVersion};
     ///
     /// let block = [0x38, 0x30, 0xdf, 0xa2, 0x51, 0xb2, 0x00, 0x02, 0x00, 0xfd, 0xff, 0x00,
     ///              0x00, 0x00, 0x00, 0x00, 0xff, 0xff];
-    /// let (mut one, mut other) = (Decoder::new(Version::V2), Decoder::new(Version::V2));
+    /// let (mut one, mut other) = (Decoder::new(WireVersion::V2), Decoder::new(WireVersion::V2));
     /// one.decode_to_vec(&block, ListLimits::default())?;
     /// if let Some(spare) = one.take_spare() {
     ///     other.lend_spare(spare);
@@ -313,7 +315,7 @@ struct Span {
 }
 
 fn read_list(
-    version: Version,
+    version: WireVersion,
     block: &[u8],
     limits: ListLimits,
     names: &mut Vec<Span>,
@@ -380,7 +382,7 @@ fn read_list(
 }
 
 /// The rule that the field breaks, if any.
-fn broken(version: Version, name: &[u8], value: &[u8]) -> Option<HeaderError> {
+fn broken(version: WireVersion, name: &[u8], value: &[u8]) -> Option<HeaderError> {
     if name.is_empty() {
         return Some(HeaderError::EmptyName);
     }
@@ -388,7 +390,7 @@ fn broken(version: Version, name: &[u8], value: &[u8]) -> Option<HeaderError> {
         return Some(HeaderError::UppercaseName);
     }
     if value.is_empty() {
-        return (version == Version::V2).then_some(HeaderError::EmptyValue);
+        return (version == WireVersion::V2).then_some(HeaderError::EmptyValue);
     }
     // Almost every value has no NUL, and this one search is enough for it.
     if value.contains(&0) && Values::from(value).iter().any(<[u8]>::is_empty) {

@@ -5,7 +5,7 @@ use std::mem;
 use bytes::{BufMut, BytesMut};
 use flate2::{Compress, CompressError, FlushCompress};
 
-use crate::{EncodeError, Version};
+use crate::{EncodeError, WireVersion};
 
 /// As in [`crate::inflate`]: the build fails if the backend cannot set a dictionary.
 const _: fn(&mut Compress, &[u8]) -> Result<u32, CompressError> = Compress::set_dictionary;
@@ -28,7 +28,7 @@ pub(crate) const STORED_BLOCK_HEAD: usize = 5;
 const FLUSH: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
 /// Appends the header of a zlib stream that has only stored blocks.
-pub(crate) fn put_stored_header(version: Version, dst: &mut BytesMut) {
+pub(crate) fn put_stored_header(version: WireVersion, dst: &mut BytesMut) {
     dst.put_slice(&STORED_HEADER);
     dst.put_u32(version.dictionary_id());
 }
@@ -80,7 +80,7 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    pub(crate) fn new(version: Version, level: u8) -> Result<Self, EncodeError> {
+    pub(crate) fn new(version: WireVersion, level: u8) -> Result<Self, EncodeError> {
         let level = flate2::Compression::new(u32::from(level.clamp(1, 9)));
         let mut stream = Compress::new_with_window_bits(level, true, WINDOW_BITS);
         stream

@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::deflate::{self, Deflater, STORED_BLOCK_HEAD};
 use crate::whole_field::{Packed, WholeField};
-use crate::{EncodeError, Version};
+use crate::{EncodeError, WireVersion};
 
 /// The largest block before compression. With zlib's overhead it fits into a frame, which has a
 /// length of 24 bits.
@@ -47,9 +47,9 @@ pub enum Compression {
 /// once.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, Encoder, Version};
+/// use lacewing_spdy_zlib::{Compression, Encoder, WireVersion};
 ///
-/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
 /// let mut dst = bytes::BytesMut::new();
 /// let mut block = encoder.block(&mut dst);
 /// block.field(b":status", [b"200 OK"]);
@@ -59,7 +59,7 @@ pub enum Compression {
 /// # Ok::<(), lacewing_spdy_zlib::EncodeError>(())
 /// ```
 pub struct Encoder {
-    version: Version,
+    version: WireVersion,
     compression: Compression,
     stream: Stream,
     /// For the next block.
@@ -91,7 +91,7 @@ enum Stream {
 
 impl Encoder {
     /// Returns an encoder for the start of a connection.
-    pub fn new(version: Version, compression: Compression) -> Self {
+    pub fn new(version: WireVersion, compression: Compression) -> Self {
         Encoder {
             version,
             compression,
@@ -101,7 +101,7 @@ impl Encoder {
     }
 
     /// The version of the blocks.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> WireVersion {
         self.version
     }
 
@@ -220,9 +220,9 @@ impl fmt::Debug for Encoder {
 /// A header block in progress, made by [`Encoder::block`].
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, Encoder, Version};
+/// use lacewing_spdy_zlib::{Compression, Encoder, WireVersion};
 ///
-/// let mut encoder = Encoder::new(Version::V2, Compression::Stored);
+/// let mut encoder = Encoder::new(WireVersion::V2, Compression::Stored);
 /// let mut dst = bytes::BytesMut::new();
 /// let mut block = encoder.block(&mut dst);
 /// block.field(b"method", [b"GET"]).field(b"url", [b"/"]);
@@ -303,9 +303,9 @@ impl BlockEncoder<'_> {
     /// than 20 bytes, are always treated in this way.
     ///
     /// ```
-    /// use lacewing_spdy_zlib::{Compression, Encoder, Version};
+    /// use lacewing_spdy_zlib::{Compression, Encoder, WireVersion};
     ///
-    /// let mut encoder = Encoder::new(Version::V3, Compression::WholeField);
+    /// let mut encoder = Encoder::new(WireVersion::V3, Compression::WholeField);
     /// let mut lengths = Vec::new();
     /// for round in 0..3 {
     ///     let mut dst = bytes::BytesMut::new();

@@ -12,9 +12,9 @@ use crate::Summary;
 /// [`List`](Self::List), all later blocks are lost too: close the connection.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};
+/// use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, WireVersion};
 ///
-/// let mut decoder = Decoder::new(Version::V3);
+/// let mut decoder = Decoder::new(WireVersion::V3);
 /// let error = decoder
 ///     .decode(&[0xff; 8], ListLimits::default(), |_, _| {})
 ///     .unwrap_err();
@@ -89,16 +89,16 @@ impl Error for DecodeError {}
 /// An error of a header list that was decompressed. The zlib stream is intact.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+/// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, WireVersion};
 ///
 /// let mut block = bytes::BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::Stored);
 /// let mut list = encoder.block(&mut block);
 /// list.field(b"a", [b"1"]).field(b"b", [b"2"]);
 /// list.finish()?;
 ///
 /// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
-/// let error = Decoder::new(Version::V3).decode_to_vec(&block, limits).unwrap_err();
+/// let error = Decoder::new(WireVersion::V3).decode_to_vec(&block, limits).unwrap_err();
 /// let DecodeError::List(error) = error else { unreachable!() };
 /// assert_eq!((error.summary.fields, error.malformed), (1, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -132,16 +132,16 @@ impl Error for ListError {}
 ///
 /// ```
 /// use lacewing_spdy_zlib::{
-///     Compression, DecodeError, Decoder, Encoder, HeaderError, ListLimits, Version,
+///     Compression, DecodeError, Decoder, Encoder, HeaderError, ListLimits, WireVersion,
 /// };
 ///
 /// let mut block = bytes::BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::Stored);
 /// let mut list = encoder.block(&mut block);
 /// list.field(b"Upper", [b"1"]);
 /// list.finish()?;
 ///
-/// let result = Decoder::new(Version::V3).decode_to_vec(&block, ListLimits::default());
+/// let result = Decoder::new(WireVersion::V3).decode_to_vec(&block, ListLimits::default());
 /// let Err(DecodeError::List(error)) = result else { unreachable!() };
 /// assert_eq!(error.malformed, Some(HeaderError::UppercaseName));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -230,10 +230,10 @@ impl Error for Exceeded {}
 /// state is unchanged: later blocks are not affected.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, EncodeError, Encoder, Version};
+/// use lacewing_spdy_zlib::{Compression, EncodeError, Encoder, WireVersion};
 ///
 /// let mut dst = bytes::BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V2, Compression::Stored);
+/// let mut encoder = Encoder::new(WireVersion::V2, Compression::Stored);
 /// let mut block = encoder.block(&mut dst);
 /// block.field(b"x-long", [vec![b'v'; 65_536]]);
 /// assert_eq!(block.finish(), Err(EncodeError::ValueTooLong { limit: 65_535 }));

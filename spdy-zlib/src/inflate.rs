@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 use crate::received::Received;
-use crate::{DecodeError, Version};
+use crate::{DecodeError, WireVersion};
 
 /// zlib-rs and every C zlib have this method; only miniz_oxide lacks it. flate2 uses one backend
 /// for the whole build. This line proves at build time that the choice of another crate has not
@@ -55,7 +55,7 @@ impl fmt::Debug for SpareInflater {
 
 /// The zlib stream of one direction.
 pub(crate) struct Inflater {
-    version: Version,
+    version: WireVersion,
     /// Absent while the decoder is idle, or before its first block.
     spare: Option<SpareInflater>,
     /// The number of our state. A spare with another number holds another decoder's state, or an
@@ -69,7 +69,7 @@ pub(crate) struct Inflater {
 }
 
 impl Inflater {
-    pub(crate) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: WireVersion) -> Self {
         Inflater {
             version,
             spare: None,

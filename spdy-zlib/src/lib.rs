@@ -17,7 +17,7 @@ mod whole_field;
 /// The types of the signatures here.
 pub use bytes;
 
-pub use block::{Values, ValuesIter, Version};
+pub use block::{Values, ValuesIter, WireVersion};
 pub use decoder::Decoder;
 pub use encoder::{BlockEncoder, Compression, Encoder, SpareDeflater};
 pub use error::{DecodeError, EncodeError, Exceeded, HeaderError, ListError};

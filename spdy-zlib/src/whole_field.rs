@@ -24,7 +24,7 @@ use std::sync::LazyLock;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::Version;
+use crate::WireVersion;
 use crate::deflate::{self, STORED_BLOCK_HEAD};
 
 use index::Index;
@@ -49,12 +49,12 @@ const FIRST_HISTORY: usize = 2 << 10;
 const KEPT_HISTORY: usize = 16 << 10;
 
 /// The first bytes of every connection.
-static DICTIONARY_V2: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V2));
-static DICTIONARY_V3: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V3));
+static DICTIONARY_V2: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(WireVersion::V2));
+static DICTIONARY_V3: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(WireVersion::V3));
 
 /// The deflate stream of one direction.
 pub(crate) struct WholeField {
-    version: Version,
+    version: WireVersion,
     /// The zlib header has been written.
     started: bool,
     /// The dictionary and all blocks before compression: at least the last window of them.
@@ -127,10 +127,10 @@ impl WholeField {
     }
 }
 
-fn dictionary_index(version: Version) -> &'static Index {
+fn dictionary_index(version: WireVersion) -> &'static Index {
     match version {
-        Version::V2 => &DICTIONARY_V2,
-        Version::V3 => &DICTIONARY_V3,
+        WireVersion::V2 => &DICTIONARY_V2,
+        WireVersion::V3 => &DICTIONARY_V3,
     }
 }
 

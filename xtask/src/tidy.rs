@@ -148,6 +148,7 @@ fn check(tree: &Tree) -> Vec<String> {
     complaints.extend(imports::circles(tree));
     complaints.extend(imports::upward(tree));
     complaints.extend(public_types::listed(tree));
+    complaints.extend(public_types::one_meaning(tree));
     let rules = [
         file_names,
         length,

@@ -41,10 +41,10 @@ impl Dialect {
     }
 
     /// The wire, where it is one of SPDY.
-    pub(crate) const fn spdy(self) -> Option<spdy::Version> {
+    pub(crate) const fn spdy(self) -> Option<spdy::WireVersion> {
         match self {
-            Spdy31 | Spdy3 => Some(spdy::Version::V3),
-            Spdy2 => Some(spdy::Version::V2),
+            Spdy31 | Spdy3 => Some(spdy::WireVersion::V3),
+            Spdy2 => Some(spdy::WireVersion::V2),
             Http2 | Http1 => None,
         }
     }

@@ -161,7 +161,7 @@ impl Reader {
         match dialect.spdy() {
             Some(version) => {
                 let limits = spdy::DecoderLimits::default()
-                    .with(|limits| limits.max_frame_size = spdy::Head::MAX_LENGTH);
+                    .with(|limits| limits.max_frame_size = spdy::FrameHead::MAX_LENGTH);
                 let parity = u32::from(role == Role::Server);
                 Reader::Spdy(
                     Box::new(spdy::Decoder::new(version, limits)),
@@ -302,7 +302,7 @@ fn spdy_message(
 ) {
     use spdy::Message as M;
     seen.frames += 1;
-    let version = dialect.spdy().unwrap_or(spdy::Version::V3);
+    let version = dialect.spdy().unwrap_or(spdy::WireVersion::V3);
     let encoder = || spdy::Encoder::new(version, spdy::Compression::Stored);
     match message {
         M::Data {
@@ -413,7 +413,7 @@ mod tests {
             let mut seen = Seen::new(Dialect::Http2);
             Reader::new(Dialect::Http2, Role::Server).read(&mut wire.clone(), &mut seen, manners);
             let mut answered = Vec::new();
-            while let Some(head) = http2::Head::parse(&seen.answers) {
+            while let Some(head) = http2::FrameHead::parse(&seen.answers) {
                 answered.push(head.kind);
                 let _ = seen.answers.split_to(9 + head.length as usize);
             }

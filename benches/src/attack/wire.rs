@@ -293,7 +293,7 @@ impl Wire {
 
     /// The head of any HTTP/2 frame.
     pub(crate) fn http2(&mut self, kind: http2::Kind, flags: u8, stream_id: u32, length: u32) {
-        let head = http2::Head {
+        let head = http2::FrameHead {
             length,
             kind,
             flags,
@@ -314,7 +314,7 @@ impl Wire {
             Dialect::Spdy2 => 2,
             _ => 3,
         };
-        let head = spdy::Head::Control {
+        let head = spdy::FrameHead::Control {
             version,
             kind: spdy::Kind(kind),
             flags,
@@ -353,8 +353,8 @@ fn http2_start(start: Start<'_>, authority: &str) -> Vec<Field> {
     }
 }
 
-fn spdy_start(version: spdy::Version, start: Start<'_>, authority: &str) -> Vec<Field> {
-    let v2 = version == spdy::Version::V2;
+fn spdy_start(version: spdy::WireVersion, start: Start<'_>, authority: &str) -> Vec<Field> {
+    let v2 = version == spdy::WireVersion::V2;
     let name = |v3: &'static str, v2_name: &'static str| if v2 { v2_name } else { v3 };
     match start {
         Start::Request { method, path } => vec![

@@ -11,7 +11,7 @@ mod terminal;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use lacewing_kube::client::{Pod, Transport};
+use lacewing_kube::client::{Pod, StreamingProtocol};
 
 use self::cluster::Cluster;
 use crate::status::Failure;
@@ -93,11 +93,11 @@ enum TransportArg {
 }
 
 impl TransportArg {
-    fn transport(self) -> Transport {
+    fn transport(self) -> StreamingProtocol {
         match self {
-            Self::Auto => Transport::WebSocketFirst,
-            Self::Websocket => Transport::WebSocket,
-            Self::Spdy => Transport::Spdy,
+            Self::Auto => StreamingProtocol::WebSocketFirst,
+            Self::Websocket => StreamingProtocol::WebSocket,
+            Self::Spdy => StreamingProtocol::Spdy,
         }
     }
 }

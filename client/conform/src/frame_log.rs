@@ -51,11 +51,11 @@ enum Taken {
 impl FrameLog {
     /// A log of the bytes that `sender` sends.
     pub fn new(version: Version, sender: Side) -> Self {
-        use lacewing_frames::spdy::Version as Layout;
+        use lacewing_frames::spdy::WireVersion;
         let frames: Box<dyn Frames> = match version {
             Version::Http2 => Box::new(http2::Http2Frames::new(sender)),
-            Version::Spdy2 => Box::new(spdy::SpdyFrames::new(Layout::V2)),
-            Version::Spdy3 | Version::Spdy31 => Box::new(spdy::SpdyFrames::new(Layout::V3)),
+            Version::Spdy2 => Box::new(spdy::SpdyFrames::new(WireVersion::V2)),
+            Version::Spdy3 | Version::Spdy31 => Box::new(spdy::SpdyFrames::new(WireVersion::V3)),
         };
         Self {
             frames,

@@ -22,8 +22,8 @@ pub(crate) fn frames(version: Version, side: Side, script: &[u8]) -> BytesMut {
         return out;
     }
     let wire = match version {
-        Version::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Version::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     };
     let mut encoder = spdy::Encoder::new(wire, Compression::Stored);
     for step in script.as_chunks().0 {
@@ -68,8 +68,8 @@ fn http2_frame(encoder: &mut http2::Encoder, out: &mut BytesMut, [kind, id, what
 fn spdy_frame(encoder: &mut spdy::Encoder, out: &mut BytesMut, [kind, id, what, size]: [u8; 4]) {
     let (stream, fin) = (u32::from(id & 15), id & 0x80 != 0);
     let version = match encoder.version() {
-        spdy::Version::V2 => Version::Spdy2,
-        spdy::Version::V3 => Version::Spdy3,
+        spdy::WireVersion::V2 => Version::Spdy2,
+        spdy::WireVersion::V3 => Version::Spdy3,
     };
     let fields = |block: &mut spdy::BlockEncoder<'_>| {
         for (name, value) in list(version, what, size) {

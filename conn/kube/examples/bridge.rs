@@ -14,7 +14,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use lacewing_kube::{
     CommandOutcome, CommandStreams, bridge,
-    client::{CommandRequest, ForwardRequest, Transport},
+    client::{CommandRequest, ForwardRequest, StreamingProtocol},
     server::{CommandOffer, ForwardOffer, PendingCommand, PendingForward, Rejection},
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Clone, Copy)]
 struct Upstream {
     address: SocketAddr,
-    transport: Transport,
+    transport: StreamingProtocol,
 }
 
 #[tokio::main]
@@ -35,8 +35,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let upstream = Upstream {
         address: address.parse()?,
         transport: match transport.as_str() {
-            "spdy" => Transport::Spdy,
-            "websocket" => Transport::WebSocket,
+            "spdy" => StreamingProtocol::Spdy,
+            "websocket" => StreamingProtocol::WebSocket,
             other => return Err(format!("no transport: {other}").into()),
         },
     };

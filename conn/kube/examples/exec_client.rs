@@ -12,7 +12,7 @@ use std::{error::Error, io::Write as _};
 use http::Uri;
 use lacewing_kube::{
     CommandOutcome, CommandStreams,
-    client::{CommandReader, CommandRequest, Pod, Transport},
+    client::{CommandReader, CommandRequest, Pod, StreamingProtocol},
 };
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt, copy, stderr, stdin, stdout},
@@ -52,7 +52,7 @@ async fn run() -> Result<CommandOutcome, Box<dyn Error>> {
     let streams = CommandStreams::from_query("stdin=true&stdout=true&stderr=true");
     let command = command.iter().map(String::as_str);
     let request = CommandRequest::exec(&server, pod, command, streams)?
-        .with(|request| request.transport = Transport::WebSocketFirst);
+        .with(|request| request.transport = StreamingProtocol::WebSocketFirst);
 
     let mut session = request.connect(|| TcpStream::connect((host, port))).await?;
     if let Some(mut input) = session.stdin.take() {

@@ -8,7 +8,7 @@
 use std::{error::Error, io::Write as _, sync::Arc};
 
 use http::Uri;
-use lacewing_kube::client::{ForwardRequest, Pod, PortForwardSession, Transport};
+use lacewing_kube::client::{ForwardRequest, Pod, PortForwardSession, StreamingProtocol};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         container: None,
     };
     let request = ForwardRequest::of_pod(&server, pod)?
-        .with(|request| request.transport = Transport::WebSocketFirst);
+        .with(|request| request.transport = StreamingProtocol::WebSocketFirst);
     let session = request.connect(|| TcpStream::connect((host, port))).await?;
     let session = Arc::new(session);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

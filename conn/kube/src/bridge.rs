@@ -29,7 +29,7 @@ const COPY_BUFFER: usize = 32 << 10;
 /// use http::Uri;
 /// use lacewing_kube::{
 ///     CommandOutcome, KubeError, bridge,
-///     client::{CommandRequest, Transport},
+///     client::{CommandRequest, StreamingProtocol},
 ///     server::ExecSession,
 /// };
 /// use tokio::net::TcpStream;

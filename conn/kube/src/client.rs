@@ -27,5 +27,5 @@ pub use copy::{CopyError, CopyRequest, CopySummary};
 pub use error::ConnectError;
 pub use forward::{ForwardStream, PortForwardSession};
 pub use refusal::Refusal;
-pub use request::{CommandRequest, ForwardRequest, Pod, Transport};
+pub use request::{CommandRequest, ForwardRequest, Pod, StreamingProtocol};
 pub use session::CommandSession;

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use lacewing_conn::Version;
 use lacewing_frames::spdy::{
-    Compression, Decoder, DecoderLimits, Encoder, Message, SynStreamHead, Version as WireVersion,
+    Compression, Decoder, DecoderLimits, Encoder, Message, SynStreamHead, WireVersion,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 

@@ -81,8 +81,8 @@ fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
         return lists;
     }
     let wire = match version {
-        Version::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Version::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     };
     let mut bytes = BytesMut::from(bytes);
     let mut decoder = spdy::Decoder::new(wire, spdy::DecoderLimits::default());

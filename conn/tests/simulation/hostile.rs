@@ -39,8 +39,8 @@ impl Peer {
     /// A peer that has sent its preface and SETTINGS.
     pub(crate) fn new(version: Version, side: Side) -> Self {
         let wire = match version {
-            Version::Spdy2 => spdy::Version::V2,
-            _ => spdy::Version::V3,
+            Version::Spdy2 => spdy::WireVersion::V2,
+            _ => spdy::WireVersion::V3,
         };
         let mut peer = Self {
             version,

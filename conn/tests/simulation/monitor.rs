@@ -216,9 +216,9 @@ impl Monitor {
     }
 }
 
-fn wire_version(version: Version) -> spdy::Version {
+fn wire_version(version: Version) -> spdy::WireVersion {
     match version {
-        Version::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Version::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     }
 }

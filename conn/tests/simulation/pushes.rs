@@ -21,8 +21,8 @@ type Frame = Message<Vec<(Bytes, Bytes)>>;
 /// The bytes that a side sent, from the first one on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     let wire = match version {
-        Version::Spdy2 => lacewing_frames::spdy::Version::V2,
-        _ => lacewing_frames::spdy::Version::V3,
+        Version::Spdy2 => lacewing_frames::spdy::WireVersion::V2,
+        _ => lacewing_frames::spdy::WireVersion::V3,
     };
     let mut decoder = Decoder::new(wire, DecoderLimits::default());
     let mut bytes = BytesMut::from(bytes);

@@ -154,8 +154,8 @@ fn each_side_advertises_its_own() {
             }
             let sent = Victim::with(config).flush();
             let wire = match version {
-                Version::Spdy2 => spdy::Version::V2,
-                _ => spdy::Version::V3,
+                Version::Spdy2 => spdy::WireVersion::V2,
+                _ => spdy::WireVersion::V3,
             };
             let mut bytes = BytesMut::from(&sent[..]);
             let mut entries = Vec::new();

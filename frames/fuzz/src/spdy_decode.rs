@@ -2,20 +2,20 @@
 //! the segmentation of the input.
 
 use bytes::{Bytes, BytesMut};
-use lacewing_frames::spdy::{DecodeError, Decoder, DecoderLimits, Message, Scope, Version};
+use lacewing_frames::spdy::{DecodeError, Decoder, DecoderLimits, Message, Scope, WireVersion};
 
 type Outcome = Result<Message<Vec<(Bytes, Bytes)>>, DecodeError>;
 
 /// Runs the target on one input.
 pub fn run(data: &[u8]) {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let whole = decode(version, [data].into_iter());
         let pieces = decode(version, data.chunks(5));
         assert_eq!(whole, pieces);
     }
 }
 
-fn decode<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Outcome> {
+fn decode<'a>(version: WireVersion, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Outcome> {
     let mut decoder = Decoder::new(version, DecoderLimits::default());
     let mut src = BytesMut::new();
     let mut outcomes: Vec<Outcome> = Vec::new();

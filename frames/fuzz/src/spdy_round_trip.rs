@@ -1,11 +1,11 @@
 //! A SPDY frame that decodes encodes to the same bytes, except for the reserved bit of ids.
 
 use bytes::BytesMut;
-use lacewing_frames::spdy::{Frame, Version};
+use lacewing_frames::spdy::{Frame, WireVersion};
 
 /// Runs the target on one input.
 pub fn run(data: &[u8]) {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let mut src = BytesMut::from(data);
         loop {
             let before = src.clone();

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, Kind, frame};
+use super::{DecodeError, EncodeError, FrameHead, Kind, frame};
 
 /// ALTSVC: an alternative service for an origin (RFC 7838 §4).
 ///
@@ -42,7 +42,7 @@ impl AltSvc {
     }
 
     /// Splits a payload into origin and value.
-    pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    pub(crate) fn split(head: FrameHead, payload: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
         payload
             .split_first_chunk::<2>()
             .and_then(|(length, rest)| {
@@ -54,7 +54,7 @@ impl AltSvc {
             })
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<AltSvc, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<AltSvc, DecodeError> {
         let (origin, value) = AltSvc::split(head, payload)?;
         Ok(AltSvc {
             stream_id: head.stream_id,

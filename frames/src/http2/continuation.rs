@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, Kind, flags, frame};
+use super::{DecodeError, EncodeError, FrameHead, Kind, flags, frame};
 
 /// CONTINUATION: the next fragment of a header block (RFC 9113 §6.10).
 ///
@@ -37,7 +37,7 @@ pub struct Continuation {
 }
 
 impl Continuation {
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<Continuation, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<Continuation, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, Kind, flags, frame, padding};
+use super::{DecodeError, EncodeError, FrameHead, Kind, flags, frame, padding};
 
 /// DATA: bytes of a stream, with flow control (RFC 9113 §6.1).
 ///
@@ -46,14 +46,17 @@ impl Data {
 
     /// Checks a payload and splits it into content and padding.
     #[inline]
-    pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], Option<&[u8]>), DecodeError> {
+    pub(crate) fn split(
+        head: FrameHead,
+        payload: &[u8],
+    ) -> Result<(&[u8], Option<&[u8]>), DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }
         padding::split(head, payload)
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<Data, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<Data, DecodeError> {
         let (content, padding) = Data::split(head, payload)?;
         Ok(Data {
             stream_id: head.stream_id,

@@ -9,7 +9,7 @@ use lacewing_hpack as hpack;
 
 use self::known_rest::{KnownRest, MIN_FIELDS, Mark};
 use super::{
-    BadList, Data, DecodeError, Head, HeaderList, Headers, Kind, Message, PushPromise, Scope,
+    BadList, Data, DecodeError, FrameHead, HeaderList, Headers, Kind, Message, PushPromise, Scope,
     StreamPriority, flags,
 };
 use crate::BlockBytes;
@@ -186,7 +186,7 @@ impl<L: HeaderList> Decoder<L> {
     /// SETTINGS_MAX_FRAME_SIZE: if the value increases, when the setting is sent; if it decreases,
     /// when the peer acknowledges it.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
-        self.limits.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
+        self.limits.max_frame_size = max_frame_size.clamp(16_384, FrameHead::MAX_LENGTH);
     }
 
     /// Sets the length in bytes below which payloads of DATA are copied, so that a few bytes never
@@ -287,7 +287,7 @@ impl<L: HeaderList> Decoder<L> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        match Head::parse(src) {
+        match FrameHead::parse(src) {
             None => Ok(None),
             Some(head) if head.kind == Kind::DATA => self.data(head, src),
             Some(_) => self.frames(src, consumed),
@@ -296,10 +296,14 @@ impl<L: HeaderList> Decoder<L> {
 
     /// Decodes DATA. Its payload is kept: it is split off `src`, or copied if it is short.
     #[inline]
-    fn data(&mut self, head: Head, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
+    fn data(
+        &mut self,
+        head: FrameHead,
+        src: &mut BytesMut,
+    ) -> Result<Option<Message<L>>, DecodeError> {
         self.check_head(head)?;
-        let total = Head::LEN + head.length as usize;
-        let Some(payload) = src.get(Head::LEN..total) else {
+        let total = FrameHead::LEN + head.length as usize;
+        let Some(payload) = src.get(FrameHead::LEN..total) else {
             return Ok(None);
         };
         let content = match Data::split(head, payload) {
@@ -322,7 +326,7 @@ impl<L: HeaderList> Decoder<L> {
             length => {
                 let padding_length = usize::from(head.has(flags::PADDED));
                 let mut payload = src.split_to(total);
-                payload.advance(Head::LEN + padding_length);
+                payload.advance(FrameHead::LEN + padding_length);
                 payload.truncate(length);
                 payload.freeze()
             }
@@ -345,15 +349,15 @@ impl<L: HeaderList> Decoder<L> {
     ) -> Result<Option<Message<L>>, DecodeError> {
         let mut src = src;
         loop {
-            let Some(head) = Head::parse(src) else {
+            let Some(head) = FrameHead::parse(src) else {
                 return Ok(None);
             };
             self.check_head(head)?;
-            let total = Head::LEN + head.length as usize;
+            let total = FrameHead::LEN + head.length as usize;
             let Some((frame, rest)) = src.split_at_checked(total) else {
                 return Ok(None);
             };
-            let payload = frame.get(Head::LEN..).unwrap_or_default();
+            let payload = frame.get(FrameHead::LEN..).unwrap_or_default();
             *consumed += total;
             src = rest;
             match head.kind {
@@ -394,8 +398,8 @@ impl<L: HeaderList> Decoder<L> {
 
     /// Checks the length, and the order around header blocks, before the payload is received.
     #[inline]
-    fn check_head(&self, head: Head) -> Result<(), DecodeError> {
-        let Head {
+    fn check_head(&self, head: FrameHead) -> Result<(), DecodeError> {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -419,10 +423,10 @@ impl<L: HeaderList> Decoder<L> {
     }
 
     #[cold]
-    fn check_continuation(&self, open: &OpenBlock, head: Head) -> Result<(), DecodeError> {
+    fn check_continuation(&self, open: &OpenBlock, head: FrameHead) -> Result<(), DecodeError> {
         let stream_id = open.owner.stream_id();
         if head.kind != Kind::CONTINUATION || head.stream_id != stream_id {
-            let Head {
+            let FrameHead {
                 kind,
                 stream_id: on,
                 ..
@@ -469,7 +473,7 @@ impl<L: HeaderList> Decoder<L> {
 
     /// Adds a fragment, and returns the block if the fragment was the last one.
     #[cold]
-    fn extend(&mut self, head: Head, fragment: &[u8]) -> Option<Box<OpenBlock>> {
+    fn extend(&mut self, head: FrameHead, fragment: &[u8]) -> Option<Box<OpenBlock>> {
         let open = self.open.as_mut()?;
         open.continuations = open.continuations.saturating_add(1);
         open.block.extend_from_slice(fragment);

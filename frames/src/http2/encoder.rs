@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
 use super::{
-    AltSvc, EncodeError, ErrorCode, GoAway, Head, Kind, Origin, Ping, PriorityUpdate, RstStream,
-    Setting, StreamPriority, WindowUpdate, flags,
+    AltSvc, EncodeError, ErrorCode, FrameHead, GoAway, Kind, Origin, Ping, PriorityUpdate,
+    RstStream, Setting, StreamPriority, WindowUpdate, flags,
 };
 
 /// The sending half of a connection: appends frames to a buffer.
@@ -122,7 +122,7 @@ impl Encoder {
     /// Sets the longest payload in bytes: the peer's SETTINGS_MAX_FRAME_SIZE, clamped to 16,384 to
     /// 2^24-1.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
-        self.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
+        self.max_frame_size = max_frame_size.clamp(16_384, FrameHead::MAX_LENGTH);
     }
 
     /// Sets the largest HPACK table of the peer in bytes: its SETTINGS_HEADER_TABLE_SIZE. The table
@@ -191,7 +191,7 @@ impl Encoder {
             "DATA longer than the peer's maximum frame size"
         );
         let flags = if fin { flags::END_STREAM } else { 0 };
-        Head {
+        FrameHead {
             length: len,
             kind: Kind::DATA,
             flags,
@@ -210,8 +210,8 @@ impl Encoder {
             let (now, later) = rest.split_at(rest.len().min(most));
             // 24 bits suffice: there are at most max_frame_size bytes.
             let length = u32::try_from(now.len() * Setting::LEN).unwrap_or(0);
-            dst.reserve(Head::LEN + now.len() * Setting::LEN);
-            Head {
+            dst.reserve(FrameHead::LEN + now.len() * Setting::LEN);
+            FrameHead {
                 length,
                 kind: Kind::SETTINGS,
                 flags: 0,
@@ -228,7 +228,7 @@ impl Encoder {
 
     /// Appends the acknowledgement of the peer's SETTINGS (RFC 9113 §6.5.3).
     pub fn settings_ack(&self, dst: &mut BytesMut) {
-        Head {
+        FrameHead {
             length: 0,
             kind: Kind::SETTINGS,
             flags: flags::ACK,
@@ -379,7 +379,7 @@ impl Encoder {
         fields: impl FnOnce(&mut hpack::BlockEncoder<'_>),
     ) {
         let start = dst.len();
-        dst.extend_from_slice(&[0; Head::LEN]);
+        dst.extend_from_slice(&[0; FrameHead::LEN]);
         if let Some(padding) = first.padding {
             dst.extend_from_slice(&[padding]);
         }
@@ -393,7 +393,7 @@ impl Encoder {
         let padding = usize::from(first.padding.unwrap_or(0));
         // At least 16,384 - 1 - 5 - 255.
         let room = max
-            .saturating_sub(block_start - start - Head::LEN)
+            .saturating_sub(block_start - start - FrameHead::LEN)
             .saturating_sub(padding);
         let mut flags = first.flags;
         if first.padding.is_some() {
@@ -402,7 +402,7 @@ impl Encoder {
         if dst.len() - block_start <= room {
             flags |= flags::END_HEADERS;
             dst.resize(dst.len() + padding, 0);
-            let length = dst.len() - start - Head::LEN;
+            let length = dst.len() - start - FrameHead::LEN;
             write_head(dst, start, first.kind, flags, first.stream_id, length);
         } else {
             let fragment_end = block_start + room;
@@ -428,12 +428,12 @@ struct FirstFrame<'a> {
 fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, stream_id: u32) {
     let rest = dst.len() - fragment_end;
     let frames = rest.div_ceil(max);
-    dst.resize(dst.len() + padding + frames * Head::LEN, 0);
+    dst.resize(dst.len() + padding + frames * FrameHead::LEN, 0);
     // From the last to the first, so that no byte is overwritten before it has moved.
     for index in (0..frames).rev() {
         let from = fragment_end + index * max;
         let length = max.min(rest - index * max);
-        let to = from + padding + (index + 1) * Head::LEN;
+        let to = from + padding + (index + 1) * FrameHead::LEN;
         dst.copy_within(from..from + length, to);
         let flags = if index + 1 == frames {
             flags::END_HEADERS
@@ -442,7 +442,7 @@ fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, st
         };
         write_head(
             dst,
-            to - Head::LEN,
+            to - FrameHead::LEN,
             Kind::CONTINUATION,
             flags,
             stream_id,
@@ -459,9 +459,9 @@ fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, st
 fn write_head(dst: &mut BytesMut, at: usize, kind: Kind, flags: u8, stream_id: u32, length: usize) {
     // The block was split at the maximum frame size, so 24 bits suffice for the length.
     let length = u32::try_from(length).unwrap_or(0);
-    if let Some(room) = dst.get_mut(at..at + Head::LEN) {
+    if let Some(room) = dst.get_mut(at..at + FrameHead::LEN) {
         room.copy_from_slice(
-            &Head {
+            &FrameHead {
                 length,
                 kind,
                 flags,

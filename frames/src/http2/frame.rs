@@ -3,7 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::{
-    AltSvc, Continuation, Data, DecodeError, EncodeError, GoAway, Head, Headers, Kind, Origin,
+    AltSvc, Continuation, Data, DecodeError, EncodeError, FrameHead, GoAway, Headers, Kind, Origin,
     Ping, Priority, PriorityUpdate, PushPromise, RstStream, Settings, Unknown, WindowUpdate,
 };
 
@@ -70,10 +70,10 @@ impl Frame {
     /// The first rule that the frame breaks. A frame longer than `max_frame_size` bytes is refused
     /// from its head alone and stays in `src`; every other erroneous frame is consumed.
     pub fn decode(src: &mut BytesMut, max_frame_size: u32) -> Result<Option<Frame>, DecodeError> {
-        let Some(head) = Head::parse(src) else {
+        let Some(head) = FrameHead::parse(src) else {
             return Ok(None);
         };
-        let Head { kind, length, .. } = head;
+        let FrameHead { kind, length, .. } = head;
         if length > max_frame_size {
             return Err(DecodeError::FrameTooLong {
                 kind,
@@ -81,12 +81,12 @@ impl Frame {
                 limit: max_frame_size,
             });
         }
-        let total = Head::LEN + length as usize;
+        let total = FrameHead::LEN + length as usize;
         if src.len() < total {
             return Ok(None);
         }
         let mut payload = src.split_to(total).freeze();
-        payload.advance(Head::LEN);
+        payload.advance(FrameHead::LEN);
         Ok(Some(match kind {
             Kind::DATA => Frame::Data(Data::parse(head, &payload)?),
             Kind::HEADERS => Frame::Headers(Headers::parse(head, &payload)?),
@@ -163,11 +163,11 @@ pub(crate) fn put_head(
     stream_id: u32,
     length: usize,
 ) -> Result<(), EncodeError> {
-    let limit = Head::MAX_LENGTH;
+    let limit = FrameHead::MAX_LENGTH;
     match u32::try_from(length) {
         Ok(length) if length <= limit => {
-            dst.reserve(Head::LEN + length as usize);
-            Head {
+            dst.reserve(FrameHead::LEN + length as usize);
+            FrameHead {
                 length,
                 kind,
                 flags,

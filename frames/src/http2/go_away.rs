@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::head::STREAM_ID_MASK;
-use super::{DecodeError, EncodeError, ErrorCode, Head, Kind, frame};
+use super::{DecodeError, EncodeError, ErrorCode, FrameHead, Kind, frame};
 
 /// GOAWAY: the sender does not process any stream above the last one named (RFC 9113 §6.8).
 ///
@@ -40,10 +40,10 @@ impl GoAway {
 
     /// Checks a payload and splits it into last stream, code and debug data.
     pub(crate) fn split(
-        head: Head,
+        head: FrameHead,
         payload: &[u8],
     ) -> Result<(u32, ErrorCode, &[u8]), DecodeError> {
-        let Head {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -62,7 +62,7 @@ impl GoAway {
         Ok((last_stream_id, code, debug_data))
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<GoAway, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<GoAway, DecodeError> {
         let (last_stream_id, code, debug_data) = GoAway::split(head, payload)?;
         Ok(GoAway {
             last_stream_id,

@@ -13,16 +13,16 @@ pub(crate) const STREAM_ID_MASK: u32 = 0x7fff_ffff;
 /// specification requires.
 ///
 /// ```
-/// use lacewing_frames::http2::{Head, Kind, flags};
+/// use lacewing_frames::http2::{FrameHead, Kind, flags};
 ///
 /// let wire = [0x00, 0x00, 0x05, 0x00, 0x01, 0x00, 0x00, 0x00, 0x03, b'h', b'e'];
-/// let head = Head::parse(&wire).expect("nine bytes are there");
+/// let head = FrameHead::parse(&wire).expect("nine bytes are there");
 /// assert_eq!((head.length, head.kind, head.stream_id), (5, Kind::DATA, 3));
 /// assert!(head.has(flags::END_STREAM));
 /// assert_eq!(head.to_bytes(), wire[..9]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct FrameHead {
     /// The length of the payload in bytes, without the head; 24 bits.
     pub length: u32,
     /// The type of the frame.
@@ -33,7 +33,7 @@ pub struct Head {
     pub stream_id: u32,
 }
 
-impl Head {
+impl FrameHead {
     /// The length of a frame head in bytes.
     pub const LEN: usize = 9;
 
@@ -42,9 +42,10 @@ impl Head {
 
     /// Reads a head from the front of `bytes`; `None` if there are fewer than nine bytes.
     #[inline]
-    pub fn parse(bytes: &[u8]) -> Option<Head> {
-        let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = bytes.first_chunk::<{ Head::LEN }>()?;
-        Some(Head {
+    pub fn parse(bytes: &[u8]) -> Option<FrameHead> {
+        let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] =
+            bytes.first_chunk::<{ FrameHead::LEN }>()?;
+        Some(FrameHead {
             length: u32::from_be_bytes([0, l0, l1, l2]),
             kind: Kind(kind),
             flags,
@@ -54,7 +55,7 @@ impl Head {
 
     /// The nine bytes of this head, with the low 24 bits of the length.
     #[inline]
-    pub fn to_bytes(self) -> [u8; Head::LEN] {
+    pub fn to_bytes(self) -> [u8; FrameHead::LEN] {
         let [_, l0, l1, l2] = self.length.to_be_bytes();
         let [s0, s1, s2, s3] = (self.stream_id & STREAM_ID_MASK).to_be_bytes();
         [l0, l1, l2, self.kind.0, self.flags, s0, s1, s2, s3]

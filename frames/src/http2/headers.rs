@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, Kind, StreamPriority, flags, frame, padding};
+use super::{DecodeError, EncodeError, FrameHead, Kind, StreamPriority, flags, frame, padding};
 
 /// HEADERS: opens a stream, or ends it with trailers. Carries a header block or its first fragment
 /// (RFC 9113 §6.2).
@@ -64,7 +64,10 @@ impl Headers {
 
     /// Checks a payload and splits it without copying.
     #[inline]
-    pub(crate) fn split(head: Head, payload: &[u8]) -> Result<HeadersPayload<'_>, DecodeError> {
+    pub(crate) fn split(
+        head: FrameHead,
+        payload: &[u8],
+    ) -> Result<HeadersPayload<'_>, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }
@@ -99,7 +102,7 @@ impl Headers {
         })
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<Headers, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<Headers, DecodeError> {
         let parts = Headers::split(head, payload)?;
         Ok(Headers {
             stream_id: head.stream_id,

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, Kind, frame};
+use super::{DecodeError, EncodeError, FrameHead, Kind, frame};
 
 /// ORIGIN: the origins for which a server is authoritative on this connection (RFC 8336 §2).
 ///
@@ -48,7 +48,7 @@ impl Origin {
 
     /// Parses a payload; `None` if it has more entries than `max_entries`.
     pub(crate) fn parse(
-        head: Head,
+        head: FrameHead,
         payload: &Bytes,
         max_entries: usize,
     ) -> Result<Option<Origin>, DecodeError> {

@@ -2,14 +2,17 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{DecodeError, EncodeError, Head, flags};
+use super::{DecodeError, EncodeError, FrameHead, flags};
 
 /// Splits a payload into its content and its padding, if the frame is padded.
 ///
 /// Accepts padding that is not zero: the specification leaves the check to the receiver, and frames
 /// of real senders have text there.
 #[inline]
-pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], Option<&[u8]>), DecodeError> {
+pub(crate) fn split(
+    head: FrameHead,
+    payload: &[u8],
+) -> Result<(&[u8], Option<&[u8]>), DecodeError> {
     if !head.has(flags::PADDED) {
         return Ok((payload, None));
     }

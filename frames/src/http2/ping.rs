@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{DecodeError, Head, Kind, flags};
+use super::{DecodeError, FrameHead, Kind, flags};
 
 /// PING: eight bytes that the receiver sends back (RFC 9113 §6.7).
 ///
@@ -27,8 +27,8 @@ pub struct Ping {
 }
 
 impl Ping {
-    pub(crate) fn parse(head: Head, payload: &[u8]) -> Result<Ping, DecodeError> {
-        let Head {
+    pub(crate) fn parse(head: FrameHead, payload: &[u8]) -> Result<Ping, DecodeError> {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -53,7 +53,7 @@ impl Ping {
         if self.ack {
             flags |= flags::ACK;
         }
-        Head {
+        FrameHead {
             length: 8,
             kind: Kind::PING,
             flags,

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::head::STREAM_ID_MASK;
-use super::{DecodeError, Head, Kind};
+use super::{DecodeError, FrameHead, Kind};
 
 /// A place in the dependency tree of RFC 7540 §5.3, carried by PRIORITY and HEADERS.
 ///
@@ -82,7 +82,7 @@ pub struct Priority {
 }
 
 impl Priority {
-    pub(crate) fn parse(head: Head, payload: &[u8]) -> Result<Priority, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &[u8]) -> Result<Priority, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }
@@ -100,7 +100,7 @@ impl Priority {
     }
 
     pub(crate) fn encode(&self, dst: &mut BytesMut) {
-        Head {
+        FrameHead {
             length: 5,
             kind: Kind::PRIORITY,
             flags: self.undefined_flags,

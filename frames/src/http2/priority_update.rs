@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::head::STREAM_ID_MASK;
-use super::{DecodeError, EncodeError, Head, Kind, frame};
+use super::{DecodeError, EncodeError, FrameHead, Kind, frame};
 
 /// PRIORITY_UPDATE: a client sets the priority of a response (RFC 9218 §7.1).
 ///
@@ -36,8 +36,8 @@ impl PriorityUpdate {
     pub(crate) const FIXED_LEN: usize = 4;
 
     /// Checks a payload and splits it into prioritized stream and value.
-    pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
-        let Head {
+    pub(crate) fn split(head: FrameHead, payload: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -58,7 +58,7 @@ impl PriorityUpdate {
         Ok((prioritized_id, value))
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<PriorityUpdate, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<PriorityUpdate, DecodeError> {
         let (prioritized_id, value) = PriorityUpdate::split(head, payload)?;
         let value = payload.slice_ref(value);
         Ok(PriorityUpdate {

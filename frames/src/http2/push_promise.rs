@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::head::STREAM_ID_MASK;
-use super::{DecodeError, EncodeError, Head, Kind, flags, frame, padding};
+use super::{DecodeError, EncodeError, FrameHead, Kind, flags, frame, padding};
 
 /// PUSH_PROMISE: a server reserves a stream for a push (RFC 9113 §6.6).
 ///
@@ -56,7 +56,10 @@ impl PushPromise {
     }
 
     /// Checks a payload and splits it without copying.
-    pub(crate) fn split(head: Head, payload: &[u8]) -> Result<PushPromisePayload<'_>, DecodeError> {
+    pub(crate) fn split(
+        head: FrameHead,
+        payload: &[u8],
+    ) -> Result<PushPromisePayload<'_>, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }
@@ -85,7 +88,7 @@ impl PushPromise {
         })
     }
 
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Result<PushPromise, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Result<PushPromise, DecodeError> {
         let parts = PushPromise::split(head, payload)?;
         Ok(PushPromise {
             stream_id: head.stream_id,

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{DecodeError, ErrorCode, Head, Kind};
+use super::{DecodeError, ErrorCode, FrameHead, Kind};
 
 /// RST_STREAM: ends a stream at once, in both directions (RFC 9113 §6.4).
 ///
@@ -27,7 +27,7 @@ pub struct RstStream {
 }
 
 impl RstStream {
-    pub(crate) fn parse(head: Head, payload: &[u8]) -> Result<RstStream, DecodeError> {
+    pub(crate) fn parse(head: FrameHead, payload: &[u8]) -> Result<RstStream, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });
         }
@@ -45,7 +45,7 @@ impl RstStream {
     }
 
     pub(crate) fn encode(&self, dst: &mut BytesMut) {
-        let head = Head {
+        let head = FrameHead {
             length: 4,
             kind: Kind::RST_STREAM,
             flags: self.undefined_flags,

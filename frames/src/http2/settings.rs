@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::BytesMut;
 
-use super::{DecodeError, EncodeError, Head, Kind, flags, frame};
+use super::{DecodeError, EncodeError, FrameHead, Kind, flags, frame};
 
 /// SETTINGS: parameters of the sender, or an acknowledgement of the receiver's parameters (RFC 9113
 /// §6.5).
@@ -61,11 +61,11 @@ impl Settings {
 
     /// Parses a payload. An entry with a value outside its range is an error.
     pub(crate) fn parse(
-        head: Head,
+        head: FrameHead,
         payload: &[u8],
         max_entries: usize,
     ) -> Result<Settings, DecodeError> {
-        let Head {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -154,7 +154,7 @@ impl Setting {
             SettingId::INITIAL_WINDOW_SIZE => self.value <= 0x7fff_ffff,
             // With a value of 0, an implementation split header blocks into endlessly many empty
             // CONTINUATION frames (CVE-2026-33814).
-            SettingId::MAX_FRAME_SIZE => (16_384..=Head::MAX_LENGTH).contains(&self.value),
+            SettingId::MAX_FRAME_SIZE => (16_384..=FrameHead::MAX_LENGTH).contains(&self.value),
             _ => true,
         };
         if allowed {

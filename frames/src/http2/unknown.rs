@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{EncodeError, Head, Kind, frame};
+use super::{EncodeError, FrameHead, Kind, frame};
 
 /// A frame of an unknown type, which a receiver must ignore (RFC 9113 §5.5).
 ///
@@ -30,7 +30,7 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    pub(crate) fn parse(head: Head, payload: &Bytes) -> Unknown {
+    pub(crate) fn parse(head: FrameHead, payload: &Bytes) -> Unknown {
         Unknown {
             kind: head.kind,
             flags: head.flags,

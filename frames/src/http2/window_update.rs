@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::head::STREAM_ID_MASK;
-use super::{DecodeError, Head, Kind};
+use super::{DecodeError, FrameHead, Kind};
 
 /// WINDOW_UPDATE: the sender accepts more DATA on a stream, or on the whole connection
 /// (RFC 9113 §6.9).
@@ -30,8 +30,8 @@ pub struct WindowUpdate {
 
 impl WindowUpdate {
     #[inline]
-    pub(crate) fn parse(head: Head, payload: &[u8]) -> Result<WindowUpdate, DecodeError> {
-        let Head {
+    pub(crate) fn parse(head: FrameHead, payload: &[u8]) -> Result<WindowUpdate, DecodeError> {
+        let FrameHead {
             kind,
             length,
             stream_id,
@@ -52,7 +52,7 @@ impl WindowUpdate {
     }
 
     pub(crate) fn encode(&self, dst: &mut BytesMut) {
-        let head = Head {
+        let head = FrameHead {
             length: 4,
             kind: Kind::WINDOW_UPDATE,
             flags: self.undefined_flags,

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::head::{self, ControlHead};
-use super::{DecodeError, EncodeError, Kind, Version};
+use super::{DecodeError, EncodeError, Kind, WireVersion};
 
 /// CREDENTIAL: a client certificate for the streams that name its slot (section 2.6.9).
 ///
@@ -11,7 +11,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Credential, Frame, Version};
+/// use lacewing_frames::spdy::{Credential, Frame, WireVersion};
 ///
 /// let frame = Frame::Credential(Credential {
 ///     slot: 1,
@@ -20,7 +20,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 ///     undefined_flags: 0,
 /// });
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V3, &mut wire)?;
+/// frame.encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[8..], *b"\0\x01\0\0\0\x05proof\0\0\0\x03der");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -65,7 +65,11 @@ impl Credential {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let strings = || core::iter::once(&self.proof).chain(&self.certificates);
         let length = strings().fold(2usize, |length, string| {
             length.saturating_add(string.len()).saturating_add(4)

@@ -2,18 +2,18 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::head::{self, Head, STREAM_ID_MASK};
+use super::head::{self, FrameHead, STREAM_ID_MASK};
 use super::{EncodeError, flags};
 
 /// DATA: bytes of a stream (section 2.2.2).
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Data, Frame, Version};
+/// use lacewing_frames::spdy::{Data, Frame, WireVersion};
 ///
 /// let frame = Frame::Data(Data { fin: true, ..Data::new(1, Bytes::from_static(b"hello")) });
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V3, &mut wire)?;
+/// frame.encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x00\x00\x00\x01\x01\x00\x00\x05hello");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -51,7 +51,7 @@ impl Data {
     }
 
     pub(crate) fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
-        let head = Head::Data {
+        let head = FrameHead::Data {
             stream_id: self.stream_id & STREAM_ID_MASK,
             flags: head::flag(self.fin, flags::FIN) | self.undefined_flags & !flags::FIN,
             length: head::checked_length(self.payload.len())?,

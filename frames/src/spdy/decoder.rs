@@ -9,9 +9,9 @@ use lacewing_spdy_zlib::ListError;
 use super::head::{ControlHead, STREAM_ID_MASK};
 use super::headers::{self, ReplyPayload};
 use super::{
-    BadList, Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message,
-    Noop, Ping, RstStream, Scope, Settings, SpareInflater, SynStreamHead, Unknown, Version,
-    WindowUpdate, flags,
+    BadList, Block, Credential, DecodeError, FrameHead, GoAway, HeaderList, Kind, ListLimits,
+    Message, Noop, Ping, RstStream, Scope, Settings, SpareInflater, SynStreamHead, Unknown,
+    WindowUpdate, WireVersion, flags,
 };
 use crate::BlockBytes;
 
@@ -31,7 +31,7 @@ const COPY_BELOW: usize = 1024;
 ///
 /// See the [module](super) for an example.
 pub struct Decoder<L> {
-    version: Version,
+    version: WireVersion,
     limits: DecoderLimits,
     blocks: lacewing_spdy_zlib::Decoder,
     data: Option<OpenData>,
@@ -44,7 +44,7 @@ pub struct Decoder<L> {
 
 impl<L: HeaderList> Decoder<L> {
     /// Returns a decoder for the start of a connection.
-    pub fn new(version: Version, limits: DecoderLimits) -> Self {
+    pub fn new(version: WireVersion, limits: DecoderLimits) -> Self {
         Decoder {
             version,
             limits,
@@ -58,7 +58,7 @@ impl<L: HeaderList> Decoder<L> {
     }
 
     /// The version of the connection.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> WireVersion {
         self.version
     }
 
@@ -125,16 +125,16 @@ impl<L: HeaderList> Decoder<L> {
     }
 
     fn frame(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
-        let Some(head) = Head::parse(src) else {
+        let Some(head) = FrameHead::parse(src) else {
             return Ok(None);
         };
         let (version, kind, flags, length) = match head {
-            Head::Data {
+            FrameHead::Data {
                 stream_id,
                 flags,
                 length,
             } => {
-                src.advance(Head::LEN);
+                src.advance(FrameHead::LEN);
                 let data = OpenData {
                     stream_id,
                     flags,
@@ -142,7 +142,7 @@ impl<L: HeaderList> Decoder<L> {
                 };
                 return Ok(self.data_piece(src, data));
             }
-            Head::Control {
+            FrameHead::Control {
                 version,
                 kind,
                 flags,
@@ -153,8 +153,8 @@ impl<L: HeaderList> Decoder<L> {
         if length > limit {
             return Err(DecodeError::FrameTooLong { head, limit });
         }
-        let end = Head::LEN + usize::try_from(length).unwrap_or(usize::MAX);
-        let Some(payload) = src.get(Head::LEN..end) else {
+        let end = FrameHead::LEN + usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(payload) = src.get(FrameHead::LEN..end) else {
             return Ok(None);
         };
         if version != self.version.number() {
@@ -176,15 +176,15 @@ impl<L: HeaderList> Decoder<L> {
             length,
         };
         match (kind, self.version, self.limits.max_certificates) {
-            (Kind::CREDENTIAL, Version::V3, Some(limit)) => {
+            (Kind::CREDENTIAL, WireVersion::V3, Some(limit)) => {
                 let payload = take_payload(src, end);
                 let frame = Credential::parse(head, &payload, limit)?;
                 Ok(Some(Message::Credential(frame)))
             }
             // Only SPDY/2 has NOOP. SPDY/3 added WINDOW_UPDATE and CREDENTIAL, and SPDY/3.1 removed
             // CREDENTIAL.
-            (Kind::NOOP, Version::V3, _)
-            | (Kind::WINDOW_UPDATE, Version::V2, _)
+            (Kind::NOOP, WireVersion::V3, _)
+            | (Kind::WINDOW_UPDATE, WireVersion::V2, _)
             | (Kind(0) | Kind::CREDENTIAL | Kind(11..), ..) => {
                 let payload = take_payload(src, end);
                 Ok(Some(Message::Unknown(Unknown {
@@ -414,7 +414,7 @@ struct OpenData {
 /// Removes a frame from `src` and returns its payload.
 fn take_payload(src: &mut BytesMut, end: usize) -> Bytes {
     let mut frame = src.split_to(end);
-    frame.advance(Head::LEN);
+    frame.advance(FrameHead::LEN);
     frame.freeze()
 }
 

@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::head::{self, Head, STREAM_ID_MASK};
+use super::head::{self, FrameHead, STREAM_ID_MASK};
 use super::{
     BlockEncoder, Compression, EncodeError, ErrorCode, Frame, GoAway, GoAwayStatus, Kind, Ping,
-    RstStream, Setting, SpareDeflater, SynStreamHead, Version, WindowUpdate, flags, headers,
+    RstStream, Setting, SpareDeflater, SynStreamHead, WindowUpdate, WireVersion, flags, headers,
     settings,
 };
 
@@ -16,9 +16,9 @@ use super::{
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Compression, Encoder, Version};
+/// use lacewing_frames::spdy::{Compression, Encoder, WireVersion};
 ///
-/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
 /// let mut wire = BytesMut::new();
 /// encoder.syn_reply(&mut wire, 1, false, |block| {
 ///     block.field(b":status", [b"200 OK"]);
@@ -30,13 +30,13 @@ use super::{
 /// ```
 #[derive(Debug)]
 pub struct Encoder {
-    version: Version,
+    version: WireVersion,
     blocks: lacewing_spdy_zlib::Encoder,
 }
 
 impl Encoder {
     /// Returns an encoder for the start of a connection.
-    pub fn new(version: Version, compression: Compression) -> Encoder {
+    pub fn new(version: WireVersion, compression: Compression) -> Encoder {
         Encoder {
             version,
             blocks: lacewing_spdy_zlib::Encoder::new(version, compression),
@@ -44,7 +44,7 @@ impl Encoder {
     }
 
     /// The version of the connection.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> WireVersion {
         self.version
     }
 
@@ -114,11 +114,14 @@ impl Encoder {
     }
 
     /// Appends the eight bytes of a DATA frame's head (section 2.2.2). `len` bytes of payload must
-    /// follow, at most [`Head::MAX_LENGTH`].
+    /// follow, at most [`FrameHead::MAX_LENGTH`].
     #[inline]
     pub fn data_head(&self, dst: &mut BytesMut, stream_id: u32, len: u32, fin: bool) {
-        debug_assert!(len <= Head::MAX_LENGTH, "DATA longer than a frame can be");
-        let head = Head::Data {
+        debug_assert!(
+            len <= FrameHead::MAX_LENGTH,
+            "DATA longer than a frame can be"
+        );
+        let head = FrameHead::Data {
             stream_id: stream_id & STREAM_ID_MASK,
             flags: head::flag(fin, flags::FIN),
             length: len,
@@ -154,8 +157,8 @@ impl Encoder {
     /// Appends GOAWAY (section 2.6.6). SPDY/2 has no status there, so it is omitted.
     pub fn go_away(&self, dst: &mut BytesMut, last_good_stream_id: u32, status: GoAwayStatus) {
         let frame = match self.version {
-            Version::V2 => GoAway::without_status(last_good_stream_id),
-            Version::V3 => GoAway::new(last_good_stream_id, status),
+            WireVersion::V2 => GoAway::without_status(last_good_stream_id),
+            WireVersion::V3 => GoAway::new(last_good_stream_id, status),
         };
         fixed_size(frame.encode(self.version, dst));
     }
@@ -180,7 +183,7 @@ impl Encoder {
         dst: &mut BytesMut,
         kind: Kind,
         flags: u8,
-        fixed: impl FnOnce(Version, &mut BytesMut),
+        fixed: impl FnOnce(WireVersion, &mut BytesMut),
         fields: impl FnOnce(&mut BlockEncoder<'_>),
     ) -> Result<(), EncodeError> {
         let start = dst.len();
@@ -189,14 +192,14 @@ impl Encoder {
         let mut block = self.blocks.block(dst);
         fields(&mut block);
         let result = block.finish().map_err(EncodeError::from).and_then(|()| {
-            let payload = dst.len().saturating_sub(start + Head::LEN);
+            let payload = dst.len().saturating_sub(start + FrameHead::LEN);
             // The block encoder limits the size of blocks, so this does not fail.
             head::checked_length(payload)
         });
         match result {
             Ok(length) => {
                 let [_, l0, l1, l2] = length.to_be_bytes();
-                if let Some(slot) = dst.get_mut(start + 5..start + Head::LEN) {
+                if let Some(slot) = dst.get_mut(start + 5..start + FrameHead::LEN) {
                     slot.copy_from_slice(&[l0, l1, l2]);
                 }
                 Ok(())

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ErrorCode, GoAwayStatus, Head, Kind};
+use super::{ErrorCode, FrameHead, GoAwayStatus, Kind};
 
 /// A rule of SPDY that received bytes break. Each rule is a variant.
 ///
@@ -11,11 +11,11 @@ use super::{ErrorCode, GoAwayStatus, Head, Kind};
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{DecodeError, Frame, GoAwayStatus, Kind, Scope, Version};
+/// use lacewing_frames::spdy::{DecodeError, Frame, GoAwayStatus, Kind, Scope, WireVersion};
 ///
 /// // a PING of three bytes
 /// let mut wire = BytesMut::from(&[0x80, 3, 0, 6, 0, 0, 0, 3, 0, 0, 1][..]);
-/// let error = Frame::decode(Version::V3, &mut wire, 8192).unwrap_err();
+/// let error = Frame::decode(WireVersion::V3, &mut wire, 8192).unwrap_err();
 /// assert_eq!(error, DecodeError::Length { kind: Kind::PING, length: 3 });
 /// assert_eq!(error.scope(), Scope::Connection);
 /// assert_eq!(error.go_away_status(), GoAwayStatus::PROTOCOL_ERROR);
@@ -27,7 +27,7 @@ pub enum DecodeError {
     /// control frames of up to 8,192 bytes.
     FrameTooLong {
         /// The frame's head.
-        head: Head,
+        head: FrameHead,
         /// The limit in bytes.
         limit: u32,
     },
@@ -100,7 +100,7 @@ impl DecodeError {
             DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. }) => true,
             DecodeError::FrameTooLong { head, .. } => matches!(
                 head,
-                Head::Control {
+                FrameHead::Control {
                     kind: Kind::SYN_STREAM | Kind::SYN_REPLY | Kind::HEADERS,
                     ..
                 }
@@ -213,10 +213,10 @@ impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Data, EncodeError, Frame, Version};
+/// use lacewing_frames::spdy::{Data, EncodeError, Frame, WireVersion};
 ///
 /// let frame = Frame::Data(Data::new(1, Bytes::from(vec![0; 1 << 24])));
-/// let error = frame.encode(Version::V3, &mut BytesMut::new()).unwrap_err();
+/// let error = frame.encode(WireVersion::V3, &mut BytesMut::new()).unwrap_err();
 /// assert_eq!(error, EncodeError::FrameTooLong { length: 1 << 24 });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +237,7 @@ impl fmt::Display for EncodeError {
             EncodeError::FrameTooLong { length } => write!(
                 f,
                 "payload of {length} bytes does not fit into a frame, which takes {} at most; split it",
-                Head::MAX_LENGTH
+                FrameHead::MAX_LENGTH
             ),
             EncodeError::Block(error) => error.fmt(f),
         }

@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::head::ControlHead;
 use super::{
-    Credential, Data, DecodeError, EncodeError, GoAway, Head, Headers, Kind, Noop, Ping, RstStream,
-    Settings, SynReply, SynStream, Unknown, Version, WindowUpdate,
+    Credential, Data, DecodeError, EncodeError, FrameHead, GoAway, Headers, Kind, Noop, Ping,
+    RstStream, Settings, SynReply, SynStream, Unknown, WindowUpdate, WireVersion,
 };
 
 /// One frame, exactly as on the wire: a decoded frame encodes to the same bytes.
@@ -15,10 +15,10 @@ use super::{
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, Ping, Version};
+/// use lacewing_frames::spdy::{Frame, Ping, WireVersion};
 ///
 /// let wire = [0x80, 0x03, 0x00, 0x06, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x01];
-/// let frame = Frame::decode(Version::V3, &mut BytesMut::from(&wire[..]), 8192)?;
+/// let frame = Frame::decode(WireVersion::V3, &mut BytesMut::from(&wire[..]), 8192)?;
 /// assert_eq!(frame, Some(Frame::Ping(Ping::new(1))));
 /// # Ok::<(), lacewing_frames::spdy::DecodeError>(())
 /// ```
@@ -58,11 +58,11 @@ impl Frame {
     /// A payload over `max_frame_size` bytes is rejected by the head alone, and nothing is removed.
     /// After every other error the frame is removed.
     pub fn decode(
-        version: Version,
+        version: WireVersion,
         src: &mut BytesMut,
         max_frame_size: u32,
     ) -> Result<Option<Frame>, DecodeError> {
-        let Some(head) = Head::parse(src) else {
+        let Some(head) = FrameHead::parse(src) else {
             return Ok(None);
         };
         if head.length() > max_frame_size {
@@ -70,10 +70,10 @@ impl Frame {
             return Err(DecodeError::FrameTooLong { head, limit });
         }
         let length = usize::try_from(head.length()).unwrap_or(usize::MAX);
-        if src.len() - Head::LEN < length {
+        if src.len() - FrameHead::LEN < length {
             return Ok(None);
         }
-        src.advance(Head::LEN);
+        src.advance(FrameHead::LEN);
         let payload = src.split_to(length).freeze();
         Frame::parse(version, head, payload).map(Some)
     }
@@ -83,7 +83,7 @@ impl Frame {
     /// # Errors
     ///
     /// [`EncodeError::FrameTooLong`] for a payload of 2^24 bytes or more.
-    pub fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(&self, version: WireVersion, dst: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Frame::SynStream(frame) => frame.encode(version, dst),
             Frame::SynReply(frame) => frame.encode(version, dst),
@@ -100,12 +100,12 @@ impl Frame {
         }
     }
 
-    fn parse(ours: Version, head: Head, payload: Bytes) -> Result<Frame, DecodeError> {
+    fn parse(ours: WireVersion, head: FrameHead, payload: Bytes) -> Result<Frame, DecodeError> {
         let (version, kind, flags, length) = match head {
-            Head::Data {
+            FrameHead::Data {
                 stream_id, flags, ..
             } => return Ok(Frame::Data(Data::parse(stream_id, flags, payload))),
-            Head::Control {
+            FrameHead::Control {
                 version,
                 kind,
                 flags,
@@ -134,15 +134,15 @@ impl Frame {
             (Kind::SYN_REPLY, _) => Frame::SynReply(SynReply::parse(head, &payload)?),
             (Kind::RST_STREAM, _) => Frame::RstStream(RstStream::parse(head, &payload)?),
             (Kind::SETTINGS, _) => Frame::Settings(Settings::parse(head, &payload, usize::MAX)?),
-            (Kind::NOOP, Version::V2) => Frame::Noop(Noop::parse(head)?),
+            (Kind::NOOP, WireVersion::V2) => Frame::Noop(Noop::parse(head)?),
             (Kind::PING, _) => Frame::Ping(Ping::parse(head, &payload)?),
             (Kind::GOAWAY, _) => Frame::GoAway(GoAway::parse(head, &payload)?),
             (Kind::HEADERS, _) => Frame::Headers(Headers::parse(head, &payload)?),
             // Never implemented in SPDY/2, and removed from its draft.
-            (Kind::WINDOW_UPDATE, Version::V3) => {
+            (Kind::WINDOW_UPDATE, WireVersion::V3) => {
                 Frame::WindowUpdate(WindowUpdate::parse(head, &payload)?)
             }
-            (Kind::CREDENTIAL, Version::V3) => {
+            (Kind::CREDENTIAL, WireVersion::V3) => {
                 Frame::Credential(Credential::parse(head, &payload, usize::MAX)?)
             }
             _ => return unknown(payload),

@@ -3,17 +3,17 @@
 use bytes::{BufMut, BytesMut};
 
 use super::head::{self, ControlHead, STREAM_ID_MASK};
-use super::{DecodeError, EncodeError, GoAwayStatus, Kind, Version};
+use super::{DecodeError, EncodeError, GoAwayStatus, Kind, WireVersion};
 
 /// GOAWAY: the sender accepts no new streams (section 2.6.6).
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, GoAway, GoAwayStatus, Version};
+/// use lacewing_frames::spdy::{Frame, GoAway, GoAwayStatus, WireVersion};
 ///
 /// let frame = Frame::GoAway(GoAway::new(5, GoAwayStatus::OK));
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V3, &mut wire)?;
+/// frame.encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x80\x03\x00\x07\x00\x00\x00\x08\0\0\0\x05\0\0\0\0");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -50,7 +50,7 @@ impl GoAway {
 
     pub(crate) fn parse(head: ControlHead, payload: &[u8]) -> Result<GoAway, DecodeError> {
         let (last, status) = match (head::split_u32(payload), head.version) {
-            (Some((last, [])), Version::V2) => (last, None),
+            (Some((last, [])), WireVersion::V2) => (last, None),
             (Some((last, rest)), _) if rest.len() == 4 => {
                 (last, head::split_u32(rest).map(|(status, _)| status))
             }
@@ -66,10 +66,14 @@ impl GoAway {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let status = match version {
-            Version::V2 => self.status,
-            Version::V3 => Some(self.status.unwrap_or(GoAwayStatus::OK)),
+            WireVersion::V2 => self.status,
+            WireVersion::V3 => Some(self.status.unwrap_or(GoAwayStatus::OK)),
         };
         let length = if status.is_some() { 8 } else { 4 };
         head::put_control(dst, version, Kind::GOAWAY, self.undefined_flags, length)?;

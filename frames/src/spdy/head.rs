@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::BytesMut;
 
-use super::{EncodeError, Version};
+use super::{EncodeError, WireVersion};
 
 /// The first bit of a frame: set on control frames.
 const CONTROL: u32 = 0x8000_0000;
@@ -29,18 +29,18 @@ pub mod flags {
 /// A frame head (sections 2.2.1 and 2.2.2).
 ///
 /// ```
-/// use lacewing_frames::spdy::{Head, Kind};
+/// use lacewing_frames::spdy::{FrameHead, Kind};
 ///
 /// let wire = [0x80, 0x03, 0x00, 0x06, 0x00, 0x00, 0x00, 0x04];
-/// let head = Head::parse(&wire).expect("eight bytes are there");
-/// assert_eq!(head, Head::Control { version: 3, kind: Kind::PING, flags: 0, length: 4 });
+/// let head = FrameHead::parse(&wire).expect("eight bytes are there");
+/// assert_eq!(head, FrameHead::Control { version: 3, kind: Kind::PING, flags: 0, length: 4 });
 /// assert_eq!(head.to_bytes(), wire);
 ///
-/// let head = Head::parse(&[0, 0, 0, 5, 0x01, 0, 0, 9]);
-/// assert_eq!(head, Some(Head::Data { stream_id: 5, flags: 1, length: 9 }));
+/// let head = FrameHead::parse(&[0, 0, 0, 5, 0x01, 0, 0, 9]);
+/// assert_eq!(head, Some(FrameHead::Data { stream_id: 5, flags: 1, length: 9 }));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Head {
+pub enum FrameHead {
     /// A control frame.
     Control {
         /// The version of SPDY, 15 bits: 3 also for SPDY/3.1.
@@ -63,7 +63,7 @@ pub enum Head {
     },
 }
 
-impl Head {
+impl FrameHead {
     /// The length of a frame head in bytes.
     pub const LEN: usize = 8;
 
@@ -72,18 +72,18 @@ impl Head {
 
     /// Reads a head from the front of `bytes`; `None` if there are fewer than eight bytes.
     #[inline]
-    pub fn parse(bytes: &[u8]) -> Option<Head> {
-        let &[b0, b1, b2, b3, flags, l0, l1, l2] = bytes.first_chunk::<{ Head::LEN }>()?;
+    pub fn parse(bytes: &[u8]) -> Option<FrameHead> {
+        let &[b0, b1, b2, b3, flags, l0, l1, l2] = bytes.first_chunk::<{ FrameHead::LEN }>()?;
         let length = u32::from_be_bytes([0, l0, l1, l2]);
         Some(if b0 & 0x80 != 0 {
-            Head::Control {
+            FrameHead::Control {
                 version: u16::from_be_bytes([b0 & 0x7f, b1]),
                 kind: Kind(u16::from_be_bytes([b2, b3])),
                 flags,
                 length,
             }
         } else {
-            Head::Data {
+            FrameHead::Data {
                 stream_id: u32::from_be_bytes([b0, b1, b2, b3]),
                 flags,
                 length,
@@ -93,12 +93,12 @@ impl Head {
 
     /// The eight bytes of this head, with the low 24 bits of the length.
     #[inline]
-    pub fn to_bytes(self) -> [u8; Head::LEN] {
+    pub fn to_bytes(self) -> [u8; FrameHead::LEN] {
         let first = match self {
-            Head::Control { version, kind, .. } => {
+            FrameHead::Control { version, kind, .. } => {
                 CONTROL | u32::from(version) << 16 | u32::from(kind.0)
             }
-            Head::Data { stream_id, .. } => stream_id & STREAM_ID_MASK,
+            FrameHead::Data { stream_id, .. } => stream_id & STREAM_ID_MASK,
         };
         let [b0, b1, b2, b3] = first.to_be_bytes();
         let [_, l0, l1, l2] = self.length().to_be_bytes();
@@ -109,7 +109,7 @@ impl Head {
     #[inline]
     pub fn length(self) -> u32 {
         match self {
-            Head::Control { length, .. } | Head::Data { length, .. } => length,
+            FrameHead::Control { length, .. } | FrameHead::Data { length, .. } => length,
         }
     }
 
@@ -117,17 +117,17 @@ impl Head {
     #[inline]
     pub fn flags(self) -> u8 {
         match self {
-            Head::Control { flags, .. } | Head::Data { flags, .. } => flags,
+            FrameHead::Control { flags, .. } | FrameHead::Data { flags, .. } => flags,
         }
     }
 }
 
 /// The name of the frame, as in `SYN_STREAM` or `DATA`.
-impl fmt::Display for Head {
+impl fmt::Display for FrameHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Head::Control { kind, .. } => kind.fmt(f),
-            Head::Data { .. } => f.write_str("DATA"),
+            FrameHead::Control { kind, .. } => kind.fmt(f),
+            FrameHead::Data { .. } => f.write_str("DATA"),
         }
     }
 }
@@ -196,12 +196,12 @@ impl Kind {
     }
 
     /// The number of bytes between the head and the header block, for the kinds that have one.
-    pub(crate) fn block_offset(self, version: Version) -> Option<usize> {
+    pub(crate) fn block_offset(self, version: WireVersion) -> Option<usize> {
         match (self, version) {
             (Kind::SYN_STREAM, _) => Some(10),
             // Two unused bytes follow the stream in SPDY/2.
-            (Kind::SYN_REPLY | Kind::HEADERS, Version::V2) => Some(6),
-            (Kind::SYN_REPLY | Kind::HEADERS, Version::V3) => Some(4),
+            (Kind::SYN_REPLY | Kind::HEADERS, WireVersion::V2) => Some(6),
+            (Kind::SYN_REPLY | Kind::HEADERS, WireVersion::V3) => Some(4),
             _ => None,
         }
     }
@@ -226,7 +226,7 @@ impl fmt::Debug for Kind {
 /// parsed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ControlHead {
-    pub(crate) version: Version,
+    pub(crate) version: WireVersion,
     pub(crate) kind: Kind,
     pub(crate) flags: u8,
     pub(crate) length: u32,
@@ -243,12 +243,12 @@ impl ControlHead {
 #[inline]
 pub(crate) fn put_control(
     dst: &mut BytesMut,
-    version: Version,
+    version: WireVersion,
     kind: Kind,
     flags: u8,
     length: usize,
 ) -> Result<(), EncodeError> {
-    let head = Head::Control {
+    let head = FrameHead::Control {
         version: version.number(),
         kind,
         flags,
@@ -263,7 +263,7 @@ pub(crate) fn put_control(
 pub(crate) fn checked_length(length: usize) -> Result<u32, EncodeError> {
     u32::try_from(length)
         .ok()
-        .filter(|&length| length <= Head::MAX_LENGTH)
+        .filter(|&length| length <= FrameHead::MAX_LENGTH)
         .ok_or(EncodeError::FrameTooLong { length })
 }
 

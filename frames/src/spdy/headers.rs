@@ -3,17 +3,17 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::head::{self, ControlHead, STREAM_ID_MASK};
-use super::{DecodeError, EncodeError, Kind, Version};
+use super::{DecodeError, EncodeError, Kind, WireVersion};
 
 /// HEADERS: more header fields on a stream (section 2.6.7). The block is still compressed.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Frame, Headers, Version};
+/// use lacewing_frames::spdy::{Frame, Headers, WireVersion};
 ///
 /// // an empty block holds no fields
 /// let wire = b"\x80\x03\x00\x08\x00\x00\x00\x04\0\0\0\x01";
-/// let frame = Frame::decode(Version::V3, &mut BytesMut::from(&wire[..]), 8192)?;
+/// let frame = Frame::decode(WireVersion::V3, &mut BytesMut::from(&wire[..]), 8192)?;
 /// assert_eq!(frame, Some(Frame::Headers(Headers::new(1, Bytes::new()))));
 /// # Ok::<(), lacewing_frames::spdy::DecodeError>(())
 /// ```
@@ -58,7 +58,11 @@ impl Headers {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let flags = flags(self.fin, self.undefined_flags);
         let fixed = (self.stream_id, self.reserved);
         put(dst, version, Kind::HEADERS, flags, fixed, &self.block)
@@ -77,11 +81,11 @@ pub(crate) fn split(head: ControlHead, payload: &[u8]) -> Result<ReplyPayload<'_
     let split = || {
         let (stream_id, rest) = head::split_u32(payload)?;
         let (reserved, block) = match head.version {
-            Version::V2 => {
+            WireVersion::V2 => {
                 let (bytes, block) = rest.split_first_chunk()?;
                 (u16::from_be_bytes(*bytes), block)
             }
-            Version::V3 => (0, rest),
+            WireVersion::V3 => (0, rest),
         };
         Some(ReplyPayload {
             stream_id: stream_id & STREAM_ID_MASK,
@@ -94,9 +98,9 @@ pub(crate) fn split(head: ControlHead, payload: &[u8]) -> Result<ReplyPayload<'_
 }
 
 /// Appends the bytes before the block.
-pub(crate) fn put_fixed(dst: &mut BytesMut, version: Version, stream_id: u32, reserved: u16) {
+pub(crate) fn put_fixed(dst: &mut BytesMut, version: WireVersion, stream_id: u32, reserved: u16) {
     dst.put_u32(stream_id & STREAM_ID_MASK);
-    if version == Version::V2 {
+    if version == WireVersion::V2 {
         dst.put_u16(reserved);
     }
 }
@@ -107,7 +111,7 @@ pub(crate) fn flags(fin: bool, undefined: u8) -> u8 {
 
 pub(crate) fn put(
     dst: &mut BytesMut,
-    version: Version,
+    version: WireVersion,
     kind: Kind,
     flags: u8,
     (stream_id, reserved): (u32, u16),

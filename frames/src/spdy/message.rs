@@ -14,10 +14,10 @@ use super::{
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Decoder, DecoderLimits, Message, Ping, Version};
+/// use lacewing_frames::spdy::{Decoder, DecoderLimits, Message, Ping, WireVersion};
 ///
 /// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
-///     Decoder::new(Version::V2, DecoderLimits::default());
+///     Decoder::new(WireVersion::V2, DecoderLimits::default());
 /// let mut wire = BytesMut::from(&b"\x80\x02\x00\x06\x00\x00\x00\x04\0\0\0\x01"[..]);
 /// assert_eq!(decoder.decode(&mut wire)?, Some(Message::Ping(Ping::new(1))));
 /// # Ok::<(), lacewing_frames::spdy::DecodeError>(())
@@ -96,17 +96,17 @@ pub enum Message<L> {
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use lacewing_frames::spdy::{
-///     Compression, Decoder, DecoderLimits, Encoder, Message, Version,
+///     Compression, Decoder, DecoderLimits, Encoder, Message, WireVersion,
 /// };
 ///
 /// let mut wire = BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
 /// encoder.headers(&mut wire, 1, true, |block| {
 ///     block.field(b"x-sum", [b"42"]);
 /// })?;
 ///
 /// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
-///     Decoder::new(Version::V3, DecoderLimits::default());
+///     Decoder::new(WireVersion::V3, DecoderLimits::default());
 /// let Some(Message::Headers { block, .. }) = decoder.decode(&mut wire)? else {
 ///     unreachable!("that is what was sent");
 /// };
@@ -137,17 +137,17 @@ impl<L> Block<L> {
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use lacewing_frames::spdy::{
-///     Compression, Decoder, DecoderLimits, Encoder, HeaderError, Message, Version,
+///     Compression, Decoder, DecoderLimits, Encoder, HeaderError, Message, WireVersion,
 /// };
 ///
 /// let mut wire = BytesMut::new();
-/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
 /// encoder.headers(&mut wire, 1, true, |block| {
 ///     block.field(b"Upper", [b"1"]);
 /// })?;
 ///
 /// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
-///     Decoder::new(Version::V3, DecoderLimits::default());
+///     Decoder::new(WireVersion::V3, DecoderLimits::default());
 /// let Some(Message::Headers { block, .. }) = decoder.decode(&mut wire)? else {
 ///     unreachable!("that is what was sent");
 /// };

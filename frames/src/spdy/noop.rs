@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::head::{self, ControlHead};
-use super::{DecodeError, EncodeError, Kind, Version};
+use super::{DecodeError, EncodeError, Kind, WireVersion};
 
 /// NOOP: has no meaning. SPDY/2 only; receivers ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +25,11 @@ impl Noop {
         }
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         head::put_control(dst, version, Kind::NOOP, self.undefined_flags, 0)
     }
 }

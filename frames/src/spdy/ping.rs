@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::head::{self, ControlHead};
-use super::{DecodeError, EncodeError, Kind, Version};
+use super::{DecodeError, EncodeError, Kind, WireVersion};
 
 /// PING: the receiver sends it back unchanged, before all other frames (section 2.6.5).
 ///
@@ -12,10 +12,10 @@ use super::{DecodeError, EncodeError, Kind, Version};
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, Ping, Version};
+/// use lacewing_frames::spdy::{Frame, Ping, WireVersion};
 ///
 /// let mut wire = BytesMut::new();
-/// Frame::Ping(Ping::new(7)).encode(Version::V3, &mut wire)?;
+/// Frame::Ping(Ping::new(7)).encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x80\x03\x00\x06\x00\x00\x00\x04\0\0\0\x07");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -49,7 +49,11 @@ impl Ping {
         }
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         head::put_control(dst, version, Kind::PING, self.undefined_flags, 4)?;
         dst.put_u32(self.id);
         Ok(())

@@ -3,18 +3,18 @@
 use bytes::{BufMut, BytesMut};
 
 use super::head::{self, ControlHead, STREAM_ID_MASK};
-use super::{DecodeError, EncodeError, ErrorCode, Kind, Version};
+use super::{DecodeError, EncodeError, ErrorCode, Kind, WireVersion};
 
 /// RST_STREAM: ends a stream abnormally (section 2.6.3). A receiver never answers it with another
 /// one.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{ErrorCode, Frame, RstStream, Version};
+/// use lacewing_frames::spdy::{ErrorCode, Frame, RstStream, WireVersion};
 ///
 /// let frame = Frame::RstStream(RstStream::new(1, ErrorCode::CANCEL));
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V2, &mut wire)?;
+/// frame.encode(WireVersion::V2, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x80\x02\x00\x03\x00\x00\x00\x08\0\0\0\x01\0\0\0\x05");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -49,7 +49,11 @@ impl RstStream {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         head::put_control(dst, version, Kind::RST_STREAM, self.undefined_flags, 8)?;
         dst.put_u32(self.stream_id & STREAM_ID_MASK);
         dst.put_u32(self.code.0);

@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::{BufMut, BytesMut};
 
 use super::head::{self, ControlHead, flag};
-use super::{DecodeError, EncodeError, Kind, Version, flags};
+use super::{DecodeError, EncodeError, Kind, WireVersion, flags};
 
 /// SETTINGS: parameters of the sender (section 2.6.4). Never acknowledged.
 ///
@@ -78,7 +78,11 @@ impl Settings {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let flags =
             flag(self.clear, flags::CLEAR_SETTINGS) | self.undefined_flags & !flags::CLEAR_SETTINGS;
         put(dst, version, flags, &self.entries)
@@ -88,7 +92,7 @@ impl Settings {
 /// Appends a SETTINGS frame.
 pub(crate) fn put(
     dst: &mut BytesMut,
-    version: Version,
+    version: WireVersion,
     flags: u8,
     entries: &[Setting],
 ) -> Result<(), EncodeError> {
@@ -146,11 +150,11 @@ impl Setting {
     /// SPDY/2 has the id in little-endian order before the flags, as in its first implementation.
     /// SPDY/3 has the flags and then the id, in network order. The value is in network order in
     /// both.
-    fn from_bytes(version: Version, bytes: [u8; Setting::LEN]) -> Setting {
+    fn from_bytes(version: WireVersion, bytes: [u8; Setting::LEN]) -> Setting {
         let [b0, b1, b2, b3, v0, v1, v2, v3] = bytes;
         let (id, flags) = match version {
-            Version::V2 => (u32::from_le_bytes([b0, b1, b2, 0]), b3),
-            Version::V3 => (u32::from_be_bytes([0, b1, b2, b3]), b0),
+            WireVersion::V2 => (u32::from_le_bytes([b0, b1, b2, 0]), b3),
+            WireVersion::V3 => (u32::from_be_bytes([0, b1, b2, b3]), b0),
         };
         Setting {
             id: SettingId(id),
@@ -159,12 +163,12 @@ impl Setting {
         }
     }
 
-    fn to_bytes(self, version: Version) -> [u8; Setting::LEN] {
+    fn to_bytes(self, version: WireVersion) -> [u8; Setting::LEN] {
         let [v0, v1, v2, v3] = self.value.to_be_bytes();
         let [_, high, middle, low] = self.id.0.to_be_bytes();
         match version {
-            Version::V2 => [low, middle, high, self.flags, v0, v1, v2, v3],
-            Version::V3 => [self.flags, high, middle, low, v0, v1, v2, v3],
+            WireVersion::V2 => [low, middle, high, self.flags, v0, v1, v2, v3],
+            WireVersion::V3 => [self.flags, high, middle, low, v0, v1, v2, v3],
         }
     }
 }

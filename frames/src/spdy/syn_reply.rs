@@ -4,17 +4,17 @@ use bytes::{Bytes, BytesMut};
 
 use super::head::ControlHead;
 use super::headers::{self, ReplyPayload};
-use super::{DecodeError, EncodeError, Kind, Version, flags};
+use super::{DecodeError, EncodeError, Kind, WireVersion, flags};
 
 /// SYN_REPLY: accepts a stream (section 2.6.2). The block is still compressed.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Frame, SynReply, Version};
+/// use lacewing_frames::spdy::{Frame, SynReply, WireVersion};
 ///
 /// let frame = Frame::SynReply(SynReply { fin: true, ..SynReply::new(1, Bytes::new()) });
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V2, &mut wire)?;
+/// frame.encode(WireVersion::V2, &mut wire)?;
 /// // SPDY/2 has two unused bytes after the stream
 /// assert_eq!(wire[..], *b"\x80\x02\x00\x02\x01\x00\x00\x06\0\0\0\x01\0\0");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
@@ -60,7 +60,11 @@ impl SynReply {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let flags = headers::flags(self.fin, self.undefined_flags);
         let fixed = (self.stream_id, self.reserved);
         headers::put(dst, version, Kind::SYN_REPLY, flags, fixed, &self.block)

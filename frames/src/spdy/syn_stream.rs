@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::head::{self, ControlHead, STREAM_ID_MASK, flag};
-use super::{DecodeError, EncodeError, Kind, Version, flags};
+use super::{DecodeError, EncodeError, Kind, WireVersion, flags};
 
 /// SYN_STREAM: opens a stream (section 2.6.1).
 ///
@@ -12,11 +12,11 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use lacewing_frames::spdy::{Frame, SynStream, SynStreamHead, Version};
+/// use lacewing_frames::spdy::{Frame, SynStream, SynStreamHead, WireVersion};
 ///
 /// let head = SynStreamHead { priority: 3, fin: true, ..SynStreamHead::new(1) };
 /// let mut wire = BytesMut::new();
-/// Frame::SynStream(SynStream::new(head, Bytes::new())).encode(Version::V3, &mut wire)?;
+/// Frame::SynStream(SynStream::new(head, Bytes::new())).encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x80\x03\x00\x01\x01\x00\x00\x0a\0\0\0\x01\0\0\0\0\x60\0");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -81,7 +81,7 @@ impl SynStreamHead {
         flag(self.fin, flags::FIN) | flag(self.unidirectional, flags::UNIDIRECTIONAL)
     }
 
-    pub(crate) fn put(&self, version: Version, reserved: u8, dst: &mut BytesMut) {
+    pub(crate) fn put(&self, version: WireVersion, reserved: u8, dst: &mut BytesMut) {
         let shift = priority_shift(version);
         let mask = (1u8 << shift) - 1;
         dst.put_u32(self.stream_id & STREAM_ID_MASK);
@@ -136,7 +136,11 @@ impl SynStream {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let flags = self.head.flags() | self.undefined_flags & !SynStream::FLAGS;
         let length = SynStreamHead::LEN + self.block.len();
         head::put_control(dst, version, Kind::SYN_STREAM, flags, length)?;
@@ -147,9 +151,9 @@ impl SynStream {
 }
 
 /// The priority is in the high two bits of its byte in SPDY/2, and in the high three in SPDY/3.
-const fn priority_shift(version: Version) -> u32 {
+const fn priority_shift(version: WireVersion) -> u32 {
     match version {
-        Version::V2 => 6,
-        Version::V3 => 5,
+        WireVersion::V2 => 6,
+        WireVersion::V3 => 5,
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::head::{self, Head};
+use super::head::{self, FrameHead};
 use super::{EncodeError, Kind};
 
 /// A control frame of an undefined type or of another version. A receiver ignores it, but answers a
@@ -10,12 +10,12 @@ use super::{EncodeError, Kind};
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, Kind, Version};
+/// use lacewing_frames::spdy::{Frame, Kind, WireVersion};
 ///
 /// // WINDOW_UPDATE, which SPDY/2 does not have
 /// let wire = b"\x80\x02\x00\x09\x00\x00\x00\x08\0\0\0\x01\0\0\x10\0";
 /// let Some(Frame::Unknown(frame)) =
-///     Frame::decode(Version::V2, &mut BytesMut::from(&wire[..]), 8192)?
+///     Frame::decode(WireVersion::V2, &mut BytesMut::from(&wire[..]), 8192)?
 /// else {
 ///     unreachable!("SPDY/2 has no such type");
 /// };
@@ -36,7 +36,7 @@ pub struct Unknown {
 
 impl Unknown {
     pub(crate) fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
-        let head = Head::Control {
+        let head = FrameHead::Control {
             version: self.version,
             kind: self.kind,
             flags: self.flags,

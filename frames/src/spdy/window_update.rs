@@ -3,17 +3,17 @@
 use bytes::{BufMut, BytesMut};
 
 use super::head::{self, ControlHead, STREAM_ID_MASK};
-use super::{DecodeError, EncodeError, Kind, Version};
+use super::{DecodeError, EncodeError, Kind, WireVersion};
 
 /// WINDOW_UPDATE: returns flow-control credit (section 2.6.8). Not in SPDY/2.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, Version, WindowUpdate};
+/// use lacewing_frames::spdy::{Frame, WireVersion, WindowUpdate};
 ///
 /// let frame = Frame::WindowUpdate(WindowUpdate::new(1, 4096));
 /// let mut wire = BytesMut::new();
-/// frame.encode(Version::V3, &mut wire)?;
+/// frame.encode(WireVersion::V3, &mut wire)?;
 /// assert_eq!(wire[..], *b"\x80\x03\x00\x09\x00\x00\x00\x08\0\0\0\x01\0\0\x10\0");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -53,7 +53,11 @@ impl WindowUpdate {
         })
     }
 
-    pub(crate) fn encode(&self, version: Version, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub(crate) fn encode(
+        &self,
+        version: WireVersion,
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         head::put_control(dst, version, Kind::WINDOW_UPDATE, self.undefined_flags, 8)?;
         dst.put_u32(self.stream_id & STREAM_ID_MASK);
         dst.put_u32(self.delta & STREAM_ID_MASK);

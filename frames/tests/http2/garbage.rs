@@ -2,7 +2,7 @@
 //! waits for the rest of an incomplete frame.
 
 use bytes::BytesMut;
-use lacewing_frames::http2::{Frame, Head, Scope};
+use lacewing_frames::http2::{Frame, FrameHead, Scope};
 
 use crate::support::{Random, decode_first, decoder, every_frame};
 
@@ -39,9 +39,9 @@ fn every_payload_cut_at_every_offset_is_judged() {
     for wire in every_frame() {
         for end in (9..wire.len()).step_by(STEP) {
             let mut short = wire[..end].to_vec();
-            let head = Head {
+            let head = FrameHead {
                 length: (end - 9) as u32,
-                ..Head::parse(&wire).unwrap()
+                ..FrameHead::parse(&wire).unwrap()
             };
             short[..9].copy_from_slice(&head.to_bytes());
             judge(&short);

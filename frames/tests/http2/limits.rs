@@ -2,14 +2,14 @@
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
-    DecodeError, Decoder, DecoderLimits, ErrorCode, Frame, Head, Kind, Message, Scope, flags,
+    DecodeError, Decoder, DecoderLimits, ErrorCode, Frame, FrameHead, Kind, Message, Scope, flags,
 };
 use lacewing_hpack::ExceededLimit;
 
 use crate::support::{GET, List, decode_all, decoder, list, raw, settings};
 
 fn head_only(kind: Kind, length: u32, stream_id: u32) -> Vec<u8> {
-    Head {
+    FrameHead {
         length,
         kind,
         flags: 0,

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
-    DecodeError, Decoder, DecoderLimits, Frame, Head, Kind, Message, flags,
+    DecodeError, Decoder, DecoderLimits, Frame, FrameHead, Kind, Message, flags,
 };
 use lacewing_hpack::{HeaderField, Sensitivity};
 
@@ -25,7 +25,7 @@ pub(crate) fn list(fields: &[(&str, &str)]) -> List {
 /// The bytes of a frame, valid or not.
 pub(crate) fn raw(kind: Kind, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
     let length = payload.len() as u32;
-    let mut wire = Head {
+    let mut wire = FrameHead {
         length,
         kind,
         flags,

@@ -1,13 +1,13 @@
 //! The decoder returns DATA in pieces as they arrive.
 
 use bytes::BytesMut;
-use lacewing_frames::spdy::{Decoder, Head, Message, Version};
+use lacewing_frames::spdy::{Decoder, FrameHead, Message, WireVersion};
 
 use crate::support::{List, decoder};
 
-fn head(length: u32, flags: u8) -> [u8; Head::LEN] {
+fn head(length: u32, flags: u8) -> [u8; FrameHead::LEN] {
     let stream_id = 5;
-    Head::Data {
+    FrameHead::Data {
         stream_id,
         flags,
         length,
@@ -33,7 +33,7 @@ fn piece(decoder: &mut Decoder<List>, src: &mut BytesMut) -> Option<(Vec<u8>, bo
 
 #[test]
 fn pieces_end_with_fin() {
-    let mut decoder = decoder(Version::V3);
+    let mut decoder = decoder(WireVersion::V3);
     let mut src = BytesMut::from(&head(5, 1)[..]);
     assert_eq!(piece(&mut decoder, &mut src), None);
     src.extend_from_slice(b"he");
@@ -58,24 +58,24 @@ fn pieces_end_with_fin() {
 /// An attack: a declared length allocates nothing.
 #[test]
 fn a_declared_length_allocates_nothing() {
-    let mut decoder = decoder(Version::V2);
+    let mut decoder = decoder(WireVersion::V2);
     let mut src = BytesMut::with_capacity(64);
-    src.extend_from_slice(&head(Head::MAX_LENGTH, 0));
+    src.extend_from_slice(&head(FrameHead::MAX_LENGTH, 0));
     assert_eq!(piece(&mut decoder, &mut src), None);
     assert!(src.capacity() <= 64);
     src.extend_from_slice(b"x");
     let (payload, fin, remaining) = piece(&mut decoder, &mut src).unwrap();
     assert_eq!((&payload[..], fin), (&b"x"[..], false));
-    assert_eq!(remaining, Head::MAX_LENGTH - 1);
+    assert_eq!(remaining, FrameHead::MAX_LENGTH - 1);
 }
 
 #[test]
 fn large_pieces_are_not_copied_and_small_ones_are() {
     for (length, shared) in [(1023, false), (1024, true), (9000, true)] {
-        let mut decoder = decoder(Version::V3);
+        let mut decoder = decoder(WireVersion::V3);
         let mut src = BytesMut::from(&head(length, 0)[..]);
-        src.resize(Head::LEN + length as usize, b'd');
-        let bytes = src[Head::LEN..].as_ptr();
+        src.resize(FrameHead::LEN + length as usize, b'd');
+        let bytes = src[FrameHead::LEN..].as_ptr();
         let Some(Message::Data { payload, .. }) = decoder.decode(&mut src).unwrap() else {
             panic!("DATA");
         };
@@ -88,7 +88,7 @@ fn large_pieces_are_not_copied_and_small_ones_are() {
 #[test]
 fn undefined_flags_are_handed_on() {
     let mut src = BytesMut::from(&head(0, 0x02)[..]);
-    let message = decoder(Version::V3).decode(&mut src).unwrap();
+    let message = decoder(WireVersion::V3).decode(&mut src).unwrap();
     assert!(matches!(
         message,
         Some(Message::Data {

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
     BlockEncoder, Compression, DecodeError, Encoder, ErrorCode, HeaderError, Kind, Message, Scope,
-    SettingId, SynStreamHead, Version,
+    SettingId, SynStreamHead, WireVersion,
 };
 use lacewing_spdy_zlib::DecodeError as Broken;
 use serde::Deserialize;
@@ -82,7 +82,10 @@ fn each_case_gives_its_typed_error() {
 /// for every SYN_STREAM, and its other frames are ignored.
 #[test]
 fn a_peer_of_another_version_is_told_so() {
-    for (ours, theirs) in [(Version::V2, Version::V3), (Version::V3, Version::V2)] {
+    for (ours, theirs) in [
+        (WireVersion::V2, WireVersion::V3),
+        (WireVersion::V3, WireVersion::V2),
+    ] {
         let mut encoder = Encoder::new(theirs, Compression::Zlib(6));
         let mut wire = BytesMut::new();
         for stream in [1, 3] {
@@ -117,7 +120,7 @@ fn replies_and_headers_on_stream_zero() {
     for version in VERSIONS {
         for kind in [Kind::SYN_REPLY, Kind::HEADERS] {
             let payload = [0; 6];
-            let length = if version == Version::V2 { 6 } else { 4 };
+            let length = if version == WireVersion::V2 { 6 } else { 4 };
             let wire = control(version, kind, 0, &payload[..length]);
             let error = decoder(version).decode(&mut BytesMut::from(&wire[..]));
             assert_eq!(
@@ -155,10 +158,10 @@ fn judge(name: &str, message: Message<List>) -> Verdict {
     }
 }
 
-fn expected(version: Version, name: &str) -> Verdict {
+fn expected(version: WireVersion, name: &str) -> Verdict {
     use HeaderError::*;
     use Verdict::*;
-    let v2 = version == Version::V2;
+    let v2 = version == WireVersion::V2;
     match name {
         "empty_header_name" => Malformed(EmptyName),
         "empty_header_value" if v2 => Malformed(EmptyValue),
@@ -175,7 +178,7 @@ fn expected(version: Version, name: &str) -> Verdict {
         }),
         "not_zlib" => Error(DecodeError::Compression(Broken::Corrupt)),
         "wrong_dictionary" => {
-            let other = if v2 { Version::V3 } else { Version::V2 };
+            let other = if v2 { WireVersion::V3 } else { WireVersion::V2 };
             Error(DecodeError::Compression(Broken::WrongDictionary {
                 expected: version.dictionary_id(),
                 found: other.dictionary_id(),

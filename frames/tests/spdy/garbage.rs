@@ -3,7 +3,8 @@
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
-    Compression, DecodeError, Encoder, Frame, Head, Kind, Message, Scope, SynStreamHead, Version,
+    Compression, DecodeError, Encoder, Frame, FrameHead, Kind, Message, Scope, SynStreamHead,
+    WireVersion,
 };
 
 use crate::support::{Random, VERSIONS, control, decoder, encode};
@@ -23,7 +24,7 @@ const POLICIES: &[Compression] = if cfg!(miri) {
 };
 
 /// A connection with a frame of every kind.
-fn connection(version: Version, policy: Compression) -> Vec<Vec<u8>> {
+fn connection(version: WireVersion, policy: Compression) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(version, policy);
     let mut frames = Vec::new();
     let mut push = |wire: &mut BytesMut| frames.push(wire.split().to_vec());
@@ -97,8 +98,8 @@ fn a_frame_cut_anywhere_waits_for_more() {
 fn a_payload_cut_anywhere_is_a_typed_error_or_a_frame() {
     for version in VERSIONS {
         for frame in connection(version, Compression::Stored) {
-            for length in (0..frame.len() - Head::LEN).step_by(STEP) {
-                let mut wire = frame[..Head::LEN + length].to_vec();
+            for length in (0..frame.len() - FrameHead::LEN).step_by(STEP) {
+                let mut wire = frame[..FrameHead::LEN + length].to_vec();
                 wire[5..8].copy_from_slice(&(length as u32).to_be_bytes()[1..]);
                 let mut src = BytesMut::from(&wire[..]);
                 match Frame::decode(version, &mut src, 8192) {
@@ -151,7 +152,7 @@ fn random_bytes_never_panic() {
     }
 }
 
-fn run(version: Version, wire: &[u8]) {
+fn run(version: WireVersion, wire: &[u8]) {
     let mut decoder = decoder(version);
     let mut src = BytesMut::from(wire);
     loop {

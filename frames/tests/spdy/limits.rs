@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
-    Compression, DecodeError, Decoder, DecoderLimits, EncodeError, Encoder, Exceeded, Frame, Head,
-    Kind, Message, Scope, SynStreamHead, Version,
+    Compression, DecodeError, Decoder, DecoderLimits, EncodeError, Encoder, Exceeded, Frame,
+    FrameHead, Kind, Message, Scope, SynStreamHead, WireVersion,
 };
 
 use crate::support::{List, VERSIONS, control, decoder, list};
@@ -18,13 +18,13 @@ fn long_control_frames_are_refused_from_the_head_alone() {
     ] {
         for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 0xffff] {
             for (length, fits) in [(least, true), (least + 1, false)] {
-                let head = Head::Control {
+                let head = FrameHead::Control {
                     version: 3,
                     kind: Kind(kind),
                     flags: 0,
                     length,
                 };
-                let mut decoder: Decoder<List> = Decoder::new(Version::V3, limits);
+                let mut decoder: Decoder<List> = Decoder::new(WireVersion::V3, limits);
                 let mut src = BytesMut::from(&head.to_bytes()[..]);
                 let result = decoder.decode(&mut src);
                 if fits {
@@ -40,8 +40,8 @@ fn long_control_frames_are_refused_from_the_head_alone() {
         }
     }
     let mut src = BytesMut::from(&[0, 0, 0, 1, 0, 0, 0x20, 0x01][..]);
-    assert!(Frame::decode(Version::V3, &mut src, 8192).is_err());
-    assert_eq!(Frame::decode(Version::V3, &mut src, 8193), Ok(None));
+    assert!(Frame::decode(WireVersion::V3, &mut src, 8192).is_err());
+    assert_eq!(Frame::decode(WireVersion::V3, &mut src, 8193), Ok(None));
 }
 
 /// Attacks: SETTINGS with too many entries, or with a false number of entries.
@@ -82,9 +82,9 @@ fn credentials_are_bounded() {
     let credential = |certificates: usize| {
         let mut payload = vec![0, 1, 0, 0, 0, 0];
         payload.resize(6 + 4 * certificates, 0);
-        control(Version::V3, Kind::CREDENTIAL, 0, &payload)
+        control(WireVersion::V3, Kind::CREDENTIAL, 0, &payload)
     };
-    let decode = |wire: &[u8]| decoder(Version::V3).decode(&mut BytesMut::from(wire));
+    let decode = |wire: &[u8]| decoder(WireVersion::V3).decode(&mut BytesMut::from(wire));
     assert!(matches!(
         decode(&credential(16)),
         Ok(Some(Message::Credential(frame))) if frame.certificates.len() == 16
@@ -102,7 +102,7 @@ fn credentials_are_bounded() {
     ] {
         let length = payload.len() as u32;
         assert_eq!(
-            decode(&control(Version::V3, Kind::CREDENTIAL, 0, payload)),
+            decode(&control(WireVersion::V3, Kind::CREDENTIAL, 0, payload)),
             Err(DecodeError::CredentialLength { length })
         );
     }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use lacewing_frames::spdy::{Decoder, DecoderLimits, Frame, Head, Kind, Message, Version};
+use lacewing_frames::spdy::{Decoder, DecoderLimits, Frame, FrameHead, Kind, Message, WireVersion};
 use serde::de::DeserializeOwned;
 
 pub(crate) type List = Vec<(Bytes, Bytes)>;
 
-pub(crate) const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
+pub(crate) const VERSIONS: [WireVersion; 2] = [WireVersion::V2, WireVersion::V3];
 
-pub(crate) fn decoder(version: Version) -> Decoder<List> {
+pub(crate) fn decoder(version: WireVersion) -> Decoder<List> {
     Decoder::new(version, DecoderLimits::default())
 }
 
@@ -23,9 +23,9 @@ pub(crate) fn decode_one(decoder: &mut Decoder<List>, wire: &[u8]) -> Message<Li
 }
 
 /// Decodes `wire` as one frame, and checks that it encodes to the same bytes.
-pub(crate) fn round_trip(version: Version, wire: &[u8]) -> Frame {
+pub(crate) fn round_trip(version: WireVersion, wire: &[u8]) -> Frame {
     let mut src = BytesMut::from(wire);
-    let frame = Frame::decode(version, &mut src, Head::MAX_LENGTH)
+    let frame = Frame::decode(version, &mut src, FrameHead::MAX_LENGTH)
         .unwrap()
         .unwrap();
     assert!(src.is_empty(), "{} bytes left", src.len());
@@ -33,7 +33,7 @@ pub(crate) fn round_trip(version: Version, wire: &[u8]) -> Frame {
     frame
 }
 
-pub(crate) fn encode(version: Version, frame: &Frame) -> Vec<u8> {
+pub(crate) fn encode(version: WireVersion, frame: &Frame) -> Vec<u8> {
     let mut dst = BytesMut::from(&b"before"[..]);
     frame.encode(version, &mut dst).unwrap();
     assert!(dst.starts_with(b"before"));
@@ -41,8 +41,8 @@ pub(crate) fn encode(version: Version, frame: &Frame) -> Vec<u8> {
 }
 
 /// The bytes of a control frame, valid or not.
-pub(crate) fn control(version: Version, kind: Kind, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let head = Head::Control {
+pub(crate) fn control(version: WireVersion, kind: Kind, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let head = FrameHead::Control {
         version: version.number(),
         kind,
         flags,

@@ -1,7 +1,7 @@
 //! All frames of whole connections, both directions.
 
 use bytes::BytesMut;
-use lacewing_frames::spdy::{Frame, Head, Message, Version};
+use lacewing_frames::spdy::{Frame, FrameHead, Message, WireVersion};
 use serde::Deserialize;
 
 use crate::support::{List, Random, decoder, headers, list, read, round_trip, unhex};
@@ -41,7 +41,7 @@ impl Entry {
     }
 }
 
-fn transcripts() -> Vec<(Version, Transcript)> {
+fn transcripts() -> Vec<(WireVersion, Transcript)> {
     [("2", 77), ("3", 77), ("3.1", 84)]
         .into_iter()
         .map(|(protocol, frames)| {
@@ -49,9 +49,9 @@ fn transcripts() -> Vec<(Version, Transcript)> {
                 read(&format!("transcripts/spdy-transport-{protocol}.json"));
             assert_eq!(transcript.frames.len(), frames);
             let version = if protocol == "2" {
-                Version::V2
+                WireVersion::V2
             } else {
-                Version::V3
+                WireVersion::V3
             };
             (version, transcript)
         })
@@ -66,7 +66,7 @@ fn every_frame_encodes_back_byte_for_byte() {
             let name = format!("{frame:?}").to_uppercase().replace('_', "");
             let kind = entry.frame.kind.replace('_', "");
             // spdy-transport sends WINDOW_UPDATE in SPDY/2, which doesn't define it.
-            let unknown = version == Version::V2 && kind == "WINDOWUPDATE";
+            let unknown = version == WireVersion::V2 && kind == "WINDOWUPDATE";
             assert_eq!(matches!(frame, Frame::Unknown(_)), unknown);
             assert!(unknown || name.starts_with(&kind), "{kind}: {name}");
         }
@@ -145,7 +145,7 @@ fn the_segmentation_of_the_input_makes_no_difference() {
     }
 }
 
-fn joined<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Message<List>> {
+fn joined<'a>(version: WireVersion, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Message<List>> {
     let mut decoder = decoder(version);
     let mut src = BytesMut::new();
     let mut messages: Vec<Message<List>> = Vec::new();
@@ -177,7 +177,7 @@ fn joined<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<M
                 });
             } else {
                 assert!(!fin, "only the last piece has fin");
-                assert!(!payload.is_empty() && remaining <= Head::MAX_LENGTH);
+                assert!(!payload.is_empty() && remaining <= FrameHead::MAX_LENGTH);
             }
         }
     }

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use lacewing_frames::spdy::{
     Compression, Credential, Data, Encoder, ErrorCode, Frame, GoAway, GoAwayStatus, Kind, Message,
-    Noop, Ping, RstStream, Setting, SettingId, Settings, SynStreamHead, Version, WindowUpdate,
+    Noop, Ping, RstStream, Setting, SettingId, Settings, SynStreamHead, WindowUpdate, WireVersion,
     flags,
 };
 use serde::Deserialize;
@@ -52,7 +52,7 @@ struct Encoding {
     compressed_block: Option<String>,
 }
 
-fn files(version: Version, names: &[&str]) -> Vec<File> {
+fn files(version: WireVersion, names: &[&str]) -> Vec<File> {
     names
         .iter()
         .map(|name| {
@@ -67,18 +67,18 @@ fn files(version: Version, names: &[&str]) -> Vec<File> {
 #[test]
 fn frames_without_a_block_encode_to_the_one_encoding() {
     let plain = ["data", "goaway", "ping", "rst_stream", "settings"];
-    for file in files(Version::V2, &[&plain[..], &["noop"]].concat()) {
-        plain_frames(Version::V2, &file);
+    for file in files(WireVersion::V2, &[&plain[..], &["noop"]].concat()) {
+        plain_frames(WireVersion::V2, &file);
     }
     for file in files(
-        Version::V3,
+        WireVersion::V3,
         &[&plain[..], &["window_update", "credential"]].concat(),
     ) {
-        plain_frames(Version::V3, &file);
+        plain_frames(WireVersion::V3, &file);
     }
 }
 
-fn plain_frames(version: Version, file: &File) {
+fn plain_frames(version: WireVersion, file: &File) {
     for Case {
         name,
         fields,
@@ -97,7 +97,7 @@ fn plain_frames(version: Version, file: &File) {
     }
 }
 
-fn plain_frame(version: Version, kind: &str, fields: &Fields) -> Frame {
+fn plain_frame(version: WireVersion, kind: &str, fields: &Fields) -> Frame {
     let undefined_flags = fields.flags;
     match kind {
         "DATA" => Frame::Data(Data {
@@ -172,7 +172,7 @@ fn as_message(frame: Frame) -> Message<Vec<(Bytes, Bytes)>> {
     }
 }
 
-fn encode_with_encoder(version: Version, frame: &Frame) -> Vec<u8> {
+fn encode_with_encoder(version: WireVersion, frame: &Frame) -> Vec<u8> {
     let encoder = Encoder::new(version, Compression::Stored);
     let mut dst = BytesMut::new();
     match frame {
@@ -218,7 +218,7 @@ fn frames_with_a_block_decode_from_every_producer_and_from_us() {
     }
 }
 
-fn block_frame(version: Version, kind: &str, case: &Case, encoding: &Encoding) {
+fn block_frame(version: WireVersion, kind: &str, case: &Case, encoding: &Encoding) {
     let wire = unhex(&encoding.hex);
     let context = format!("{kind} {} {:?}", case.name, encoding.producers);
 
@@ -237,7 +237,7 @@ fn block_frame(version: Version, kind: &str, case: &Case, encoding: &Encoding) {
     assert_eq!(list(&message), Some(&expected), "{context}");
 }
 
-fn our_block_frame(version: Version, kind: &str, case: &Case, policy: Compression) {
+fn our_block_frame(version: WireVersion, kind: &str, case: &Case, policy: Compression) {
     let fields = &case.fields;
     let context = format!("{kind} {} {policy:?}", case.name);
     let expected = headers(&fields.headers);
@@ -347,7 +347,7 @@ fn quirks_of_real_peers_are_accepted_and_kept() {
     let quirks: Quirks = read("quirks.json");
     assert_eq!(quirks.cases.len(), 18);
     for quirk in quirks.cases {
-        let version = Version::from_number(quirk.version).unwrap();
+        let version = WireVersion::from_number(quirk.version).unwrap();
         let wire = unhex(&quirk.hex);
         let context = format!("v{} {}", quirk.version, quirk.case);
         round_trip(version, &wire);
@@ -358,7 +358,7 @@ fn quirks_of_real_peers_are_accepted_and_kept() {
                 assert_eq!(quirk.kind, "SYN_STREAM");
                 assert!(block.list.unwrap().len() >= 3, "{context}");
                 // Priorities of three bits, read as two bits: 3, 1, 2, 2 lose their last bit.
-                if version == Version::V2 {
+                if version == WireVersion::V2 {
                     assert_eq!(priority, wire[16] >> 6, "{context}");
                 }
             }

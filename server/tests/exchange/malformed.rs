@@ -148,8 +148,8 @@ struct Writer {
 impl Writer {
     fn new(version: Version) -> Self {
         let wire = match version {
-            Version::Spdy2 => spdy::Version::V2,
-            _ => spdy::Version::V3,
+            Version::Spdy2 => spdy::WireVersion::V2,
+            _ => spdy::WireVersion::V3,
         };
         let mut writer = Self {
             version,
@@ -201,8 +201,8 @@ async fn outcomes(
     let mut http2 =
         http2::Decoder::<Vec<(HeaderField, Sensitivity)>>::new(http2::DecoderLimits::default());
     let wire = match version {
-        Version::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Version::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     };
     let mut spdy = spdy::Decoder::<Vec<(bytes::Bytes, bytes::Bytes)>>::new(
         wire,

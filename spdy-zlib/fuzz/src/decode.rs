@@ -1,6 +1,6 @@
 //! Any bytes as header blocks: the outcome is the same in one piece or in several.
 
-use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Summary, Version};
+use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Summary, WireVersion};
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -10,9 +10,9 @@ pub fn run(data: &[u8]) {
         return;
     };
     let version = if first & 1 == 0 {
-        Version::V2
+        WireVersion::V2
     } else {
-        Version::V3
+        WireVersion::V3
     };
     let limits = ListLimits::default().with(|limits| {
         limits.max_size = 4096;

@@ -1,11 +1,11 @@
 //! Any bytes as an inflated header list: valid zlib data never ends the connection.
 
 use flate2::{Compress, Compression, FlushCompress};
-use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};
+use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, WireVersion};
 
 /// Runs the target on one input.
 pub fn run(data: &[u8]) {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let mut stream = Compress::new(Compression::fast(), true);
         stream.set_dictionary(version.dictionary()).unwrap();
         let mut decoder = Decoder::new(version);

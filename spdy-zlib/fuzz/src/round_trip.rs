@@ -1,7 +1,7 @@
 //! Any fields, encoded under any policy, decode to the same fields.
 
 use bytes::BytesMut;
-use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, WireVersion};
 
 /// Runs the target on one input.
 pub fn run(data: &[u8]) {
@@ -9,9 +9,9 @@ pub fn run(data: &[u8]) {
         return;
     };
     let version = if first & 1 == 0 {
-        Version::V2
+        WireVersion::V2
     } else {
-        Version::V3
+        WireVersion::V3
     };
     let compression = match first >> 1 {
         0..=15 => Compression::Stored,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flate2::{Compress, Compression, FlushCompress};
-use lacewing_spdy_zlib::{DecodeError, Decoder, HeaderError, ListLimits, Version};
+use lacewing_spdy_zlib::{DecodeError, Decoder, HeaderError, ListLimits, WireVersion};
 use libz_sys::{
     Z_BUF_ERROR, Z_NEED_DICT, Z_OK, Z_SYNC_FLUSH, inflate, inflateEnd, inflateInit_,
     inflateSetDictionary, z_stream, zlibVersion,
@@ -26,8 +26,8 @@ pub fn run(input: &[u8]) {
         return;
     }
     let version = match first & 1 {
-        0 => Version::V2,
-        _ => Version::V3,
+        0 => WireVersion::V2,
+        _ => WireVersion::V3,
     };
     if first & 2 == 0 {
         return compare(version, data);
@@ -48,7 +48,7 @@ pub fn run(input: &[u8]) {
 }
 
 /// Decodes two halves and the whole, as three blocks of one stream.
-fn compare(version: Version, data: &[u8]) {
+fn compare(version: WireVersion, data: &[u8]) {
     let limits = ListLimits::default().with(|limits| {
         limits.max_size = 1 << 24;
         limits.max_fields = 1 << 24;
@@ -102,8 +102,8 @@ enum End {
 }
 
 /// Reads a name/value block in the simplest way.
-fn read(version: Version, block: &[u8]) -> (Fields, End) {
-    let width = if version == Version::V2 { 2 } else { 4 };
+fn read(version: WireVersion, block: &[u8]) -> (Fields, End) {
+    let width = if version == WireVersion::V2 { 2 } else { 4 };
     let mut rest = block;
     let length = |rest: &mut &[u8]| {
         let (bytes, after) = rest.split_at_checked(width)?;

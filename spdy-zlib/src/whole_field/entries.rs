@@ -1,6 +1,6 @@
 //! The entries of the dictionaries: the parts of them that are a name or a value.
 
-use crate::Version;
+use crate::WireVersion;
 
 /// A name or a value in the dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,10 +13,10 @@ pub(super) struct Entry {
 }
 
 /// All entries that are worth a match, in the order of the dictionary.
-pub(super) fn all(version: Version) -> Vec<Entry> {
+pub(super) fn all(version: WireVersion) -> Vec<Entry> {
     match version {
-        Version::V2 => bare(version.dictionary(), 0, &V2),
-        Version::V3 => {
+        WireVersion::V2 => bare(version.dictionary(), 0, &V2),
+        WireVersion::V3 => {
             let mut entries = framed(version.dictionary());
             let end = entries
                 .last()
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_text_is_where_it_is_said_to_be() {
-        for (version, bare, framed) in [(Version::V2, 64, 0), (Version::V3, 20, 65)] {
+        for (version, bare, framed) in [(WireVersion::V2, 64, 0), (WireVersion::V3, 20, 65)] {
             let entries = all(version);
             assert_eq!(entries.iter().filter(|entry| !entry.framed).count(), bare);
             assert_eq!(entries.iter().filter(|entry| entry.framed).count(), framed);
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_names_of_a_request_are_entries() {
-        for version in [Version::V2, Version::V3] {
+        for version in [WireVersion::V2, WireVersion::V3] {
             let entries = all(version);
             for name in ["accept", "accept-encoding", "user-agent", "host", "version"] {
                 assert!(entries.iter().any(|entry| entry.text == name.as_bytes()));

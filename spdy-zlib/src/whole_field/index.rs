@@ -1,6 +1,6 @@
 //! The places of fields, names and dictionary entries in the window.
 
-use crate::Version;
+use crate::WireVersion;
 
 use super::entries::{self, Entry};
 
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// Returns an index of the dictionary's entries. The dictionary starts at place 0.
-    pub(super) fn of_dictionary(version: Version) -> Index {
+    pub(super) fn of_dictionary(version: WireVersion) -> Index {
         let mut index = Index::empty();
         for Entry { at, text, framed } in entries::all(version) {
             let (Ok(at), Ok(length)) = (u32::try_from(at), u8::try_from(text.len())) else {

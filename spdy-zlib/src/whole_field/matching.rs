@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::Version;
+use crate::WireVersion;
 use crate::block::Reader;
 
 use super::bits::{Bits, MIN_MATCH};
@@ -14,7 +14,7 @@ const SHORT_COOKIE: usize = 20;
 
 /// A block in progress.
 pub(super) struct Block<'a> {
-    version: Version,
+    version: WireVersion,
     history: History<'a>,
     index: &'a mut Index,
     bits: Bits<'a>,
@@ -49,7 +49,7 @@ struct Field<'a> {
 
 impl<'a> Block<'a> {
     pub(super) fn new(
-        version: Version,
+        version: WireVersion,
         history: History<'a>,
         index: &'a mut Index,
         dst: &'a mut BytesMut,

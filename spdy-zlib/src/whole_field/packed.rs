@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use super::index::{Index, Record};
 use super::{FIRST_HISTORY, WholeField, dictionary_index, modulo};
-use crate::Version;
+use crate::WireVersion;
 
 /// The history that an idle stream keeps, in bytes beside the dictionary.
 const KEPT_HISTORY: usize = 2 << 10;
@@ -17,7 +17,7 @@ const KEPT_RECORDS: usize = 64;
 /// The encoder may refer to any part of its window, and so it may forget any part. As in the
 /// index, only age decides.
 pub(crate) struct Packed {
-    version: Version,
+    version: WireVersion,
     started: bool,
     /// The place of the first byte.
     base: u32,
@@ -45,7 +45,7 @@ impl Packed {
     }
 
     /// A stream without blocks.
-    pub(crate) fn unused(version: Version) -> Packed {
+    pub(crate) fn unused(version: WireVersion) -> Packed {
         Packed {
             version,
             started: false,

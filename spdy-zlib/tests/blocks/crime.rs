@@ -2,9 +2,9 @@
 //! searches for the cookie beside them. zlib reveals the cookie; whole-field compression does not.
 
 use bytes::BytesMut;
-use lacewing_spdy_zlib::{Compression, Encoder, Version};
+use lacewing_spdy_zlib::{Compression, Encoder, WireVersion};
 
-const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
+const VERSIONS: [WireVersion; 2] = [WireVersion::V2, WireVersion::V3];
 
 const DIGITS: &[u8] = b"0123456789abcdef";
 
@@ -23,7 +23,7 @@ struct Victim {
 }
 
 impl Victim {
-    fn new(version: Version, compression: Compression, cookie: &'static str) -> Self {
+    fn new(version: WireVersion, compression: Compression, cookie: &'static str) -> Self {
         Victim {
             encoder: Encoder::new(version, compression),
             cookie,
@@ -48,7 +48,7 @@ impl Victim {
 /// The length of a request with a guess, in bits. The request uses a new connection, after one
 /// request with the cookie. Eight offsets measure it: the last ones differ by one bit each,
 /// whatever the rest of the path is.
-fn measure(version: Version, compression: Compression, guess: &[u8]) -> usize {
+fn measure(version: WireVersion, compression: Compression, guess: &[u8]) -> usize {
     let at_offset = |offset| {
         let mut victim = Victim::new(version, compression, SECRETS[0]);
         victim.request(b"/");
@@ -61,7 +61,7 @@ fn measure(version: Version, compression: Compression, guess: &[u8]) -> usize {
 
 /// Guesses digit by digit. Continues with the digit that makes the request shortest, if there is
 /// one.
-fn recover(version: Version, compression: Compression) -> Vec<u8> {
+fn recover(version: WireVersion, compression: Compression) -> Vec<u8> {
     let mut known = b"session=".to_vec();
     while known.len() < SECRETS[0].len() {
         let mut lengths: Vec<(usize, u8)> = DIGITS

@@ -2,13 +2,13 @@
 //! The backend of this build must support dictionaries; `cargo xtask standalone` tests the others.
 
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
-use lacewing_spdy_zlib::Version;
+use lacewing_spdy_zlib::WireVersion;
 
 /// The dev-dependencies of this build enable flate2's default backend, in addition to our
 /// `zlib-rs`.
 #[test]
 fn a_dictionary_can_be_set_beside_the_default_backend() {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let mut deflate = Compress::new(flate2::Compression::default(), true);
         let id = deflate.set_dictionary(version.dictionary()).unwrap();
         assert_eq!(id, version.dictionary_id());

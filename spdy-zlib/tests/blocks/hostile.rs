@@ -4,13 +4,13 @@ use bytes::BytesMut;
 use flate2::{Compress, FlushCompress};
 use lacewing_spdy_zlib::{
     Compression, DecodeError, Decoder, EncodeError, Encoder, Exceeded, HeaderError, ListLimits,
-    Summary, Version,
+    Summary, WireVersion,
 };
 
 /// Between two offsets at which a block is cut. Miri is a thousand times slower.
 const STEP: usize = if cfg!(miri) { 17 } else { 1 };
 
-const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
+const VERSIONS: [WireVersion; 2] = [WireVersion::V2, WireVersion::V3];
 
 const POLICIES: [Compression; 3] = [
     Compression::WholeField,
@@ -54,8 +54,8 @@ fn each_rule_of_a_list_is_reported_and_the_stream_stays_in_step() {
         let mut decoder = Decoder::new(version);
         for (fields, v2, v3) in cases {
             let expected = match version {
-                Version::V2 => v2,
-                Version::V3 => v3,
+                WireVersion::V2 => v2,
+                WireVersion::V3 => v3,
             };
             let block = encode(&mut encoder, fields);
             let summary = decode(&mut decoder, &block, ListLimits::default()).unwrap();
@@ -74,8 +74,11 @@ fn duplicates_are_found_in_long_lists() {
         let names: Vec<String> = (0..count).map(|index| format!("name-{index}")).collect();
         let mut fields: Vec<(&str, &str)> = names.iter().map(|name| (&name[..], "v")).collect();
         let check = |fields: &[(&str, &str)]| {
-            let block = encode(&mut Encoder::new(Version::V3, Compression::Stored), fields);
-            let mut decoder = Decoder::new(Version::V3);
+            let block = encode(
+                &mut Encoder::new(WireVersion::V3, Compression::Stored),
+                fields,
+            );
+            let mut decoder = Decoder::new(WireVersion::V3);
             decode(&mut decoder, &block, ListLimits::default())
                 .unwrap()
                 .malformed
@@ -115,8 +118,8 @@ fn counts_and_lengths_past_the_end() {
         ),
     ];
     for (raw, expected) in cases {
-        let mut zlib = Zlib::new(Version::V3);
-        let mut decoder = Decoder::new(Version::V3);
+        let mut zlib = Zlib::new(WireVersion::V3);
+        let mut decoder = Decoder::new(WireVersion::V3);
         let summary = decode(&mut decoder, &zlib.block(raw), ListLimits::default()).unwrap();
         assert_eq!(summary.malformed, Some(expected), "{raw:?}");
         // The zlib stream is intact: the next block decodes.
@@ -185,7 +188,7 @@ fn a_list_is_whole_or_an_error() {
 #[test]
 fn a_zlib_bomb_is_stopped_at_the_limit() {
     let length: u32 = if cfg!(miri) { 3_000 } else { 0x0f_ffff };
-    let mut zlib = Zlib::new(Version::V3);
+    let mut zlib = Zlib::new(WireVersion::V3);
     let mut raw = b"\0\0\0\x01\0\0\0\x01n".to_vec();
     raw.extend(length.to_be_bytes());
     raw.resize(raw.len() + length as usize, b'v');
@@ -197,7 +200,7 @@ fn a_zlib_bomb_is_stopped_at_the_limit() {
         false => ListLimits::default(),
     };
     let limit = limits.max_size;
-    let mut decoder = Decoder::new(Version::V3);
+    let mut decoder = Decoder::new(WireVersion::V3);
     let error = decode(&mut decoder, &bomb, limits).unwrap_err();
     assert_eq!(error, DecodeError::TooLarge { limit });
     let error = decode(&mut decoder, &zlib.block(&raw), limits).unwrap_err();
@@ -206,14 +209,17 @@ fn a_zlib_bomb_is_stopped_at_the_limit() {
     // One byte decides the outcome.
     for (size, fits) in [(raw.len(), true), (raw.len() - 1, false)] {
         let limits = limits.with(|limits| limits.max_size = size);
-        let result = Decoder::new(Version::V3).feed(&bomb, limits);
+        let result = Decoder::new(WireVersion::V3).feed(&bomb, limits);
         assert_eq!(result.is_ok(), fits);
     }
 }
 
 #[test]
 fn the_other_dictionary_is_told_from_garbage() {
-    for (ours, theirs) in [(Version::V2, Version::V3), (Version::V3, Version::V2)] {
+    for (ours, theirs) in [
+        (WireVersion::V2, WireVersion::V3),
+        (WireVersion::V3, WireVersion::V2),
+    ] {
         for policy in POLICIES {
             let block = encode(&mut Encoder::new(theirs, policy), &[("a", "b")]);
             let mut decoder = Decoder::new(ours);
@@ -226,7 +232,7 @@ fn the_other_dictionary_is_told_from_garbage() {
         }
     }
     for garbage in [&[0xff; 32][..], &[0x00; 32], b"GET / HTTP/1.1\r\n"] {
-        let mut decoder = Decoder::new(Version::V3);
+        let mut decoder = Decoder::new(WireVersion::V3);
         let error = decode(&mut decoder, garbage, ListLimits::default()).unwrap_err();
         assert_eq!(error, DecodeError::Corrupt, "{garbage:?}");
     }
@@ -237,7 +243,7 @@ fn the_other_dictionary_is_told_from_garbage() {
 fn a_stream_without_a_dictionary_decodes() {
     let mut stream = Compress::new(flate2::Compression::best(), true);
     let block = deflate(&mut stream, b"\0\x01\0\x01a\0\x01b", FlushCompress::Sync);
-    let mut decoder = Decoder::new(Version::V2);
+    let mut decoder = Decoder::new(WireVersion::V2);
     let summary = decode(&mut decoder, &block, ListLimits::default()).unwrap();
     assert_eq!((summary.fields, summary.malformed), (1, None));
 }
@@ -246,7 +252,7 @@ fn a_stream_without_a_dictionary_decodes() {
 fn an_ended_stream_is_an_error() {
     let mut stream = Compress::new(flate2::Compression::best(), true);
     let block = deflate(&mut stream, b"\0\x01\0\x01a\0\x01b", FlushCompress::Finish);
-    let mut decoder = Decoder::new(Version::V2);
+    let mut decoder = Decoder::new(WireVersion::V2);
     let error = decode(&mut decoder, &block, ListLimits::default()).unwrap_err();
     assert_eq!(error, DecodeError::StreamEnded);
 }
@@ -329,8 +335,8 @@ fn random_garbage_never_panics() {
 fn what_the_format_cannot_carry_is_refused_without_a_trace() {
     let long = "v".repeat(65_536);
     for policy in POLICIES {
-        let mut encoder = Encoder::new(Version::V2, policy);
-        let mut decoder = Decoder::new(Version::V2);
+        let mut encoder = Encoder::new(WireVersion::V2, policy);
+        let mut decoder = Decoder::new(WireVersion::V2);
         let limit = 65_535;
         for (name, value, error) in [
             ("a", &long[..], EncodeError::ValueTooLong { limit }),
@@ -355,7 +361,7 @@ fn what_the_format_cannot_carry_is_refused_without_a_trace() {
         let summary = decode(&mut decoder, &block, ListLimits::default()).unwrap();
         assert_eq!(summary.fields, 1);
     }
-    let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+    let mut encoder = Encoder::new(WireVersion::V3, Compression::Stored);
     let mut dst = BytesMut::new();
     let mut block = encoder.block(&mut dst);
     let megabyte = vec![b'v'; 1 << 20];
@@ -370,7 +376,7 @@ fn what_the_format_cannot_carry_is_refused_without_a_trace() {
 struct Zlib(Compress);
 
 impl Zlib {
-    fn new(version: Version) -> Self {
+    fn new(version: WireVersion) -> Self {
         let mut stream = Compress::new(flate2::Compression::best(), true);
         stream.set_dictionary(version.dictionary()).unwrap();
         Zlib(stream)

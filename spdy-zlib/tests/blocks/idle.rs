@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{
-    Compression, DecodeError, Decoder, Encoder, ListLimits, SpareInflater, Version,
+    Compression, DecodeError, Decoder, Encoder, ListLimits, SpareInflater, WireVersion,
 };
 
 use crate::inflater::{self, Inflater};
@@ -71,8 +71,8 @@ fn an_idle_decoder_holds_little_more_than_the_window_of_its_peer() {
         (Compression::WholeField, 8 << 10),
         (Compression::Stored, 2 << 10),
     ] {
-        let mut encoder = Encoder::new(Version::V3, compression);
-        let mut decoder = Decoder::new(Version::V3);
+        let mut encoder = Encoder::new(WireVersion::V3, compression);
+        let mut decoder = Decoder::new(WireVersion::V3);
         for number in 0..500_u32 {
             let fields = [(
                 b"x-number".to_vec(),
@@ -94,16 +94,16 @@ fn an_idle_decoder_holds_little_more_than_the_window_of_its_peer() {
 /// A shared state shows nothing of the connection that had it before.
 #[test]
 fn matches_do_not_reach_into_another_connection() {
-    let mut encoder = Encoder::new(Version::V3, Compression::WholeField);
+    let mut encoder = Encoder::new(WireVersion::V3, Compression::WholeField);
     let secret = (b"x-secret".to_vec(), b"0123456789abcdef".repeat(4));
     // Farther away than the whole dictionary.
     let filler = (b"x-filler".to_vec(), b"-".repeat(3000));
     let first = encode(&mut encoder, &[secret.clone(), filler]);
     let second = encode(&mut encoder, std::slice::from_ref(&secret));
 
-    let mut victim = Decoder::new(Version::V3);
+    let mut victim = Decoder::new(WireVersion::V3);
     decode(&mut victim, &first).unwrap();
-    let mut attacker = Decoder::new(Version::V3);
+    let mut attacker = Decoder::new(WireVersion::V3);
     attacker.lend_spare(victim.take_spare().unwrap());
     // The stream's header, and then the match.
     let forged = [&first[..6], &second].concat();
@@ -111,8 +111,8 @@ fn matches_do_not_reach_into_another_connection() {
     assert_eq!(decode(&mut victim, &second).unwrap(), [secret]);
 
     // The same between blocks.
-    let mut other = Encoder::new(Version::V3, Compression::WholeField);
-    let mut attacker = Decoder::new(Version::V3);
+    let mut other = Encoder::new(WireVersion::V3, Compression::WholeField);
+    let mut attacker = Decoder::new(WireVersion::V3);
     decode(&mut attacker, &encode(&mut other, &[])).unwrap();
     drop(attacker.take_spare());
     attacker.lend_spare(victim.take_spare().unwrap());
@@ -130,7 +130,7 @@ fn blocks_that_look_flushed_are_not_continued() {
     let next = [&[0, 4, 0, 0xfb, 0xff][..], &COUNT, &[0, 0, 0, 0xff, 0xff]].concat();
     for block in [last, within] {
         for pause in [false, true] {
-            let mut decoder = Decoder::new(Version::V3);
+            let mut decoder = Decoder::new(WireVersion::V3);
             // No dictionary.
             decoder.feed(&[0x78, 0x01], ListLimits::default()).unwrap();
             let _ = decoder.feed(&block, ListLimits::default());
@@ -146,9 +146,9 @@ fn blocks_that_look_flushed_are_not_continued() {
 
 #[test]
 fn no_state_is_taken_within_a_block() {
-    let mut encoder = Encoder::new(Version::V2, Compression::WholeField);
+    let mut encoder = Encoder::new(WireVersion::V2, Compression::WholeField);
     let block = encode(&mut encoder, &[(b"a".to_vec(), b"1".to_vec())]);
-    let mut decoder = Decoder::new(Version::V2);
+    let mut decoder = Decoder::new(WireVersion::V2);
     assert!(decoder.take_spare().is_none());
     let (start, end) = block.split_at(9);
     decoder.feed(start, ListLimits::default()).unwrap();
@@ -203,7 +203,7 @@ fn packed_encoders_stay_in_step_and_lose_little() {
 #[test]
 fn packed_encoders_remember_which_fields_are_secret() {
     let length = |secret: &[u8], guess: &[u8]| {
-        let mut encoder = Encoder::new(Version::V3, Compression::WholeField);
+        let mut encoder = Encoder::new(WireVersion::V3, Compression::WholeField);
         for pack in [false, true] {
             if pack {
                 drop(encoder.take_spare());

@@ -1,6 +1,6 @@
 //! A second implementation: miniz_oxide inflates our blocks, and this file parses the list.
 
-use lacewing_spdy_zlib::Version;
+use lacewing_spdy_zlib::WireVersion;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
@@ -10,14 +10,14 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 /// Keeps everything that it ever inflated after the dictionary, so the dictionary needs no special
 /// treatment.
 pub(crate) struct Inflater {
-    version: Version,
+    version: WireVersion,
     state: DecompressorOxide,
     output: Vec<u8>,
     started: bool,
 }
 
 impl Inflater {
-    pub(crate) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: WireVersion) -> Self {
         Inflater {
             version,
             state: DecompressorOxide::new(),
@@ -52,7 +52,7 @@ impl Inflater {
 }
 
 /// The fields of an inflated block.
-pub(crate) fn parse(version: Version, mut block: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn parse(version: WireVersion, mut block: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let count = number(version, &mut block);
     let fields = (0..count)
         .map(|_| (string(version, &mut block), string(version, &mut block)))
@@ -61,17 +61,17 @@ pub(crate) fn parse(version: Version, mut block: &[u8]) -> Vec<(Vec<u8>, Vec<u8>
     fields
 }
 
-fn string(version: Version, block: &mut &[u8]) -> Vec<u8> {
+fn string(version: WireVersion, block: &mut &[u8]) -> Vec<u8> {
     let length = number(version, block);
     let (string, rest) = block.split_at(length);
     *block = rest;
     string.to_vec()
 }
 
-fn number(version: Version, block: &mut &[u8]) -> usize {
+fn number(version: WireVersion, block: &mut &[u8]) -> usize {
     let width = match version {
-        Version::V2 => 2,
-        Version::V3 => 4,
+        WireVersion::V2 => 2,
+        WireVersion::V3 => 4,
     };
     let (bytes, rest) = block.split_at(width);
     *block = rest;

@@ -1,7 +1,7 @@
 //! Header blocks of real implementations, in order, and our own blocks of the same fields.
 
 use bytes::BytesMut;
-use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, WireVersion};
 
 use crate::inflater::{self, Inflater};
 use crate::vectors;
@@ -72,7 +72,7 @@ fn our_blocks_of_every_sequence_inflate_with_another_inflater() {
 /// those of zlib; other values mean the nearest level.
 #[test]
 fn a_higher_level_takes_fewer_bytes() {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let length = |level| {
             let mut encoder = Encoder::new(version, Compression::Zlib(level));
             // The repeats overlap: a fast search takes the first one, a thorough search the
@@ -90,7 +90,7 @@ fn a_higher_level_takes_fewer_bytes() {
 
 #[test]
 fn long_stored_blocks_are_split() {
-    let version = Version::V3;
+    let version = WireVersion::V3;
     let mut encoder = Encoder::new(version, Compression::Stored);
     let mut inflater = Inflater::new(version);
     // Lengths around one, two and three stored blocks: count, two lengths, a name of one byte.
@@ -105,7 +105,7 @@ fn long_stored_blocks_are_split() {
 
 #[test]
 fn compressed_blocks_of_any_length_are_complete() {
-    let version = Version::V3;
+    let version = WireVersion::V3;
     for policy in POLICIES {
         let mut encoder = Encoder::new(version, policy);
         let mut inflater = Inflater::new(version);
@@ -124,8 +124,8 @@ fn compressed_blocks_of_any_length_are_complete() {
 #[test]
 fn an_abandoned_block_leaves_no_trace() {
     for policy in POLICIES {
-        let mut with = Encoder::new(Version::V3, policy);
-        let mut without = Encoder::new(Version::V3, policy);
+        let mut with = Encoder::new(WireVersion::V3, policy);
+        let mut without = Encoder::new(WireVersion::V3, policy);
         for round in 0..3u8 {
             let mut dst = BytesMut::from(&b"before"[..]);
             let mut block = with.block(&mut dst);
@@ -141,7 +141,7 @@ fn an_abandoned_block_leaves_no_trace() {
 
 #[test]
 fn empty_lists_and_blocks_of_no_bytes() {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         for policy in POLICIES {
             let mut encoder = Encoder::new(version, policy);
             let mut decoder = Decoder::new(version);

@@ -1,6 +1,6 @@
 //! Units: bytes that belong together. Checks that matches never divide them.
 
-use lacewing_spdy_zlib::Version;
+use lacewing_spdy_zlib::WireVersion;
 
 use crate::trace::Match;
 
@@ -49,9 +49,9 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    pub(crate) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: WireVersion) -> Self {
         Units {
-            width: if version == Version::V2 { 2 } else { 4 },
+            width: if version == WireVersion::V2 { 2 } else { 4 },
             dictionary: version.dictionary().len(),
             units: Vec::new(),
         }

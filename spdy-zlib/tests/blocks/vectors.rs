@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lacewing_spdy_zlib::Version;
+use lacewing_spdy_zlib::WireVersion;
 use serde::Deserialize;
 
 /// Consecutive header blocks of one direction of a connection.
@@ -19,8 +19,8 @@ pub(crate) struct Block {
 }
 
 impl Sequence {
-    pub(crate) fn version(&self) -> Version {
-        Version::from_number(self.version).unwrap()
+    pub(crate) fn version(&self) -> WireVersion {
+        WireVersion::from_number(self.version).unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use flate2::{Decompress, FlushDecompress};
-use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, WireVersion};
 
 use crate::inflater::{self, Inflater};
 use crate::trace::Tracer;
@@ -10,14 +10,14 @@ use crate::units::{Field, Units};
 #[cfg(not(miri))]
 use crate::vectors;
 
-const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
+const VERSIONS: [WireVersion; 2] = [WireVersion::V2, WireVersion::V3];
 
 /// The window size in the header of the streams.
 const WINDOW: usize = 8192;
 
 /// An encoder, and all readers of its output.
 struct Stream {
-    version: Version,
+    version: WireVersion,
     encoder: Encoder,
     decoder: Decoder,
     inflater: Inflater,
@@ -28,7 +28,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(version: Version) -> Self {
+    fn new(version: WireVersion) -> Self {
         Stream {
             version,
             encoder: Encoder::new(version, Compression::WholeField),
@@ -149,7 +149,7 @@ fn what_repeats_takes_a_few_bytes() {
 
 #[test]
 fn entries_of_the_dictionary_are_used_at_first() {
-    for (version, most) in [(Version::V2, 40), (Version::V3, 40)] {
+    for (version, most) in [(WireVersion::V2, 40), (WireVersion::V3, 40)] {
         let mut stream = Stream::new(version);
         let length = stream.send(&plain([
             ("accept-encoding", "gzip"),
@@ -186,8 +186,8 @@ fn random_lists_in_random_order() {
 fn blocks_of_every_size() {
     for version in VERSIONS {
         let most = match version {
-            Version::V2 => 65_535,
-            Version::V3 => 200_000,
+            WireVersion::V2 => 65_535,
+            WireVersion::V3 => 200_000,
         };
         let mut stream = Stream::new(version);
         let around = (WINDOW - 60)..(WINDOW + 20);
@@ -227,7 +227,7 @@ fn names_of_every_length() {
 #[test]
 fn matches_reach_as_far_as_the_window() {
     for version in VERSIONS {
-        let width = if version == Version::V2 { 2 } else { 4 };
+        let width = if version == WireVersion::V2 { 2 } else { 4 };
         let field = Field::new(b"x-target", &[b'v'; 60]);
         let one = 2 * width + field.name.len() + field.value.len();
         // The distance in bytes from the first field to its repetition in the third block. It spans
@@ -324,7 +324,7 @@ fn secrets_are_written_out_each_time() {
 #[cfg(not(miri))]
 #[test]
 fn the_largest_block_does_not_grow() {
-    let mut stream = Encoder::new(Version::V3, Compression::WholeField);
+    let mut stream = Encoder::new(WireVersion::V3, Compression::WholeField);
     let mut wire = BytesMut::new();
     let mut block = stream.block(&mut wire);
     for number in 0..16_000_u32 {

@@ -21,7 +21,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use bytes::BytesMut;
-use lacewing_spdy_zlib::{Compression, Encoder, Version};
+use lacewing_spdy_zlib::{Compression, Encoder, WireVersion};
 
 /// Each line is a dictionary, or a block and its inflated bytes, all in hex. The second run has the
 /// window size of our zlib header.
@@ -49,7 +49,7 @@ fn python_inflates_every_block() {
         .spawn()
         .expect("this test needs python3");
     let (mut lines, mut blocks) = (String::new(), 0);
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         for compression in [Compression::WholeField, Compression::Stored] {
             writeln!(lines, "{}", hex(version.dictionary())).unwrap();
             let mut encoder = Encoder::new(version, compression);
@@ -77,7 +77,7 @@ fn python_inflates_every_block() {
 type List = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The lists of the vectors, and a hundred lists of growing length.
-fn lists(version: Version) -> Vec<List> {
+fn lists(version: WireVersion) -> Vec<List> {
     let mut lists: Vec<List> = (0..100_usize)
         .map(|number| {
             vec![
@@ -96,13 +96,13 @@ fn lists(version: Version) -> Vec<List> {
     lists
 }
 
-fn raw(version: Version, list: &List) -> Vec<u8> {
+fn raw(version: WireVersion, list: &List) -> Vec<u8> {
     let mut raw = Vec::new();
     let number = |raw: &mut Vec<u8>, number: usize| {
         let number = u32::try_from(number).unwrap().to_be_bytes();
         raw.extend_from_slice(match version {
-            Version::V2 => &number[2..],
-            Version::V3 => &number,
+            WireVersion::V2 => &number[2..],
+            WireVersion::V3 => &number,
         });
     };
     number(&mut raw, list.len());

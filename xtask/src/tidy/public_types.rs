@@ -4,10 +4,25 @@
 
 use super::{File, Tree, source};
 use crate::packages::{LIBRARIES, folder};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PAGE: &str = "docs/public-types.md";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
+
+/// Names that several crates have for the same thing in another codec, or on another layer. A type
+/// of lacewing-frames may have the name of its frame.
+const SHARED: [&str; 10] = [
+    "BlockEncoder",
+    "DecodeError",
+    "Decoder",
+    "EncodeError",
+    "Encoder",
+    "ListLimits",
+    "Origin",
+    "Priority",
+    "Setting",
+    "Summary",
+];
 
 pub(super) fn listed(tree: &Tree) -> Vec<String> {
     let file = |path: &str| tree.files.iter().find(|file| file.path == path);
@@ -45,6 +60,25 @@ pub(super) fn listed(tree: &Tree) -> Vec<String> {
             if number != Some(count.as_str()) {
                 let what = format!("the number of {package}'s public types is {count}");
                 complaints.push(file.complaint(0, &what));
+            }
+        }
+    }
+    complaints
+}
+
+/// A name means the same in every crate: two crates do not use it for two types.
+pub(super) fn one_meaning(tree: &Tree) -> Vec<String> {
+    let Some(page) = tree.files.iter().find(|file| file.path == PAGE) else {
+        return Vec::new();
+    };
+    let mut owners = BTreeMap::new();
+    let mut complaints = Vec::new();
+    for package in LIBRARIES {
+        for name in rows(&page.text, package).into_iter().map(last_segment) {
+            let owner = *owners.entry(name).or_insert(package);
+            if owner != package && !SHARED.contains(&name) {
+                let what = format!("`{name}` is a type of {owner} and of {package}: rename one");
+                complaints.push(page.complaint(0, &what));
             }
         }
     }
@@ -179,5 +213,22 @@ mod tests {
             found.len() == 1 && found[0].contains("no `Huffman`"),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn a_name_has_one_owner() {
+        let page = |text: &str| Tree {
+            files: vec![File {
+                path: PAGE.to_owned(),
+                text: text.to_owned(),
+            }],
+        };
+        let rows = |name: &str| {
+            let text =
+                "## lacewing-hpack\n| `NAME` | a |\n## lacewing-conn\n| `proto::NAME` | b |\n";
+            text.replace("NAME", name)
+        };
+        assert_eq!(one_meaning(&page(&rows("Version"))).len(), 1);
+        assert!(one_meaning(&page(&rows("Encoder"))).is_empty());
     }
 }

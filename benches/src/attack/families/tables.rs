@@ -165,13 +165,17 @@ fn claim(play: &mut Play<'_>, claim: Claim) -> Played {
 
 /// A zlib stream of one stored block, flushed.
 fn stored(dialect: Dialect, list: &[u8]) -> Vec<u8> {
-    let version = dialect.spdy().unwrap_or(spdy::Version::V3);
+    let version = dialect.spdy().unwrap_or(spdy::WireVersion::V3);
     let mut encoder = spdy::Encoder::new(version, spdy::Compression::Stored);
     let mut frame = BytesMut::new();
     // The head of the zlib stream, taken from an empty block.
     let _ = encoder.syn_reply(&mut frame, 1, true, |_| {});
     // Frame head, stream id; two bytes of SPDY/2 that are unused.
-    let at = if version == spdy::Version::V2 { 14 } else { 12 };
+    let at = if version == spdy::WireVersion::V2 {
+        14
+    } else {
+        12
+    };
     let mut bytes = frame.get(at..at + 6).unwrap_or_default().to_vec();
     let length = u16::try_from(list.len()).unwrap_or(0);
     bytes.push(0);

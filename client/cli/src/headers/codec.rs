@@ -6,7 +6,7 @@ use lacewing_hpack::{
     DEFAULT_TABLE_SIZE, Decoder as Hpack, Encoder as HpackEncoder, HeaderField, ListLimits,
     Sensitivity,
 };
-use lacewing_spdy_zlib::{Compression, Decoder as Zlib, Encoder as ZlibEncoder, Version};
+use lacewing_spdy_zlib::{Compression, Decoder as Zlib, Encoder as ZlibEncoder, WireVersion};
 
 use super::document::{Codec, Entry, Field, Table, Value};
 
@@ -39,8 +39,8 @@ impl BlockDecoder {
     pub(super) fn new(codec: Codec) -> Self {
         match codec {
             Codec::Hpack => Self::Hpack(Box::new(Hpack::new(DEFAULT_TABLE_SIZE))),
-            Codec::Spdy3 => Self::Zlib(Box::new(Zlib::new(Version::V3))),
-            Codec::Spdy2 => Self::Zlib(Box::new(Zlib::new(Version::V2))),
+            Codec::Spdy3 => Self::Zlib(Box::new(Zlib::new(WireVersion::V3))),
+            Codec::Spdy2 => Self::Zlib(Box::new(Zlib::new(WireVersion::V2))),
         }
     }
 
@@ -120,8 +120,8 @@ impl BlockEncoder {
         };
         match codec {
             Codec::Hpack => Self::Hpack(Box::default()),
-            Codec::Spdy3 => Self::Zlib(Box::new(ZlibEncoder::new(Version::V3, compression))),
-            Codec::Spdy2 => Self::Zlib(Box::new(ZlibEncoder::new(Version::V2, compression))),
+            Codec::Spdy3 => Self::Zlib(Box::new(ZlibEncoder::new(WireVersion::V3, compression))),
+            Codec::Spdy2 => Self::Zlib(Box::new(ZlibEncoder::new(WireVersion::V2, compression))),
         }
     }
 

@@ -9,7 +9,7 @@ use kube_client::{
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 use lacewing_client::tls::Certificates;
-use lacewing_kube::client::Transport;
+use lacewing_kube::client::StreamingProtocol;
 use rustls::{
     ClientConfig, RootCertStore,
     client::ResolvesClientCert,
@@ -31,7 +31,7 @@ pub(super) struct Cluster {
     pub(super) namespace: String,
     /// The fields that authenticate a request.
     pub(super) headers: HeaderMap,
-    pub(super) transport: Transport,
+    pub(super) transport: StreamingProtocol,
     host: String,
     port: u16,
     tls: Option<(ServerName<'static>, TlsConnector)>,

@@ -2,8 +2,8 @@
 
 use bytes::{Buf, BytesMut};
 use lacewing_frames::http2::{
-    BadList, Decoder, DecoderLimits, Head, HeaderField, Kind, Message, PREFACE, Scope, Sensitivity,
-    StreamPriority, flags,
+    BadList, Decoder, DecoderLimits, FrameHead, HeaderField, Kind, Message, PREFACE, Scope,
+    Sensitivity, StreamPriority, flags,
 };
 
 use super::{Frames, Taken, text};
@@ -12,7 +12,7 @@ use lacewing_conn::Side;
 type List = Vec<(HeaderField, Sensitivity)>;
 
 /// The bytes before a padded DATA frame's content: head and Pad Length.
-const PADDED_HEAD: usize = Head::LEN + 1;
+const PADDED_HEAD: usize = FrameHead::LEN + 1;
 
 /// The frames of one direction.
 pub(super) struct Http2Frames {
@@ -30,7 +30,7 @@ impl Http2Frames {
     pub(super) fn new(sender: Side) -> Self {
         // The log applies no limits: it does not know those of the two sides.
         let mut decoder = Decoder::new(DecoderLimits::default().with(|limits| {
-            limits.max_frame_size = Head::MAX_LENGTH;
+            limits.max_frame_size = FrameHead::MAX_LENGTH;
             limits.max_header_list_size = usize::MAX;
             limits.max_header_fields = usize::MAX;
             limits.max_continuations = u32::MAX;
@@ -59,14 +59,14 @@ impl Frames for Http2Frames {
                 lines.push("connection preface".into());
             }
         }
-        let Some(head) = Head::parse(buffer) else {
+        let Some(head) = FrameHead::parse(buffer) else {
             return Taken::Nothing;
         };
         let length = usize::try_from(head.length).unwrap_or(usize::MAX);
         if head.kind == Kind::DATA {
             return data(buffer, head, length, lines);
         }
-        let total = length.saturating_add(Head::LEN);
+        let total = length.saturating_add(FrameHead::LEN);
         if buffer.len() < total {
             return Taken::Nothing;
         }
@@ -86,22 +86,22 @@ impl Frames for Http2Frames {
     }
 }
 
-fn data(buffer: &mut BytesMut, head: Head, length: usize, lines: &mut Vec<String>) -> Taken {
+fn data(buffer: &mut BytesMut, head: FrameHead, length: usize, lines: &mut Vec<String>) -> Taken {
     let padded = head.has(flags::PADDED) && length > 0;
     if padded && buffer.len() < PADDED_HEAD {
         return Taken::Nothing;
     }
     let mut line = title(head);
-    if let Some(padding) = buffer.get(Head::LEN).filter(|_| padded) {
+    if let Some(padding) = buffer.get(FrameHead::LEN).filter(|_| padded) {
         line.push_str(&format!(" padding={padding}"));
     }
     lines.push(line);
-    buffer.advance(Head::LEN);
+    buffer.advance(FrameHead::LEN);
     Taken::Head(length)
 }
 
-fn title(head: Head) -> String {
-    let Head {
+fn title(head: FrameHead) -> String {
+    let FrameHead {
         kind,
         length,
         stream_id,

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_frames::spdy::{
-    Block, Decoder, DecoderLimits, Head, Kind, Message, Scope, Version, flags,
+    Block, Decoder, DecoderLimits, FrameHead, Kind, Message, Scope, WireVersion, flags,
 };
 
 use super::{Frames, Taken, text};
@@ -16,11 +16,11 @@ pub(super) struct SpdyFrames {
 }
 
 impl SpdyFrames {
-    pub(super) fn new(version: Version) -> Self {
+    pub(super) fn new(version: WireVersion) -> Self {
         // Whatever the two sides allow each other is shown, but for a header
         // list that no program could mean.
         let limits = DecoderLimits::default().with(|limits| {
-            limits.max_frame_size = Head::MAX_LENGTH;
+            limits.max_frame_size = FrameHead::MAX_LENGTH;
             limits.list.max_size = 64 << 20;
             limits.list.max_fields = usize::MAX;
             limits.max_settings_entries = usize::MAX;
@@ -34,20 +34,20 @@ impl SpdyFrames {
 
 impl Frames for SpdyFrames {
     fn take(&mut self, buffer: &mut BytesMut, lines: &mut Vec<String>) -> Taken {
-        let Some(head) = Head::parse(buffer) else {
+        let Some(head) = FrameHead::parse(buffer) else {
             return Taken::Nothing;
         };
         let length = usize::try_from(head.length()).unwrap_or(usize::MAX);
-        if let Head::Data {
+        if let FrameHead::Data {
             stream_id, flags, ..
         } = head
         {
             let flags = text::flags(flags, &[(flags::FIN, "FLAG_FIN")]);
             lines.push(format!("DATA stream={stream_id} length={length}{flags}"));
-            buffer.advance(Head::LEN);
+            buffer.advance(FrameHead::LEN);
             return Taken::Head(length);
         }
-        let total = length.saturating_add(Head::LEN);
+        let total = length.saturating_add(FrameHead::LEN);
         if buffer.len() < total {
             return Taken::Nothing;
         }
@@ -66,8 +66,8 @@ impl Frames for SpdyFrames {
     }
 }
 
-fn title(head: Head, what: &str) -> String {
-    let Head::Control {
+fn title(head: FrameHead, what: &str) -> String {
+    let FrameHead::Control {
         version,
         kind,
         flags,
@@ -89,7 +89,7 @@ fn title(head: Head, what: &str) -> String {
     format!("{kind}{what} version={version} length={length}{flags}")
 }
 
-fn describe(head: Head, message: Message<List>, lines: &mut Vec<String>) {
+fn describe(head: FrameHead, message: Message<List>, lines: &mut Vec<String>) {
     match message {
         Message::SynStream {
             stream_id,
@@ -176,12 +176,12 @@ mod tests {
         Compression, Data, Encoder, ErrorCode, Frame, Ping, RstStream, SynStreamHead,
     };
 
-    use lacewing_conn::{Side, Version as Protocol};
+    use lacewing_conn::{Side, Version};
 
     use super::super::FrameLog;
     use super::*;
 
-    fn wire(version: Version) -> BytesMut {
+    fn wire(version: WireVersion) -> BytesMut {
         let mut wire = BytesMut::new();
         let mut encoder = Encoder::new(version, Compression::Stored);
         let head = SynStreamHead {
@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn the_lines_do_not_depend_on_how_the_bytes_come() {
         for (version, layout) in [
-            (Protocol::Spdy2, Version::V2),
-            (Protocol::Spdy3, Version::V3),
-            (Protocol::Spdy31, Version::V3),
+            (Version::Spdy2, WireVersion::V2),
+            (Version::Spdy3, WireVersion::V3),
+            (Version::Spdy31, WireVersion::V3),
         ] {
             let wire = wire(layout);
             let mut whole = Vec::new();

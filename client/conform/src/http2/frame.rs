@@ -1,6 +1,6 @@
 //! Frames to send, valid or malformed: any type, flags, length and stream.
 
-use lacewing_frames::http2::{ErrorCode, Head, Kind, SettingId, flags};
+use lacewing_frames::http2::{ErrorCode, FrameHead, Kind, SettingId, flags};
 
 use crate::stream_id::Id;
 
@@ -234,7 +234,7 @@ impl Frame {
     pub(super) fn encode(&self, requests: &[u32]) -> Vec<u8> {
         let payload = self.payload(requests);
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        let mut bytes = Head {
+        let mut bytes = FrameHead {
             length: self.length.unwrap_or(length),
             kind: self.kind,
             flags: self.flags,

@@ -2,7 +2,9 @@
 
 use bytes::{Buf as _, BytesMut};
 use lacewing_conn::Side;
-use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Kind, Message, PREFACE, SettingId};
+use lacewing_frames::http2::{
+    Decoder, DecoderLimits, FrameHead, Kind, Message, PREFACE, SettingId,
+};
 
 use crate::{
     case::Need,
@@ -171,11 +173,11 @@ impl Session<Http2> for Http2Session {
             input.advance(PREFACE.len());
             return Decoded::Preface;
         }
-        let head = Head::parse(input);
+        let head = FrameHead::parse(input);
         match self.decoder.decode(input) {
             Ok(Some(message)) => Decoded::Message(message),
             // A header block that continues, or an incomplete frame.
-            Ok(None) if input.is_empty() || head == Head::parse(input) => Decoded::Incomplete,
+            Ok(None) if input.is_empty() || head == FrameHead::parse(input) => Decoded::Incomplete,
             Ok(None) => Decoded::Nothing,
             Err(error) => Decoded::BrokenConnection(format!("{error} ({})", error.section())),
         }

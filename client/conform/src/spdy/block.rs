@@ -1,7 +1,7 @@
 //! Name/value header blocks to send, valid or malformed.
 
 use bytes::BytesMut;
-use lacewing_frames::spdy::{Compression, Encoder, Head, Version as Layout};
+use lacewing_frames::spdy::{Compression, Encoder, FrameHead, WireVersion};
 
 use lacewing_conn::Version;
 
@@ -35,18 +35,18 @@ pub(super) enum Zlib {
 }
 
 /// The layout of frames in this version.
-pub(super) fn layout(version: Version) -> Layout {
+pub(super) fn layout(version: Version) -> WireVersion {
     match version {
-        Version::Spdy2 => Layout::V2,
-        _ => Layout::V3,
+        Version::Spdy2 => WireVersion::V2,
+        _ => WireVersion::V3,
     }
 }
 
 /// The adler32 of the dictionary.
-pub(super) fn dictionary(layout: Layout) -> [u8; 4] {
+pub(super) fn dictionary(layout: WireVersion) -> [u8; 4] {
     match layout {
-        Layout::V2 => [0xdf, 0xa2, 0x51, 0xb2],
-        Layout::V3 => [0xe3, 0xc6, 0xa7, 0xc2],
+        WireVersion::V2 => [0xdf, 0xa2, 0x51, 0xb2],
+        WireVersion::V3 => [0xe3, 0xc6, 0xa7, 0xc2],
     }
 }
 
@@ -120,7 +120,7 @@ impl Block {
     }
 
     /// Count, lengths and text, before compression.
-    pub(super) fn plain(&self, layout: Layout) -> Vec<u8> {
+    pub(super) fn plain(&self, layout: WireVersion) -> Vec<u8> {
         let mut plain = Vec::new();
         number(&mut plain, layout, self.count.unwrap_or(self.len()));
         for text in self.fields.iter().flat_map(|(name, value)| [name, value]) {
@@ -152,12 +152,12 @@ impl Zlib {
         Self::Stored { started: false }
     }
 
-    pub(super) fn compressor(layout: Layout, compression: Compression) -> Self {
+    pub(super) fn compressor(layout: WireVersion, compression: Compression) -> Self {
         Self::Compressor(Box::new(Encoder::new(layout, compression)))
     }
 
     /// The block on the wire.
-    pub(super) fn compress(&mut self, layout: Layout, block: &Block) -> Vec<u8> {
+    pub(super) fn compress(&mut self, layout: WireVersion, block: &Block) -> Vec<u8> {
         if let Some(wire) = &block.wire {
             return wire.clone();
         }
@@ -184,10 +184,13 @@ impl Zlib {
                 // Only valid blocks are compressed.
                 let _ = encoder.headers(&mut frame, 1, false, fields);
                 let fixed = match layout {
-                    Layout::V2 => 6,
-                    Layout::V3 => 4,
+                    WireVersion::V2 => 6,
+                    WireVersion::V3 => 4,
                 };
-                frame.get(Head::LEN + fixed..).unwrap_or_default().to_vec()
+                frame
+                    .get(FrameHead::LEN + fixed..)
+                    .unwrap_or_default()
+                    .to_vec()
             }
         }
     }
@@ -213,12 +216,12 @@ pub(super) fn store(wire: &mut Vec<u8>, plain: &[u8], chunk: usize) {
 }
 
 /// A count or a length: 16 bits in SPDY/2, 32 later.
-fn number(plain: &mut Vec<u8>, layout: Layout, number: u32) {
+fn number(plain: &mut Vec<u8>, layout: WireVersion, number: u32) {
     match layout {
-        Layout::V2 => {
+        WireVersion::V2 => {
             let number = u16::try_from(number).unwrap_or(u16::MAX);
             plain.extend_from_slice(&number.to_be_bytes());
         }
-        Layout::V3 => plain.extend_from_slice(&number.to_be_bytes()),
+        WireVersion::V3 => plain.extend_from_slice(&number.to_be_bytes()),
     }
 }

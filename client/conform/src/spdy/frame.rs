@@ -1,6 +1,6 @@
 //! Frames to send, valid or malformed: any type, version, flags and length.
 
-use lacewing_frames::spdy::{ErrorCode, GoAwayStatus, Kind, SettingId, Version as Layout, flags};
+use lacewing_frames::spdy::{ErrorCode, GoAwayStatus, Kind, SettingId, WireVersion, flags};
 
 use crate::stream_id::Id;
 
@@ -201,7 +201,7 @@ impl Frame {
     }
 
     /// Head and payload on the wire.
-    pub(super) fn encode(&self, layout: Layout, zlib: &mut Zlib, requests: &[u32]) -> Vec<u8> {
+    pub(super) fn encode(&self, layout: WireVersion, zlib: &mut Zlib, requests: &[u32]) -> Vec<u8> {
         let payload = self.payload(layout, zlib, requests);
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let [_, l0, l1, l2] = length.to_be_bytes();
@@ -222,9 +222,9 @@ impl Frame {
         bytes
     }
 
-    fn payload(&self, layout: Layout, zlib: &mut Zlib, requests: &[u32]) -> Vec<u8> {
+    fn payload(&self, layout: WireVersion, zlib: &mut Zlib, requests: &[u32]) -> Vec<u8> {
         let mut payload = Vec::new();
-        let older = layout == Layout::V2;
+        let older = layout == WireVersion::V2;
         for part in &self.parts {
             match part {
                 Part::Bytes(bytes) => payload.extend_from_slice(bytes),

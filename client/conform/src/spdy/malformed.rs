@@ -1,6 +1,6 @@
 //! Header blocks with a malformed zlib stream, or one that inflates to megabytes.
 
-use lacewing_frames::spdy::Version as Layout;
+use lacewing_frames::spdy::WireVersion;
 
 use super::{
     block::{Block, dictionary, store, zlib_head},
@@ -17,7 +17,7 @@ const VALUE: usize = 60_000;
 
 /// Blocks that cannot be inflated, each with a description. They replace `block`
 /// as the first of a connection.
-pub(super) fn streams(layout: Layout, block: &Block) -> [(&'static str, Block); 4] {
+pub(super) fn streams(layout: WireVersion, block: &Block) -> [(&'static str, Block); 4] {
     let plain = block.plain(layout);
     let begun = || zlib_head(Some(dictionary(layout)));
     let mut unknown = zlib_head(Some([0xde, 0xad, 0xbe, 0xef]));
@@ -41,7 +41,7 @@ pub(super) fn streams(layout: Layout, block: &Block) -> [(&'static str, Block); 
 }
 
 /// The block ends before its deflate data.
-pub(super) fn cut_short(layout: Layout, block: &Block) -> Block {
+pub(super) fn cut_short(layout: WireVersion, block: &Block) -> Block {
     let mut wire = zlib_head(Some(dictionary(layout)));
     let head = wire.len();
     let plain = block.plain(layout);
@@ -52,7 +52,7 @@ pub(super) fn cut_short(layout: Layout, block: &Block) -> Block {
 }
 
 /// The zlib stream ends with the block, and bytes follow.
-pub(super) fn ended(layout: Layout, block: &Block) -> Block {
+pub(super) fn ended(layout: WireVersion, block: &Block) -> Block {
     let plain = block.plain(layout);
     let mut wire = zlib_head(Some(dictionary(layout)));
     let head = wire.len();

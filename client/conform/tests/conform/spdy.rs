@@ -253,11 +253,11 @@ fn deaf_client(version: Version) -> DuplexStream {
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
     let (layout, names) = match version {
         Version::Spdy2 => (
-            spdy::Version::V2,
+            spdy::WireVersion::V2,
             ["method", "url", "version", "host", "scheme"],
         ),
         _ => (
-            spdy::Version::V3,
+            spdy::WireVersion::V3,
             [":method", ":path", ":version", ":host", ":scheme"],
         ),
     };

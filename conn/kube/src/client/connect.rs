@@ -12,7 +12,7 @@ use super::websocket;
 use super::{
     error::ConnectError,
     forward::PortForwardSession,
-    request::{CommandRequest, ForwardRequest, Transport},
+    request::{CommandRequest, ForwardRequest, StreamingProtocol},
     session::CommandSession,
     spdy,
     upgrade::{Ask, Upgraded},
@@ -23,7 +23,7 @@ use crate::protocol::{PortForwardProtocol, RemoteCommandProtocol};
 
 impl CommandRequest {
     /// Connects, and starts the session. `connect` opens a transport to the server. It is
-    /// called once, and with [`Transport::WebSocketFirst`] a second time if the server
+    /// called once, and with [`StreamingProtocol::WebSocketFirst`] a second time if the server
     /// refuses WebSocket.
     ///
     /// ```no_run
@@ -43,7 +43,7 @@ impl CommandRequest {
     /// # Errors
     ///
     /// [`ConnectError::Refused`] has the server's response, such as 403; the others are
-    /// failures before and behind it. [`Transport::WebSocketFirst`] reports the failure
+    /// failures before and behind it. [`StreamingProtocol::WebSocketFirst`] reports the failure
     /// of the second attempt, and does not try SPDY after a failure of the transport.
     pub async fn connect<C, F, IO>(&self, mut connect: C) -> Result<CommandSession, ConnectError>
     where
@@ -56,7 +56,7 @@ impl CommandRequest {
     }
 
     /// Starts the session on a transport that is connected, and authenticated if it is
-    /// TLS. There is no second one for a fallback: [`Transport::WebSocketFirst`] is
+    /// TLS. There is no second one for a fallback: [`StreamingProtocol::WebSocketFirst`] is
     /// WebSocket here.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Ask<'_> {
         let io = self.dial(connect).await?;
         match self.transport {
             #[cfg(feature = "websocket")]
-            Transport::WebSocketFirst => match self.websocket(io).await {
+            StreamingProtocol::WebSocketFirst => match self.websocket(io).await {
                 Err(error) if error.permits_fallback() => {
                     let io = self.dial(connect).await?;
                     self.spdy(io).await
@@ -163,9 +163,11 @@ impl Ask<'_> {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match self.transport {
-            Transport::Spdy => self.spdy(io).await,
+            StreamingProtocol::Spdy => self.spdy(io).await,
             #[cfg(feature = "websocket")]
-            Transport::WebSocket | Transport::WebSocketFirst => self.websocket(io).await,
+            StreamingProtocol::WebSocket | StreamingProtocol::WebSocketFirst => {
+                self.websocket(io).await
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     command_io::CommandReader,
-    request::{CommandRequest, Pod, Transport},
+    request::{CommandRequest, Pod, StreamingProtocol},
     session::CommandSession,
 };
 use crate::{
@@ -69,7 +69,7 @@ pub struct CopyRequest {
     /// Further header fields, such as `Authorization`.
     pub headers: HeaderMap,
     /// The transport. Default SPDY.
-    pub transport: Transport,
+    pub transport: StreamingProtocol,
     /// The bounds of each session.
     pub limits: KubeLimits,
     /// Files, folders and links of one copy. Answers a container that sends empty files
@@ -147,7 +147,7 @@ impl CopyRequest {
         Self {
             server,
             headers: HeaderMap::new(),
-            transport: Transport::default(),
+            transport: StreamingProtocol::default(),
             limits: KubeLimits::new(Side::Client),
             max_entries: 1_000_000,
             max_bytes: None,

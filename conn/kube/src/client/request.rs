@@ -8,10 +8,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{command_streams::CommandStreams, limits::KubeLimits};
 
-/// The transport of a session.
+/// The protocol that carries the streams of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Transport {
+pub enum StreamingProtocol {
     /// SPDY/3.1, which every server has.
     #[default]
     Spdy,
@@ -59,7 +59,7 @@ pub struct CommandRequest {
     /// Further header fields, such as `Authorization`.
     pub headers: HeaderMap,
     /// The transport. Default SPDY.
-    pub transport: Transport,
+    pub transport: StreamingProtocol,
     /// The bounds of the session.
     pub limits: KubeLimits,
 }
@@ -70,7 +70,7 @@ impl CommandRequest {
         Self {
             uri,
             headers: HeaderMap::new(),
-            transport: Transport::default(),
+            transport: StreamingProtocol::default(),
             limits: KubeLimits::new(Side::Client),
         }
     }
@@ -147,7 +147,7 @@ pub struct ForwardRequest {
     /// Further header fields, such as `Authorization`.
     pub headers: HeaderMap,
     /// The transport. Default SPDY.
-    pub transport: Transport,
+    pub transport: StreamingProtocol,
     /// The bounds of the session.
     pub limits: KubeLimits,
 }
@@ -158,7 +158,7 @@ impl ForwardRequest {
         Self {
             uri,
             headers: HeaderMap::new(),
-            transport: Transport::default(),
+            transport: StreamingProtocol::default(),
             limits: KubeLimits::new(Side::Client),
         }
     }

@@ -5,7 +5,7 @@ use lacewing_conn::driver::upgrade::Switched;
 #[cfg(feature = "websocket")]
 use tokio_tungstenite::WebSocketStream;
 
-use super::request::Transport;
+use super::request::StreamingProtocol;
 use crate::limits::KubeLimits;
 #[cfg(feature = "websocket")]
 use crate::protocol::WebSocketProtocol;
@@ -14,7 +14,7 @@ use crate::protocol::WebSocketProtocol;
 pub(super) struct Ask<'a> {
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
-    pub(super) transport: Transport,
+    pub(super) transport: StreamingProtocol,
     pub(super) limits: &'a KubeLimits,
     /// The stream protocols over SPDY, the best first.
     pub(super) spdy: Vec<&'static str>,

@@ -33,7 +33,7 @@ type Starting = JoinHandle<Result<CommandSession, ConnectError>>;
 /// A client that connects, and the server behind its 101 response.
 async fn spdy(query: &str, protocol: &str) -> (Starting, Peer<DuplexStream>) {
     let (client, mut server) = duplex(64 << 10);
-    let ask = request(Transport::Spdy, query);
+    let ask = request(StreamingProtocol::Spdy, query);
     let starting = tokio::spawn(async move { ask.connect_on(client).await });
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -416,7 +416,7 @@ async fn any_frame_is_a_sign_of_life() {
 /// A client that is connected, and the server's end of its WebSocket.
 async fn websocket(query: &str) -> (CommandSession, WebSocketStream<DuplexStream>) {
     let (client, server) = duplex(64 << 10);
-    let ask = request(Transport::WebSocket, query);
+    let ask = request(StreamingProtocol::WebSocket, query);
     let accepting = tokio::spawn(async move {
         #[allow(clippy::result_large_err, reason = "the type is the library's")]
         let choose =

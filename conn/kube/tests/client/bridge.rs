@@ -11,15 +11,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{server::Server, *};
 
-const CROSSINGS: [(Transport, Transport); 4] = [
-    (Transport::Spdy, Transport::WebSocket),
-    (Transport::WebSocket, Transport::Spdy),
-    (Transport::Spdy, Transport::Spdy),
-    (Transport::WebSocket, Transport::WebSocket),
+const CROSSINGS: [(StreamingProtocol, StreamingProtocol); 4] = [
+    (StreamingProtocol::Spdy, StreamingProtocol::WebSocket),
+    (StreamingProtocol::WebSocket, StreamingProtocol::Spdy),
+    (StreamingProtocol::Spdy, StreamingProtocol::Spdy),
+    (StreamingProtocol::WebSocket, StreamingProtocol::WebSocket),
 ];
 
 /// A proxy before `server`.
-fn proxy(server: Server, upstream: Transport) -> Server {
+fn proxy(server: Server, upstream: StreamingProtocol) -> Server {
     Server::new(move |mut request| {
         let server = server.clone();
         let uri: Uri = format!("http://pod{}", request.uri()).parse().unwrap();
@@ -51,7 +51,7 @@ fn proxy(server: Server, upstream: Transport) -> Server {
     })
 }
 
-fn request_to(uri: Uri, transport: Transport) -> CommandRequest {
+fn request_to(uri: Uri, transport: StreamingProtocol) -> CommandRequest {
     CommandRequest::new(uri).with(|ask| ask.transport = transport)
 }
 

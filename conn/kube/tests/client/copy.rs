@@ -65,7 +65,7 @@ where
     })
 }
 
-fn copying(transport: Transport) -> CopyRequest {
+fn copying(transport: StreamingProtocol) -> CopyRequest {
     let pod = Pod {
         namespace: "default",
         name: "mypod",
@@ -76,12 +76,12 @@ fn copying(transport: Transport) -> CopyRequest {
 }
 
 async fn upload(server: &Server, local: &Path, remote: &Path) -> Result<CopySummary, CopyError> {
-    let request = copying(Transport::Spdy);
+    let request = copying(StreamingProtocol::Spdy);
     soon(request.upload(|| server.dial(), local, remote.to_str().unwrap())).await
 }
 
 async fn download(server: &Server, remote: &Path, local: &Path) -> Result<CopySummary, CopyError> {
-    let request = copying(Transport::Spdy);
+    let request = copying(StreamingProtocol::Spdy);
     soon(request.download(|| server.dial(), remote.to_str().unwrap(), local)).await
 }
 
@@ -314,7 +314,7 @@ async fn copies_have_bounds() {
         (3, None, Some("max_entries")),
         (4, Some(2999), Some("max_bytes")),
     ] {
-        let request = copying(Transport::Spdy).with(|request| {
+        let request = copying(StreamingProtocol::Spdy).with(|request| {
             (request.max_entries, request.max_bytes) = (max_entries, max_bytes);
         });
         let (there, back) = (folder.join("there"), folder.join("back"));

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{server::Server, *};
 
-async fn session(transport: Transport, query: &str) -> CommandSession {
+async fn session(transport: StreamingProtocol, query: &str) -> CommandSession {
     let server = Server::commands();
     soon(request(transport, query).connect(|| server.dial()))
         .await
@@ -41,7 +41,7 @@ async fn outputs_are_apart_and_the_exit_code_arrives() {
             let query = format!("command=exit:{code}&stdout=true&stderr=true");
             let mut session = session(transport, &query).await;
             let expected = match transport {
-                Transport::Spdy => RemoteCommandProtocol::V4,
+                StreamingProtocol::Spdy => RemoteCommandProtocol::V4,
                 _ => RemoteCommandProtocol::V5,
             };
             assert_eq!(session.protocol(), expected);
@@ -241,7 +241,7 @@ async fn a_slow_reader_has_all_output_after_the_outcome() {
 /// output precedes it.
 #[tokio::test(start_paused = true)]
 async fn a_cut_at_every_byte_is_never_a_success() {
-    for transport in [Transport::Spdy, Transport::WebSocket] {
+    for transport in [StreamingProtocol::Spdy, StreamingProtocol::WebSocket] {
         let before = tasks();
         let ask = request(transport, "command=exit:0&stdout=true&stderr=true");
         let whole = Server::commands();

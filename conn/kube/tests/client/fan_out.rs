@@ -59,7 +59,11 @@ async fn attached_clients_have_all_output_and_a_slow_one_delays_no_other() {
         move |request| cri.handle(request)
     });
     let mut sessions = Vec::new();
-    for transport in [Transport::Spdy, Transport::Spdy, Transport::WebSocketFirst] {
+    for transport in [
+        StreamingProtocol::Spdy,
+        StreamingProtocol::Spdy,
+        StreamingProtocol::WebSocketFirst,
+    ] {
         let url = cri.attach_url(AttachRequest {
             container_id: "c1".to_owned(),
             streams: CommandStreams::from_query("stdout=true"),

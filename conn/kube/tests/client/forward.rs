@@ -50,12 +50,12 @@ pub(crate) async fn serve(mut session: ServerSession) {
     }
 }
 
-fn ask(transport: Transport) -> ForwardRequest {
+fn ask(transport: StreamingProtocol) -> ForwardRequest {
     ForwardRequest::new("http://pod/portforward".parse().unwrap())
         .with(|ask| ask.transport = transport)
 }
 
-async fn session(transport: Transport) -> PortForwardSession {
+async fn session(transport: StreamingProtocol) -> PortForwardSession {
     let server = Server::commands();
     soon(ask(transport).connect(|| server.dial()))
         .await
@@ -138,7 +138,10 @@ async fn a_refused_port_ends_only_its_stream() {
 /// One connection carries any number of local ones, one after another.
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_connections_leave_nothing() {
-    for (transport, number) in [(Transport::Spdy, 10_000), (Transport::WebSocket, 1_000)] {
+    for (transport, number) in [
+        (StreamingProtocol::Spdy, 10_000),
+        (StreamingProtocol::WebSocket, 1_000),
+    ] {
         let session = session(transport).await;
         echo(&session, b"first").await;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -153,7 +156,7 @@ async fn ten_thousand_connections_leave_nothing() {
 #[tokio::test(start_paused = true)]
 async fn more_connections_than_the_limit_wait() {
     let server = Server::commands();
-    let ask = ask(Transport::Spdy).with(|ask| ask.limits.max_forwards = 3);
+    let ask = ask(StreamingProtocol::Spdy).with(|ask| ask.limits.max_forwards = 3);
     let session = soon(ask.connect(|| server.dial())).await.unwrap();
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -193,7 +196,7 @@ async fn a_dropped_session_ends_its_connections() {
 /// A session without a local connection lives, by its PINGs.
 #[tokio::test(start_paused = true)]
 async fn an_idle_session_lives_and_a_lost_one_ends() {
-    for transport in [Transport::Spdy, Transport::WebSocket] {
+    for transport in [StreamingProtocol::Spdy, StreamingProtocol::WebSocket] {
         let idle = session(transport).await;
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         echo(&idle, b"after an hour").await;
@@ -221,12 +224,12 @@ async fn port_forward_falls_back() {
         }
         false => answer(request, |_| {}),
     });
-    let session = soon(ask(Transport::WebSocketFirst).connect(|| server.dial()))
+    let session = soon(ask(StreamingProtocol::WebSocketFirst).connect(|| server.dial()))
         .await
         .unwrap();
     echo(&session, b"over SPDY").await;
     assert_eq!(server.dials(), 2);
-    let refused = soon(ask(Transport::WebSocket).connect(|| server.dial())).await;
+    let refused = soon(ask(StreamingProtocol::WebSocket).connect(|| server.dial())).await;
     assert!(
         matches!(refused, Err(ConnectError::Refused(_))),
         "{refused:?}"
@@ -237,7 +240,8 @@ async fn port_forward_falls_back() {
 /// A session, and a server that is written by hand.
 async fn spdy() -> (PortForwardSession, Peer<DuplexStream>) {
     let (client, mut server) = duplex(64 << 10);
-    let starting = tokio::spawn(async move { ask(Transport::Spdy).connect_on(client).await });
+    let starting =
+        tokio::spawn(async move { ask(StreamingProtocol::Spdy).connect_on(client).await });
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(soon(server.read_u8()).await.unwrap());

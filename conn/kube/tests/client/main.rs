@@ -26,20 +26,20 @@ mod waits;
 
 use std::time::Duration;
 
-use lacewing_kube::client::{CommandRequest, Transport};
+use lacewing_kube::client::{CommandRequest, StreamingProtocol};
 use tokio::time::timeout;
 
 use self::waits::{soon, tasks, tasks_end};
 
 /// Every transport of a client.
-const TRANSPORTS: [Transport; 3] = [
-    Transport::Spdy,
-    Transport::WebSocket,
-    Transport::WebSocketFirst,
+const TRANSPORTS: [StreamingProtocol; 3] = [
+    StreamingProtocol::Spdy,
+    StreamingProtocol::WebSocket,
+    StreamingProtocol::WebSocketFirst,
 ];
 
 /// A request for a command of the test's server.
-fn request(transport: Transport, query: &str) -> CommandRequest {
+fn request(transport: StreamingProtocol, query: &str) -> CommandRequest {
     let uri = format!("http://pod/exec?{query}").parse().unwrap();
     CommandRequest::new(uri).with(|request| request.transport = transport)
 }

@@ -56,7 +56,7 @@ async fn a_refusal_has_the_status_and_kubectls_text() {
                 (refusal.status(), refusal.message()),
                 (status, text.to_owned())
             );
-            let dials = usize::from(transport == Transport::WebSocketFirst) + 1;
+            let dials = usize::from(transport == StreamingProtocol::WebSocketFirst) + 1;
             assert_eq!(server.dials(), dials);
         }
         // Refused upgrades close their sockets.
@@ -67,7 +67,7 @@ async fn a_refusal_has_the_status_and_kubectls_text() {
 /// A long body is cut, and a body without end has the time of the upgrade.
 #[tokio::test(start_paused = true)]
 async fn a_long_refusal_is_bounded() {
-    for transport in [Transport::Spdy, Transport::WebSocket] {
+    for transport in [StreamingProtocol::Spdy, StreamingProtocol::WebSocket] {
         let server = Server::new(|_| {
             let mut response = Response::new("x".repeat(1 << 20));
             *response.status_mut() = StatusCode::FORBIDDEN;
@@ -116,7 +116,7 @@ async fn the_fallback_is_a_fresh_request() {
                 response.body(String::new()).unwrap()
             }
         });
-        let ask = request(Transport::WebSocketFirst, QUERY).with(|ask| {
+        let ask = request(StreamingProtocol::WebSocketFirst, QUERY).with(|ask| {
             ask.headers
                 .insert("authorization", "Bearer token".parse().unwrap());
         });
@@ -165,7 +165,7 @@ async fn the_fallback_is_a_fresh_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_transport_is_no_reason_for_a_fallback() {
-    let ask = request(Transport::WebSocketFirst, QUERY);
+    let ask = request(StreamingProtocol::WebSocketFirst, QUERY);
     let mut dials = 0;
     let refused = soon(ask.connect(|| {
         dials += 1;

@@ -11,7 +11,7 @@ use std::{
 use lacewing_conn::{Side, driver::MuxConfig};
 use lacewing_kube::{
     CommandOutcome, CommandStreams, KubeLimits,
-    client::{CommandRequest, Transport},
+    client::{CommandRequest, StreamingProtocol},
     server::{BareRequest, CommandOffer, ExecSession},
 };
 use tokio::{
@@ -36,17 +36,17 @@ const QUERY: &str = "stdout=true&stderr=true";
 #[tokio::test(start_paused = true)]
 async fn output_over_spdy_is_whole_and_little_of_it_waits() {
     let limits = MuxConfig::kubernetes(Side::Client).connection.limits;
-    read_slowly(Transport::Spdy, limits.max_buffered_bytes).await;
+    read_slowly(StreamingProtocol::Spdy, limits.max_buffered_bytes).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn output_over_websocket_is_whole_and_little_of_it_waits() {
     let limits = KubeLimits::new(Side::Client);
-    read_slowly(Transport::WebSocket, limits.channel_buffer).await;
+    read_slowly(StreamingProtocol::WebSocket, limits.channel_buffer).await;
 }
 
 /// `buffer` is the client's bound for what waits for its reader.
-async fn read_slowly(transport: Transport, buffer: usize) {
+async fn read_slowly(transport: StreamingProtocol, buffer: usize) {
     let _alone = ALONE.lock().await;
     let length = size(12_000_000, 1_000_000_000);
     let ours = MuxConfig::kubernetes(Side::Server).connection.limits;

@@ -63,8 +63,8 @@ impl Wire {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
         let version = match config.version {
-            Version::Spdy2 => frames::Version::V2,
-            _ => frames::Version::V3,
+            Version::Spdy2 => frames::WireVersion::V2,
+            _ => frames::WireVersion::V3,
         };
         let mut decoder_limits = frames::DecoderLimits::default();
         let block = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::DecoderLimits;
 use crate::http2::{
-    AltSvc, DecodeError, GoAway, Head, HeaderList, Kind, Message, Origin, Ping, Priority,
+    AltSvc, DecodeError, FrameHead, GoAway, HeaderList, Kind, Message, Origin, Ping, Priority,
     PriorityUpdate, RstStream, Settings, StreamPriority, WindowUpdate,
 };
 
@@ -12,7 +12,7 @@ use crate::http2::{
 #[inline]
 pub(super) fn decode<L: HeaderList>(
     limits: &DecoderLimits,
-    head: Head,
+    head: FrameHead,
     payload: &[u8],
 ) -> Result<Option<Message<L>>, DecodeError> {
     match head.kind {
@@ -58,7 +58,7 @@ pub(super) fn decode<L: HeaderList>(
 
 fn rare<L: HeaderList>(
     limits: &DecoderLimits,
-    head: Head,
+    head: FrameHead,
     payload: &[u8],
 ) -> Result<Option<Message<L>>, DecodeError> {
     Ok(Some(match head.kind {
@@ -117,8 +117,8 @@ pub(super) fn check_dependency(
     }
 }
 
-fn unknown<L>(head: Head) -> Message<L> {
-    let Head {
+fn unknown<L>(head: FrameHead) -> Message<L> {
+    let FrameHead {
         length: len,
         kind,
         flags,

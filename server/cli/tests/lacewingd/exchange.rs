@@ -174,7 +174,7 @@ impl<T: Read + Write> Session<T> {
             encoder.settings(&mut output, setting.as_slice());
             Codec::Http2(encoder, http2::Decoder::new(Default::default()))
         } else {
-            let version = spdy::Version::V3;
+            let version = spdy::WireVersion::V3;
             let encoder = spdy::Encoder::new(version, Compression::default());
             if let Some(window) = window {
                 let id = spdy::SettingId::INITIAL_WINDOW_SIZE;

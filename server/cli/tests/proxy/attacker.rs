@@ -89,8 +89,8 @@ pub(crate) fn ask(
         return status_http2(io);
     }
     let version = match front {
-        Front::Spdy2 => spdy::Version::V2,
-        _ => spdy::Version::V3,
+        Front::Spdy2 => spdy::WireVersion::V2,
+        _ => spdy::WireVersion::V3,
     };
     let mut encoder = spdy::Encoder::new(version, Compression::default());
     let head = SynStreamHead {
@@ -133,7 +133,7 @@ fn status_http2(mut io: TcpStream) -> u16 {
     }
 }
 
-fn status_spdy(mut io: TcpStream, version: spdy::Version) -> u16 {
+fn status_spdy(mut io: TcpStream, version: spdy::WireVersion) -> u16 {
     let mut decoder: spdy::Decoder<Vec<(Bytes, Bytes)>> =
         spdy::Decoder::new(version, Default::default());
     let mut input = BytesMut::new();

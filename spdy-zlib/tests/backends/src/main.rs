@@ -1,10 +1,10 @@
 //! A program whose build enables another backend of flate2 than lacewing-spdy-zlib does.
 
 use bytes::BytesMut;
-use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, WireVersion};
 
 fn main() {
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         let mut encoder = Encoder::new(version, Compression::Zlib(9));
         let mut decoder = Decoder::new(version);
         for round in 0..3 {
@@ -24,20 +24,20 @@ fn main() {
             assert!(wire.len() < 60, "{} bytes", wire.len());
         }
     }
-    for version in [Version::V2, Version::V3] {
+    for version in [WireVersion::V2, WireVersion::V3] {
         whole_fields(version);
     }
     let mut wire = BytesMut::new();
-    let mut encoder = Encoder::new(Version::V2, Compression::Zlib(9));
+    let mut encoder = Encoder::new(WireVersion::V2, Compression::Zlib(9));
     encoder.block(&mut wire).finish().expect("compresses");
-    let error = Decoder::new(Version::V3)
+    let error = Decoder::new(WireVersion::V3)
         .decode(&wire, ListLimits::default(), |_, _| {})
         .expect_err("the other dictionary");
     assert!(matches!(error, DecodeError::WrongDictionary { .. }));
 }
 
 /// Our own deflate data, inflated by this backend.
-fn whole_fields(version: Version) {
+fn whole_fields(version: WireVersion) {
     let mut encoder = Encoder::new(version, Compression::WholeField);
     let mut decoder = Decoder::new(version);
     for round in 0..300_usize {

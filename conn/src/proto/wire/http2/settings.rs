@@ -58,7 +58,10 @@ pub(super) fn advertised(config: &Config) -> Vec<Setting> {
 pub(crate) fn payload(config: &Config) -> Vec<u8> {
     let mut frame = BytesMut::new();
     frames::Encoder::new().settings(&mut frame, &advertised(config));
-    frame.get(frames::Head::LEN..).unwrap_or_default().to_vec()
+    frame
+        .get(frames::FrameHead::LEN..)
+        .unwrap_or_default()
+        .to_vec()
 }
 
 impl Wire {
