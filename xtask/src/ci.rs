@@ -69,6 +69,8 @@ const STEPS: &[Step] = &[
         crate::test::run(corpora.as_slice())
     }),
     ("standalone", || crate::standalone::run(&[])),
+    ("platforms", || crate::platforms::run(&[])),
+    ("publish, dry run", crate::packages::publish_dry_run),
     ("loom", || crate::loom::run(&[])),
     ("fuzz, smoke", crate::fuzz::smoke),
     ("doc, all features", || {

@@ -24,6 +24,7 @@ mod loom;
 mod miri;
 mod node;
 mod packages;
+mod platforms;
 mod report;
 mod schedules;
 mod shell;
@@ -44,6 +45,7 @@ cargo xtask <command>
   test [--corpora]      run every test that this machine can build; list the omitted ones
                         (--corpora: the third-party corpora too, which must be present)
   standalone            test hpack without std, spdy-zlib with each backend of flate2
+  platforms             compile for the oldest Rust, WebAssembly, Windows and macOS
   loom                  test every interleaving of the cells that the driver's tasks share
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         "deny" => deny::run(rest),
         "test" => test::run(rest),
         "standalone" => standalone::run(rest),
+        "platforms" => platforms::run(rest),
         "loom" => loom::run(rest),
         "interop" => interop::run(rest),
         "conform-peers" => interop::conform::scores(rest),

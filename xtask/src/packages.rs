@@ -40,6 +40,17 @@ pub(crate) fn check() -> Result<Vec<String>, String> {
     Ok(complaints)
 }
 
+/// Builds each package from the files that it publishes, with the others in place of those in the
+/// registry, as `cargo publish` does before it uploads.
+pub(crate) fn publish_dry_run() -> Result<(), String> {
+    let mut publish = shell::cargo(["publish", "--dry-run", "--allow-dirty", "--quiet"]);
+    for package in LIBRARIES.into_iter().chain(PROGRAMS) {
+        publish.args(["--package", package]);
+    }
+    let folder = shell::target_dir().join("publish");
+    shell::run(publish.arg("--target-dir").arg(folder))
+}
+
 /// The folder of a published package.
 pub(crate) fn folder(package: &str) -> &str {
     match package {

@@ -5,7 +5,7 @@
 use crate::report::Report;
 use crate::shell;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A target without `std`.
 const NO_STD_TARGET: &str = "thumbv7m-none-eabi";
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 fn hpack_on_a_target_without_std(report: &mut Report) -> Result<(), String> {
     let what = "lacewing-hpack on a target without std";
-    if !has_target(NO_STD_TARGET) {
+    if !shell::has_target(NO_STD_TARGET) {
         let why = format!("target not installed (rustup target add {NO_STD_TARGET})");
         report.left_out(what, &why);
         return Ok(());
@@ -106,18 +106,4 @@ fn spdy_zlib_with(backend: &str, tools: &[&str], report: &mut Report) -> Result<
     shell::run(&mut program)?;
     report.ran(&what, "encodes and decodes blocks");
     Ok(())
-}
-
-/// Returns whether the standard libraries of `target` (here: `core` and `alloc`) are
-/// installed.
-fn has_target(target: &str) -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let Ok(out) = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", target])
-        .stderr(Stdio::null())
-        .output()
-    else {
-        return false;
-    };
-    out.status.success() && Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir()
 }

@@ -249,7 +249,10 @@ impl Target {
                 std::os::unix::fs::symlink(&target, place)
             })?;
             #[cfg(not(unix))]
-            self.leave_out(&path, "this machine has no symbolic links");
+            {
+                let _ = target;
+                self.leave_out(&path, "this machine has no symbolic links");
+            }
         }
         #[cfg(unix)]
         for (path, mode) in self.folders.iter().rev() {
