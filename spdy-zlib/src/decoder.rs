@@ -254,6 +254,12 @@ impl Decoder {
         inflater.take_spare()
     }
 
+    /// Returns whether zlib's state here is that of this decoder's stream. A
+    /// [lent](Self::lend_spare) one is not, before its use.
+    pub fn has_state(&self) -> bool {
+        self.inflater.as_ref().is_some_and(|it| it.is_in_use())
+    }
+
     /// Lends zlib's state of another decoder to this one. A decoder that lacks it, and needs it,
     /// allocates its own.
     pub fn lend_spare(&mut self, spare: SpareInflater) {

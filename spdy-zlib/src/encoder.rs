@@ -71,6 +71,13 @@ pub struct Encoder {
 /// It takes 8 to 22 KiB of heap.
 pub struct SpareDeflater(Box<WholeField>);
 
+impl SpareDeflater {
+    /// The heap that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.0.memory()
+    }
+}
+
 impl fmt::Debug for SpareDeflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpareDeflater").finish_non_exhaustive()
@@ -124,6 +131,12 @@ impl Encoder {
             Stream::WholeField(stream) => Some(SpareDeflater(stream)),
             _ => None,
         }
+    }
+
+    /// Returns whether the encoder has a window and an index that it would give away. A
+    /// [lent](Self::lend_spare) one does not count, before its use.
+    pub fn has_state(&self) -> bool {
+        matches!(self.stream, Stream::WholeField(_))
     }
 
     /// Lends the window and the index of another encoder to this one. An encoder that lacks them,

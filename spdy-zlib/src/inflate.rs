@@ -45,6 +45,11 @@ impl SpareInflater {
             holds: unique(),
         }
     }
+
+    /// The heap that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        STATE
+    }
 }
 
 impl fmt::Debug for SpareInflater {

@@ -114,16 +114,27 @@ fn idle_engines(version: Version, count: usize, requests: usize) -> Result<u64, 
         for _ in 0..requests {
             pair.requests(1)?;
         }
-        if let Some(taken) = pair.server.take_spares() {
-            spares = Some::<Spares>(taken);
-        }
-        if let Some(taken) = pair.client.take_spares() {
-            client_spares = Some::<Spares>(taken);
+        for (engine, spares) in [
+            (&mut pair.server, &mut spares),
+            (&mut pair.client, &mut client_spares),
+        ] {
+            rest(engine);
+            if let Some(taken) = engine.take_spares() {
+                *spares = Some::<Spares>(taken);
+            }
         }
         engines.push(pair.server);
     }
     let held = resident()?.saturating_sub(before);
     Ok(held / u64::try_from(engines.len())?)
+}
+
+/// Lets the pause pass after which an idle connection rests.
+fn rest(engine: &mut Engine) {
+    let later = Instant::now() + Duration::from_secs(2);
+    if engine.poll_timeout().is_some_and(|at| at <= later) {
+        engine.handle_timeout(later);
+    }
 }
 
 fn resident() -> Result<u64, Error> {

@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     Age,
     /// The connection has had no stream for long and shuts down.
     Idle,
+    /// The connection has had no stream for a moment: the codec rests.
+    Rest,
     /// The first held push goes out without its response.
     HeldPush,
     /// The peer is asked to stop the first of the uploads that linger.
@@ -48,7 +50,7 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Write,
         Self::Preface,
         Self::Settings,
@@ -59,6 +61,7 @@ impl Timer {
         Self::KeepAlive,
         Self::Age,
         Self::Idle,
+        Self::Rest,
         Self::HeldPush,
         Self::Upload,
         Self::Departure,

@@ -255,6 +255,21 @@ impl Wire {
         }
     }
 
+    /// Returns whether [`rest`](Self::rest) would put something aside.
+    pub(crate) fn can_rest(&self) -> bool {
+        match &self.codec {
+            Codec::Http2(_) => false,
+            Codec::Spdy(wire) => wire.can_rest(),
+        }
+    }
+
+    /// Puts aside what a codec without streams can do without for long.
+    pub(crate) fn rest(&mut self) {
+        if let Codec::Spdy(wire) = &mut self.codec {
+            wire.rest();
+        }
+    }
+
     /// Returns what the codec does not need before the next frame.
     pub(crate) fn take_spare(&mut self) -> Spare {
         let mut spare = Spare::default();

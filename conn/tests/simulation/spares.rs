@@ -29,6 +29,15 @@ impl Connection {
         }
     }
 
+    /// Handles the deadlines until `now`.
+    fn pass(&mut self, now: Instant) {
+        for engine in [&mut self.client, &mut self.server] {
+            if engine.poll_timeout().is_some_and(|at| at <= now) {
+                engine.handle_timeout(now);
+            }
+        }
+    }
+
     /// Makes a request with these fields, and checks both lists.
     fn exchange(&mut self, now: Instant, fields: &[(&'static str, String)], told: &str) {
         let with_fields = |mut head: Head| {
@@ -63,6 +72,49 @@ impl Connection {
     }
 }
 
+/// The work and the compression of requests that follow soon do not suffer.
+#[test]
+fn the_state_stays_over_a_short_pause_and_goes_after_a_long_one() {
+    every_version(|version| {
+        let start = Instant::now();
+        let mut connection = Connection::new(version, start);
+        let fields = [("x-same", "the same each time".to_owned())];
+        let fresh = connection.server.held_bytes();
+        connection.exchange(start, &fields, "the first");
+        let soon = start + Duration::from_millis(900);
+        connection.pass(soon);
+        drop(connection.server.take_spares());
+        let kept = connection.server.held_bytes().saturating_sub(fresh);
+        assert_eq!(
+            kept > 48 << 10,
+            version != Version::Http2,
+            "{version}: {kept}"
+        );
+        connection.exchange(soon, &fields, "the second");
+        let late = soon + Duration::from_secs(1);
+        connection.pass(late);
+        drop(connection.server.take_spares());
+        let kept = connection.server.held_bytes().saturating_sub(fresh);
+        assert!(kept < 4 << 10, "{version}: {kept}");
+        connection.exchange(late, &fields, "the third");
+    });
+}
+
+/// It asks for a time once, also if nobody takes what it put aside.
+#[test]
+fn a_connection_that_rests_wakes_for_it_no_more() {
+    every_version(|version| {
+        let mut now = Instant::now();
+        let mut connection = Connection::new(version, now);
+        connection.exchange(now, &[("x-same", "the same".to_owned())], "the first");
+        now += Duration::from_secs(2);
+        connection.pass(now);
+        let next = connection.server.poll_timeout();
+        assert!(next.is_none_or(|next| next > now), "{version}");
+        connection.exchange(now, &[("x-same", "the same".to_owned())], "the second");
+    });
+}
+
 /// Three connections take turns. All their engines live on the same spares.
 #[test]
 fn idle_connections_share_their_spares_and_stay_in_step() {
@@ -89,6 +141,8 @@ fn idle_connections_share_their_spares_and_stay_in_step() {
                 connection.server.lend_spares(|| pool.pop());
                 let told = format!("{version}, connection {number}, round {round}");
                 connection.exchange(now, &fields, &told);
+                now += Duration::from_secs(1);
+                connection.pass(now);
                 pool.extend(connection.client.take_spares());
                 pool.extend(connection.server.take_spares());
                 for (engine, fresh) in [&connection.client, &connection.server]

@@ -86,6 +86,12 @@ impl<L: HeaderList> Decoder<L> {
         self.blocks.take_spare()
     }
 
+    /// Returns whether it has zlib's state to give away
+    /// ([`lacewing_spdy_zlib::Decoder::has_state`]).
+    pub fn has_state(&self) -> bool {
+        self.blocks.has_state()
+    }
+
     /// Lends zlib's state of another connection to this decoder.
     pub fn lend_spare(&mut self, spare: SpareInflater) {
         self.blocks.lend_spare(spare);

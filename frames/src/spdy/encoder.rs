@@ -54,6 +54,11 @@ impl Encoder {
         self.blocks.take_spare()
     }
 
+    /// Returns whether it has state to give away ([`lacewing_spdy_zlib::Encoder::has_state`]).
+    pub fn has_state(&self) -> bool {
+        self.blocks.has_state()
+    }
+
     /// Lends the state of another connection to this encoder.
     pub fn lend_spare(&mut self, spare: SpareDeflater) {
         self.blocks.lend_spare(spare);

@@ -37,6 +37,9 @@ const PROBE: Duration = Duration::from_millis(400);
 /// The largest value of a PING, of either parity: no peer counts so far.
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
+/// The time without streams after which the codec rests.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Time between two PINGs to a peer that does nothing but answer them. Servers
 /// of gRPC count those within five minutes, and treat the third as a flood.
 const BETWEEN_PINGS: Duration = Duration::from_secs(360);
@@ -131,6 +134,13 @@ impl Engine {
         let nothing_open = self.streams.is_empty() && self.streams.detached() == 0;
         let deadline = self.life.idle_since.checked_add(idle);
         deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
+    }
+
+    /// The time at which the codec of a connection without streams rests. A short pause must not
+    /// cost the work, and the compression: the codec forgets a part of what it can refer to.
+    pub(super) fn rest_deadline(&self) -> Option<Instant> {
+        let rests = self.streams.is_empty() && self.wire.can_rest();
+        rests.then(|| self.life.idle_since.checked_add(PAUSE))?
     }
 
     /// Nothing is read, since the user holds too much and no window stops the

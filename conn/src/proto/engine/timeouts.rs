@@ -125,6 +125,7 @@ impl Engine {
             Timer::Probe => self.probe(now),
             Timer::KeepAlive => self.keep_alive(now),
             Timer::Age | Timer::Idle => self.shutdown(now),
+            Timer::Rest => self.wire.rest(),
             Timer::HeldPush => self.send_held_pushes(now),
             Timer::Upload => {
                 while let Some(key) = self.timers.pop_stream(StreamTimer::Upload, now) {
@@ -153,6 +154,8 @@ impl Engine {
     fn arm_life(&mut self) {
         let idle = self.idle_deadline();
         self.timers.set(Timer::Idle, idle);
+        let rest = self.rest_deadline();
+        self.timers.set(Timer::Rest, rest);
         if self.shutdown.phase() != Phase::Open {
             self.timers.stop(Timer::Age);
         }

@@ -6,7 +6,7 @@ mod fields;
 mod raw_fields;
 mod settings;
 
-use std::num::NonZeroU16;
+use std::{mem, num::NonZeroU16};
 
 use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
@@ -43,6 +43,14 @@ pub(super) struct Spare {
     deflater: Option<frames::SpareDeflater>,
 }
 
+impl Spare {
+    fn memory(&self) -> usize {
+        let inflater = self.inflater.as_ref().map_or(0, |it| it.memory());
+        let deflater = self.deflater.as_ref().map_or(0, |it| it.memory());
+        inflater.saturating_add(deflater)
+    }
+}
+
 /// The codec of one SPDY connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -57,6 +65,10 @@ pub(crate) struct Wire {
     max_header_fields: usize,
     sent: HeaderBytes,
     max_data: usize,
+    /// State that it does not need: from [`rest`](Self::rest), or lent in vain.
+    spare: Spare,
+    /// The compressed bytes of both directions when it rested last.
+    rested: u64,
 }
 
 impl Wire {
@@ -94,6 +106,8 @@ impl Wire {
                 FlowControl::Obeyed => MAX_DATA,
                 FlowControl::Ignored => MAX_UNCONTROLLED_DATA,
             },
+            spare: Spare::default(),
+            rested: 0,
         }
     }
 
@@ -101,22 +115,48 @@ impl Wire {
         size_of::<Self>()
             .saturating_add(self.decoder.memory())
             .saturating_add(self.encoder.memory())
+            .saturating_add(self.spare.memory())
     }
 
+    /// Returns whether [`rest`](Self::rest) would put something aside.
+    pub(super) fn can_rest(&self) -> bool {
+        self.blocks() != self.rested && (self.decoder.has_state() || self.encoder.has_state())
+    }
+
+    /// Puts aside the state that it can do without until the next header block.
+    pub(super) fn rest(&mut self) {
+        self.rested = self.blocks();
+        self.spare.inflater = self.decoder.take_spare();
+        self.spare.deflater = self.encoder.take_spare();
+    }
+
+    /// Takes what was put aside, or lent in vain.
     pub(super) fn take_spare(&mut self) -> Spare {
-        Spare {
-            inflater: self.decoder.take_spare(),
-            deflater: self.encoder.take_spare(),
+        let mut spare = mem::take(&mut self.spare);
+        if !self.decoder.has_state() && spare.inflater.is_none() {
+            spare.inflater = self.decoder.take_spare();
+        }
+        if !self.encoder.has_state() && spare.deflater.is_none() {
+            spare.deflater = self.encoder.take_spare();
+        }
+        spare
+    }
+
+    pub(super) fn lend_spare(&mut self, spare: Spare) {
+        match spare.inflater {
+            Some(inflater) if !self.decoder.has_state() => self.decoder.lend_spare(inflater),
+            inflater => self.spare.inflater = inflater,
+        }
+        match spare.deflater {
+            Some(deflater) if !self.encoder.has_state() => self.encoder.lend_spare(deflater),
+            deflater => self.spare.deflater = deflater,
         }
     }
 
-    pub(super) fn lend_spare(&mut self, Spare { inflater, deflater }: Spare) {
-        if let Some(inflater) = inflater {
-            self.decoder.lend_spare(inflater);
-        }
-        if let Some(deflater) = deflater {
-            self.encoder.lend_spare(deflater);
-        }
+    /// The compressed bytes of both directions.
+    fn blocks(&self) -> u64 {
+        let received = self.decoder.block_bytes().compressed;
+        received.wrapping_add(self.sent.compressed)
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
