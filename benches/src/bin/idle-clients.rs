@@ -1,7 +1,7 @@
-//! Opens connections, makes some HTTP/2 requests on each, and keeps them open and idle until its
-//! standard input ends. This measures a server's memory per idle connection.
+//! Opens connections, makes some requests by HTTP/2 or SPDY/3.1 on each, and keeps them open and
+//! idle until its standard input ends. This measures a server's memory per idle connection.
 //!
-//! The client is a few bytes of hand-made HTTP/2 on a plain socket, so that ten
+//! The client is a few hand-made frames on a plain socket, so that ten
 //! thousand of them weigh nothing. It prints `ready N` once all are idle.
 
 use std::error::Error;
@@ -9,12 +9,14 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use clap::Parser;
+use lacewing_frames::spdy::{Compression, Encoder, SynStreamHead, WireVersion};
 
-/// Open connections, some HTTP/2 requests on each, keep them idle until stdin ends
+/// Open connections, some requests on each, keep them idle until stdin ends
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Port on 127.0.0.1 (cleartext, HTTP/2 with prior knowledge)
+    /// Port on 127.0.0.1 (cleartext, with prior knowledge)
     #[arg(long, value_name = "P")]
     port: u16,
     /// Connections to open (see `ulimit -n`)
@@ -23,15 +25,20 @@ struct Arguments {
     /// Requests on each before it goes idle; 0: only SETTINGS are exchanged
     #[arg(long, value_name = "N", default_value_t = 1)]
     requests: u32,
+    /// Speak SPDY/3.1 instead of HTTP/2
+    #[arg(long)]
+    spdy: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let mut sockets = Vec::with_capacity(arguments.connections);
     for number in 0..arguments.connections {
-        let socket = connection(arguments.port, arguments.requests)
-            .map_err(|error| format!("connection {number}: {error}"))?;
-        sockets.push(socket);
+        let socket = connect(arguments.port).and_then(|socket| match arguments.spdy {
+            true => spdy(socket, arguments.requests),
+            false => http2(socket, arguments.requests),
+        });
+        sockets.push(socket.map_err(|error| format!("connection {number}: {error}"))?);
     }
     lacewing_benches::say!("ready {}", sockets.len());
     io::stdin().read_to_end(&mut Vec::new())?;
@@ -39,11 +46,64 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Connects and has `requests` requests answered, one after the other.
-fn connection(port: u16, requests: u32) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+fn connect(port: u16) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(("127.0.0.1", port))?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+    Ok(socket)
+}
+
+/// Has `requests` requests answered, one after the other.
+fn spdy(mut socket: TcpStream, requests: u32) -> io::Result<TcpStream> {
+    let mut encoder = Encoder::new(WireVersion::V3, Compression::default());
+    for number in 0..requests {
+        let id = 2 * number + 1;
+        let mut out = BytesMut::new();
+        let head = SynStreamHead {
+            fin: true,
+            ..SynStreamHead::new(id)
+        };
+        let sent = encoder.syn_stream(&mut out, head, |block| {
+            for (name, value) in SPDY_REQUEST {
+                block.field(name.as_bytes(), [value.as_bytes()]);
+            }
+        });
+        sent.map_err(io::Error::other)?;
+        socket.write_all(&out)?;
+        await_fin(&mut socket, id)?;
+    }
+    Ok(socket)
+}
+
+/// Reads frames of SPDY until the end of the stream; returns PING on the way.
+fn await_fin(socket: &mut TcpStream, id: u32) -> io::Result<()> {
+    loop {
+        let mut head = [0; 8];
+        socket.read_exact(&mut head)?;
+        let [s0, s1, s2, s3, flags, a, b, c] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        socket.read_exact(&mut payload)?;
+        let stream = match (s0 & 0x80 != 0, s3, payload.first_chunk()) {
+            (false, ..) => u32::from_be_bytes([s0, s1, s2, s3]),
+            (true, SPDY_SYN_REPLY, Some(stream)) => u32::from_be_bytes(*stream),
+            (true, SPDY_PING, Some(_)) => {
+                socket.write_all(&[head.as_slice(), &payload].concat())?;
+                continue;
+            }
+            (true, SPDY_RST_STREAM | SPDY_GOAWAY, _) => {
+                let text = format!("the server sent frame type {s3}: {payload:02x?}");
+                return Err(io::Error::other(text));
+            }
+            _ => continue,
+        };
+        if stream == id && flags & SPDY_FIN != 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Has `requests` requests answered, one after the other.
+fn http2(mut socket: TcpStream, requests: u32) -> io::Result<TcpStream> {
     let mut hello = PREFACE.to_vec();
     hello.extend(frame_head(0, SETTINGS, 0, 0));
     socket.write_all(&hello)?;
@@ -122,6 +182,20 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `:method: GET`, `:scheme: http`, `:path: /` by index; `:authority: localhost`
 /// as a literal that enters the table.
 const REQUEST: &[u8] = b"\x82\x86\x84\x41\x09localhost";
+
+const SPDY_REQUEST: [(&str, &str); 5] = [
+    (":method", "GET"),
+    (":scheme", "http"),
+    (":host", "localhost"),
+    (":path", "/"),
+    (":version", "HTTP/1.1"),
+];
+
+const SPDY_SYN_REPLY: u8 = 2;
+const SPDY_RST_STREAM: u8 = 3;
+const SPDY_PING: u8 = 6;
+const SPDY_GOAWAY: u8 = 7;
+const SPDY_FIN: u8 = 0x01;
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;

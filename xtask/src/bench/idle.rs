@@ -9,14 +9,44 @@ use super::table::{Bar, Row};
 use super::{Options, Programs};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-/// The rows: requests on each connection, and the bound in bytes.
-const ROWS: [(&str, u32, f64); 2] = [
-    ("idle connection", 0, 1_800.0),
-    ("idle connection after a request", 1, 2_000.0),
+/// One row.
+struct Idle {
+    name: &'static str,
+    /// Requests on each connection.
+    requests: u32,
+    spdy: bool,
+    contenders: &'static [Contender],
+    /// The bound in bytes.
+    most: f64,
+}
+
+const ROWS: [Idle; 3] = [
+    Idle {
+        name: "idle connection",
+        requests: 0,
+        spdy: false,
+        contenders: HTTP2,
+        most: 1_800.0,
+    },
+    Idle {
+        name: "idle connection after a request",
+        requests: 1,
+        spdy: false,
+        contenders: HTTP2,
+        most: 2_000.0,
+    },
+    Idle {
+        name: "idle connection after a request, SPDY/3.1",
+        requests: 1,
+        spdy: true,
+        contenders: &[Contender::Lacewing],
+        most: 6_000.0,
+    },
 ];
 
-const CONTENDERS: [Contender; 6] = [
+const HTTP2: &[Contender] = &[
     Contender::Lacewing,
     Contender::Hyper,
     Contender::H2,
@@ -25,6 +55,9 @@ const CONTENDERS: [Contender; 6] = [
     Contender::Nginx,
 ];
 
+/// A connection of SPDY frees its state after a second without a stream.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Measures the rows that the options name.
 pub(super) fn measure(
     programs: &Programs,
@@ -32,20 +65,21 @@ pub(super) fn measure(
     options: &Options,
 ) -> Result<Vec<Row>, String> {
     let count = if options.quick { 1_000 } else { 4_000 };
-    let wanted = ROWS.iter().filter(|(name, ..)| options.wants(name));
+    let wanted = ROWS.iter().filter(|idle| options.wants(idle.name));
     wanted
-        .map(|&(name, requests, most)| {
-            let contenders = CONTENDERS.into_iter().filter(|c| c.is_installed());
+        .map(|idle| {
+            let contenders = idle.contenders.iter().copied();
+            let contenders = contenders.filter(|contender| contender.is_installed());
             let figures = contenders.map(|contender| {
-                let sample = per_connection(contender, programs, site, count, requests)?;
+                let sample = per_connection(contender, programs, site, count, idle)?;
                 Ok((contender, sample))
             });
             Ok(Row {
-                name: name.to_owned(),
+                name: idle.name.to_owned(),
                 unit: "bytes",
                 figures: figures.collect::<Result<_, String>>()?,
                 idles: false,
-                bar: Some(Bar::value(most)),
+                bar: Some(Bar::value(idle.most)),
             })
         })
         .collect()
@@ -56,15 +90,18 @@ fn per_connection(
     programs: &Programs,
     site: &Site,
     count: u64,
-    requests: u32,
+    idle: &Idle,
 ) -> Result<Sample, String> {
     let mut sample = Sample::default();
     for _ in 0..3 {
         let server = Pinned::start(contender, programs, site, Serving::PLAIN)?;
         // The first connections also allocate memory that later ones share; leave it out.
-        drop(Clients::open(programs, server.port(), 50, requests)?);
+        drop(Clients::open(programs, server.port(), 50, idle)?);
         let before = server.resident()?;
-        let clients = Clients::open(programs, server.port(), count, requests)?;
+        let clients = Clients::open(programs, server.port(), count, idle)?;
+        if idle.spdy {
+            std::thread::sleep(PAUSE);
+        }
         let after = server.resident()?;
         drop(clients);
         sample.push(after.saturating_sub(before) as f64 / count as f64);
@@ -78,11 +115,15 @@ struct Clients {
 }
 
 impl Clients {
-    fn open(programs: &Programs, port: u16, count: u64, requests: u32) -> Result<Self, String> {
-        let mut child = Command::new(programs.path("idle-clients"))
+    fn open(programs: &Programs, port: u16, count: u64, idle: &Idle) -> Result<Self, String> {
+        let mut command = Command::new(programs.path("idle-clients"));
+        if idle.spdy {
+            command.arg("--spdy");
+        }
+        let mut child = command
             .args(["--port", &port.to_string()])
             .args(["--connections", &count.to_string()])
-            .args(["--requests", &requests.to_string()])
+            .args(["--requests", &idle.requests.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
