@@ -40,8 +40,8 @@ pub(crate) fn check() -> Result<Vec<String>, String> {
     Ok(complaints)
 }
 
-/// Builds each package from the files that it publishes, with the others in place of those in the
-/// registry, as `cargo publish` does before it uploads.
+/// Builds each package from the files that it publishes, as `cargo publish` does before it uploads.
+/// The other packages stand for those in the registry.
 pub(crate) fn publish_dry_run() -> Result<(), String> {
     let mut publish = shell::cargo(["publish", "--dry-run", "--allow-dirty", "--quiet"]);
     for package in LIBRARIES.into_iter().chain(PROGRAMS) {

@@ -56,9 +56,9 @@ pub struct KubeLimits {
     /// that stops reading. Default 60 s.
     pub finish_timeout: Duration,
     /// The time for the peer to close the connection itself after the end of a session.
-    /// The server sends GOAWAY only after it, so that a stream that the client opens late is
-    /// still answered, and that the peer takes all bytes on their way. Default 30 s;
-    /// clients of Go close at once.
+    /// The server sends GOAWAY only after it: it still answers a stream that the client opens
+    /// late, and the peer takes all bytes on their way. Default 30 s; clients of Go close at
+    /// once.
     pub close_timeout: Duration,
     /// The time without [`activity`](Self::activity) after which the session ends.
     /// `None`: never. Default 4 h on the server, as kubelets have, and `None` on the

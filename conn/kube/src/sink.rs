@@ -15,8 +15,8 @@ use crate::websocket::ChannelWriter;
 /// The sending half of a stream.
 #[derive(Debug)]
 pub(crate) enum Sink {
-    /// Whole: a connection takes a reading half that is dropped for the end of the interest in
-    /// the stream, and a stream that is dropped early is reset, and does not end.
+    /// Whole, with its reading half: the drop of that half alone would stop the peer, and the
+    /// drop of the whole stream before its end resets it.
     Spdy(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelWriter),

@@ -127,9 +127,9 @@ async fn serve(args: &Args, root: Option<&Path>, log: &Output, style: Style) -> 
     let http = addresses.next();
     drop(addresses);
     let what = described(root, proxy.as_ref());
-    let announcement = announcement(args, &what, https, http, fingerprint.as_deref());
+    let greeting = greeting(args, &what, https, http, fingerprint.as_deref());
     // The standard output may be closed.
-    let _ = io::stdout().write_all(announcement.as_bytes());
+    let _ = io::stdout().write_all(greeting.as_bytes());
     let site = root.map(|root| {
         let site = Site::new(root, policy(args, rules), names, memory.alarm());
         tokio::spawn(site.clone().maintain_handles());
@@ -211,7 +211,7 @@ fn proxy(
     Proxy::new(settings, rules.clone(), names.clone(), memory).map(Some)
 }
 
-/// What is served, for the announcement.
+/// What is served, for the greeting.
 fn described(root: Option<&Path>, proxy: Option<&Proxy>) -> String {
     let mut text = match root {
         Some(root) => root.display().to_string(),
@@ -331,7 +331,7 @@ fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
 }
 
 /// The text that names the server's addresses.
-fn announcement(
+fn greeting(
     args: &Args,
     what: &str,
     https: Option<SocketAddr>,

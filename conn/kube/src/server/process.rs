@@ -71,7 +71,7 @@ impl ExecSession {
     }
 
     /// Starts a command whose stdin, stdout and stderr the caller has set, such as the end of
-    /// a terminal, and copies between the session and the other end: `reader` and `writer`.
+    /// a terminal. Copies between the session and the other end, `reader` and `writer`.
     /// Otherwise as [`run`](Self::run).
     ///
     /// # Errors

@@ -138,7 +138,7 @@ impl<B: Body> Body for LoggedBody<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 let len = frame.data_ref().map_or(0, Buf::remaining);
                 line.bytes = line.bytes.saturating_add(len as u64);
-                // HTTP/1.1 asks no more once it has the length that it announced.
+                // HTTP/1.1 asks no more once it has the length that it declared.
                 line.whole = this.body.is_end_stream()
                     || line.expected.is_some_and(|expected| line.bytes >= expected);
             }
@@ -177,8 +177,8 @@ struct Line {
 impl Line {
     fn answered<B: Body>(&mut self, response: &Response<B>) {
         self.status = Some(response.status());
-        let announced = response.headers().get(CONTENT_LENGTH);
-        self.expected = announced
+        let declared = response.headers().get(CONTENT_LENGTH);
+        self.expected = declared
             .and_then(|length| length.to_str().ok()?.parse().ok())
             .or(response.body().size_hint().exact());
         let empty = self.expected == Some(0) || response.body().is_end_stream();

@@ -145,9 +145,9 @@ pub(super) struct Upload {
 #[derive(Clone, Debug)]
 pub(super) enum Trailers {
     All,
-    /// Over HTTP/1.1, those that the field `trailer` announces. To drop others is permitted
+    /// Over HTTP/1.1, those that the field `trailer` declares. To drop others is permitted
     /// (RFC 9110 §6.5.1).
-    Announced(Vec<HeaderName>),
+    Declared(Vec<HeaderName>),
 }
 
 /// The content of a client's request, and its progress.
@@ -198,7 +198,7 @@ impl Home {
 
 impl Upload {
     fn leave_out(&self, trailers: HeaderMap) -> HeaderMap {
-        let Trailers::Announced(names) = &self.trailers else {
+        let Trailers::Declared(names) = &self.trailers else {
             return trailers;
         };
         let mut kept = HeaderMap::new();

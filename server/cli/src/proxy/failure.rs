@@ -77,7 +77,7 @@ const FACTS: [(Kind, u16, &str, &str); 20] = [
         Kind::Upload,
         400,
         "http_request_error",
-        "The content of the request ended early, or was not what it announced.",
+        "The content of the request ended early, or was not what it declared.",
     ),
     (
         Kind::Name,

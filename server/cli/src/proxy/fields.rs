@@ -343,8 +343,8 @@ pub(super) fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> b
     tokens(fields, name).any(|one| one.eq_ignore_ascii_case(token))
 }
 
-/// The names that `trailer` announces.
-pub(super) fn announced_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
+/// The names that `trailer` declares.
+pub(super) fn declared_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
     tokens(fields, &TRAILER)
         .filter_map(|name| name.parse().ok())
         .collect()

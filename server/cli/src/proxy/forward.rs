@@ -72,7 +72,7 @@ impl Shared {
             None => upstream.client.request(head.map(|()| Body::empty())),
             Some(home) => {
                 let trailers = match upstream.may_speak_http1() {
-                    true => Trailers::Announced(fields::announced_trailers(head.headers())),
+                    true => Trailers::Declared(fields::declared_trailers(head.headers())),
                     false => Trailers::All,
                 };
                 let upload = home.lend(trailers);
