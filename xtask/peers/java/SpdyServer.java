@@ -221,19 +221,19 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
     private static final class Upload {
         final SpdyPeer.Body body = new SpdyPeer.Body();
         final boolean echo;
-        final String announced;
+        final String declared;
 
-        Upload(boolean echo, String announced) {
+        Upload(boolean echo, String declared) {
             this.echo = echo;
-            this.announced = announced;
+            this.declared = declared;
         }
 
         boolean isPlausible() {
-            return announced.isEmpty() || announced.matches("[0-9]{1,18}");
+            return declared.isEmpty() || declared.matches("[0-9]{1,18}");
         }
 
         boolean isComplete() {
-            return announced.isEmpty() || Long.parseLong(announced) == body.length;
+            return declared.isEmpty() || Long.parseLong(declared) == body.length;
         }
     }
 

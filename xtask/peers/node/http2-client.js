@@ -8,7 +8,7 @@
 //   hints PATH               prints the interim responses, then as `get`
 //   expect PATH FILE         posts FILE when the server says 100
 //   pushes PATH COUNT        prints `PATH STATUS LENGTH SHA256` of each push, sorted, then as `get`
-//   announced PATH           prints the origins and alternatives that the server names
+//   advertised PATH          prints the origins and alternatives that the server names
 //   tunnel PATH PROTOCOL FILE    sends FILE through extended CONNECT, prints the digest of its echo
 //   connect HOST:PORT FILE   the same through CONNECT
 
@@ -163,7 +163,7 @@ Object.assign(commands, {
     })
     request('GET', path, null, (...answer) => add(answer.join(' ')))
   },
-  announced (path) {
+  advertised (path) {
     const lines = []
     session.on('origin', (origins) => origins.forEach((origin) => lines.push('origin ' + origin)))
     session.on('altsvc', (value, origin) => lines.push(`alternative ${origin || 'same'} ${value}`))
