@@ -100,6 +100,8 @@ async fn a_blocked_transport_is_waited_for() {
         peer.write_all(&bytes[..len]).await.unwrap();
         opening.await.unwrap().unwrap();
         settle().await;
+        // The codec of SPDY rests after a second without a stream.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let before = served.counters.polls();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(served.counters.polls(), before, "{version}");
