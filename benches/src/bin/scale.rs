@@ -118,7 +118,7 @@ fn idle_engines(version: Version, count: usize, requests: usize) -> Result<u64, 
             (&mut pair.server, &mut spares),
             (&mut pair.client, &mut client_spares),
         ] {
-            rest(engine);
+            rest(engine, pair.now);
             if let Some(taken) = engine.take_spares() {
                 *spares = Some::<Spares>(taken);
             }
@@ -130,8 +130,8 @@ fn idle_engines(version: Version, count: usize, requests: usize) -> Result<u64, 
 }
 
 /// Lets the pause pass after which an idle connection rests.
-fn rest(engine: &mut Engine) {
-    let later = Instant::now() + Duration::from_secs(2);
+fn rest(engine: &mut Engine, now: Instant) {
+    let later = now + Duration::from_secs(1);
     if engine.poll_timeout().is_some_and(|at| at <= later) {
         engine.handle_timeout(later);
     }

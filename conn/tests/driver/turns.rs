@@ -100,7 +100,7 @@ async fn a_blocked_transport_is_waited_for() {
         peer.write_all(&bytes[..len]).await.unwrap();
         opening.await.unwrap().unwrap();
         settle().await;
-        // The codec of SPDY rests after a second without a stream.
+        // The codec of SPDY rests after a moment without a stream.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let before = served.counters.polls();
         tokio::time::sleep(Duration::from_secs(5)).await;

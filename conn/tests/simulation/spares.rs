@@ -81,7 +81,7 @@ fn the_state_stays_over_a_short_pause_and_goes_after_a_long_one() {
         let fields = [("x-same", "the same each time".to_owned())];
         let fresh = connection.server.held_bytes();
         connection.exchange(start, &fields, "the first");
-        let soon = start + Duration::from_millis(900);
+        let soon = start + Duration::from_millis(90);
         connection.pass(soon);
         drop(connection.server.take_spares());
         let kept = connection.server.held_bytes().saturating_sub(fresh);

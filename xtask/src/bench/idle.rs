@@ -55,8 +55,8 @@ const HTTP2: &[Contender] = &[
     Contender::Nginx,
 ];
 
-/// A connection of SPDY frees its state after a second without a stream.
-const PAUSE: Duration = Duration::from_secs(2);
+/// A connection of SPDY gives its state away after a moment without a stream.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Measures the rows that the options name.
 pub(super) fn measure(

@@ -37,8 +37,9 @@ const PROBE: Duration = Duration::from_millis(400);
 /// The largest value of a PING, of either parity: no peer counts so far.
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
-/// The time without streams after which the codec rests.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The time without streams after which the codec rests: longer than most round trips, and so short
+/// that few of the connections of a burst hold their state at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Time between two PINGs to a peer that does nothing but answer them. Servers
 /// of gRPC count those within five minutes, and treat the third as a flood.
