@@ -14,8 +14,8 @@ impl Engine {
     /// Takes what an idle connection does not need, to [lend](Self::lend_spares) it to the next
     /// that does; `None` while a stream is open, or if there is nothing to take. An engine
     /// that lacks it allocates its own. The state of SPDY's header compression is a part of it once
-    /// no stream has been open for a tenth of a second: [`poll_timeout`](Self::poll_timeout) includes this
-    /// time.
+    /// no stream has been open for a tenth of a second: [`poll_timeout`](Self::poll_timeout)
+    /// includes this time.
     ///
     /// ```
     /// use std::time::Instant;
