@@ -147,7 +147,6 @@ impl Exchanges {
     }
 
     fn respond(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head, fin: bool) {
-        let version = conn.version();
         let Some(exchange) = self.exchanges.get_mut(stream) else {
             return;
         };
@@ -189,7 +188,7 @@ impl Exchanges {
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        *response.version_mut() = version.http_version();
+        *response.version_mut() = conn.capabilities().http_version;
         *response.headers_mut() = head.fields;
         // Cancels if the response has no receiver, or if it is complete without the request's body.
         // No effect on a complete stream.
@@ -206,7 +205,6 @@ impl Exchanges {
 
     /// Delivers an informational response.
     fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
-        let version = conn.version();
         let Control::Response { status } = head.control else {
             return;
         };
@@ -217,7 +215,7 @@ impl Exchanges {
         if let Some(informational) = &exchange.informational {
             let mut response = Response::new(());
             *response.status_mut() = status;
-            *response.version_mut() = version.http_version();
+            *response.version_mut() = conn.capabilities().http_version;
             *response.headers_mut() = head.fields;
             informational.call(response);
         }

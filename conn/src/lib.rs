@@ -26,4 +26,6 @@ pub use bytes;
 pub use http;
 
 pub use error::{BoxError, Error, Initiator};
-pub use proto::{Limits, Reason, SharedLimits, Side, Version};
+/// The protocols and the two ends of a connection.
+pub use lacewing_frames::{Side, Version};
+pub use proto::{Limits, Reason, SharedLimits};

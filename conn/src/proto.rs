@@ -47,7 +47,6 @@ mod reason;
 mod rules;
 mod scheduler;
 mod shutdown;
-mod side;
 mod stream_id;
 mod streams;
 mod timers;
@@ -67,12 +66,14 @@ pub use engine::{
 };
 pub use event::Event;
 pub use head::{ConnectProtocol, Control, Head};
+pub use lacewing_frames::{Side, UnknownVersion, Version};
 pub use limits::{Limits, Rate, SharedLimits};
 pub use output::Output;
 pub use priority::Priority;
 pub use reason::Reason;
-pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
-pub use side::Side;
+#[cfg(feature = "tokio")]
+pub(crate) use rules::Rules;
+pub use rules::{Capabilities, PushScope, Rule};
 pub use stream_id::{Direction, StreamId, StreamKey};
 pub use usage_error::{OpenError, UsageError};
 pub(crate) use violation::{Broken, Violation};

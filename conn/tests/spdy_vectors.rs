@@ -40,10 +40,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 fn wire(version: Version) -> spdy::WireVersion {
-    match version {
-        Version::Spdy2 => spdy::WireVersion::V2,
-        _ => spdy::WireVersion::V3,
-    }
+    version.spdy_frames().unwrap_or(spdy::WireVersion::V3)
 }
 
 /// An engine with the frames that it sent.

@@ -10,10 +10,14 @@
 mod block_bytes;
 #[cfg(feature = "http2")]
 pub mod http2;
+mod side;
 #[cfg(feature = "spdy")]
 pub mod spdy;
+mod version;
 
 /// Re-exported: the types of this crate's signatures.
 pub use bytes;
 
 pub use block_bytes::BlockBytes;
+pub use side::Side;
+pub use version::{UnknownVersion, Version};

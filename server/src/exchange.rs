@@ -33,7 +33,7 @@ use lacewing_conn::{
         facade::{Application, Context, MemoryReport, StatsTimer},
         spares,
     },
-    proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
+    proto::{Capabilities, Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
 #[cfg(feature = "http1")]
@@ -129,7 +129,7 @@ impl<S: HttpService> Exchanges<S> {
             probe: Probe::new(),
             telemetry: Telemetry::new(&info),
             info,
-            http_version: version.http_version(),
+            http_version: Capabilities::of(version).http_version,
             pending: PendingTable::new(),
             commands: None,
             promised: VecDeque::new(),

@@ -49,6 +49,8 @@ const PUBLISHED: [&str; 10] = [
 ];
 /// The files that each of them must have beside its manifest.
 const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+/// The largest file in bytes. Downloads and corpora stay outside the repository.
+const MAX_BYTES: u64 = 256 << 10;
 /// The hard limit for the length of a file; the rule is about 600 lines.
 const MAX_LINES: usize = 660;
 /// Names of files that collect unrelated items.
@@ -105,9 +107,13 @@ impl File {
     }
 }
 
-/// Every text file of the project that is, or could be, committed.
+/// Every file of the project that is, or could be, committed.
+#[derive(Default)]
 struct Tree {
+    /// The text files.
     files: Vec<File>,
+    /// Path and size of every file, text or not.
+    sizes: Vec<(String, u64)>,
 }
 
 impl Tree {
@@ -123,9 +129,14 @@ impl Tree {
                 ])
                 .current_dir(root),
         )?;
-        let files = list
-            .split('\0')
-            .filter(|path| !path.is_empty())
+        let paths = || list.split('\0').filter(|path| !path.is_empty());
+        let sizes = paths()
+            .filter_map(|path| {
+                let size = root.join(path).metadata().ok()?.len();
+                Some((path.to_owned(), size))
+            })
+            .collect();
+        let files = paths()
             // Skip a file that is deleted but not yet committed, or that is not UTF-8.
             .filter_map(|path| {
                 let text = std::fs::read_to_string(root.join(path)).ok()?;
@@ -135,7 +146,7 @@ impl Tree {
                 })
             })
             .collect();
-        Ok(Self { files })
+        Ok(Self { files, sizes })
     }
 
     fn has(&self, path: &str) -> bool {
@@ -145,6 +156,7 @@ impl Tree {
 
 fn check(tree: &Tree) -> Vec<String> {
     let mut complaints = crate_files(tree);
+    complaints.extend(oversized(tree));
     complaints.extend(imports::circles(tree));
     complaints.extend(imports::upward(tree));
     complaints.extend(public_types::listed(tree));
@@ -181,6 +193,16 @@ fn crate_files(tree: &Tree) -> Vec<String> {
         })
         .filter(|path| !tree.has(path))
         .map(|path| format!("{path}: missing; every published crate needs it"))
+        .collect()
+}
+
+/// No download and no corpus is committed by accident.
+fn oversized(tree: &Tree) -> Vec<String> {
+    let large = tree.sizes.iter().filter(|(_, size)| *size > MAX_BYTES);
+    large
+        .map(|(path, size)| {
+            format!("{path}: {size} bytes; keep files over {MAX_BYTES} out of the repository")
+        })
         .collect()
 }
 
@@ -253,7 +275,7 @@ fn versions_in_facades(file: &File) -> Vec<String> {
         .map(|(number, _)| {
             file.complaint(
                 number + 1,
-                "a version in a facade: ask `Version::capabilities`",
+                "a version in a facade: ask `Context::capabilities`",
             )
         })
         .collect()
@@ -482,7 +504,7 @@ mod tests {
 
     #[test]
     fn crates_carry_their_papers() {
-        let mut tree = Tree { files: Vec::new() };
+        let mut tree = Tree::default();
         assert_eq!(
             crate_files(&tree).len(),
             PUBLISHED.len() * BESIDE_MANIFEST.len()
@@ -492,6 +514,16 @@ mod tests {
             crate_files(&tree).len(),
             PUBLISHED.len() * BESIDE_MANIFEST.len() - 1
         );
+    }
+
+    #[test]
+    fn large_files_stay_out() {
+        let tree = |size| Tree {
+            sizes: vec![("tool.whl".to_owned(), size)],
+            ..Tree::default()
+        };
+        assert!(oversized(&tree(MAX_BYTES)).is_empty());
+        assert_eq!(oversized(&tree(MAX_BYTES + 1)).len(), 1);
     }
 
     #[test]

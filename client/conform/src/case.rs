@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin};
 
-use lacewing_conn::{Side, Version};
+use lacewing_frames::{Side, Version};
 
 use crate::{conditions::Conditions, link::Transport, outcome::Outcome, target::Target};
 

@@ -7,7 +7,7 @@ mod text;
 use std::fmt;
 
 use bytes::{Buf as _, BytesMut};
-use lacewing_conn::{Side, Version};
+use lacewing_frames::{Side, Version};
 
 /// Decodes one direction of a connection and describes its frames.
 ///

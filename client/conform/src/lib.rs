@@ -82,7 +82,7 @@ pub use report::Report;
 pub use run::run;
 pub use target::{Abilities, Target};
 
-pub use lacewing_conn::{Side, Version};
+pub use lacewing_frames::{Side, Version};
 
 /// The cases for a server under test, in the target's protocol.
 pub fn server_cases(target: &Target) -> Vec<Case> {

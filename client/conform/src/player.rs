@@ -6,7 +6,7 @@ mod probe;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 use tokio::time::Instant;
 
 pub(crate) use bulk::{AFFORDABLE, Upload};

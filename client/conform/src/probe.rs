@@ -1,6 +1,6 @@
 //! Finds out the abilities of a server under test.
 
-use lacewing_conn::Version;
+use lacewing_frames::Version;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{conditions::Conditions, http2, spdy, target::Target};

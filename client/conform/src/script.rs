@@ -1,6 +1,6 @@
 //! Cases as data: the steps that a scripted peer plays, and the rows of tables.
 
-use lacewing_conn::{Side, Version};
+use lacewing_frames::{Side, Version};
 
 use crate::{
     case::{Case, Need, Play, Requirement},

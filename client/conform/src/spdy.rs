@@ -28,7 +28,7 @@ mod script;
 mod server;
 mod session;
 
-use lacewing_conn::{Side, Version};
+use lacewing_frames::{Side, Version};
 
 pub(super) use probe::probe;
 

@@ -1,6 +1,6 @@
 //! The server under test: its resources and abilities.
 
-use lacewing_conn::Version;
+use lacewing_frames::Version;
 
 /// A server under test: its resources and abilities.
 ///

@@ -199,7 +199,7 @@ impl Exchanges {
 /// server accepts extended CONNECT.
 fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
     submission.kind == RequestKind::ExtendedConnect
-        && conn.version().capabilities().extended_connect
+        && conn.capabilities().extended_connect
         && !conn.peer_spoke()
 }
 

@@ -40,7 +40,7 @@ impl Exchanges {
         };
         // RFC 9113 §8.4: a promised request must be safe and cacheable, and the server
         // authoritative for its origin.
-        let allowed = match conn.version().capabilities().push_scope {
+        let allowed = match conn.capabilities().push_scope {
             PushScope::SameOrigin => same_origin(&uri, &parent),
             PushScope::SameServer => same_origin(&uri, &parent) || same_server(&uri, &parent),
         };
@@ -53,7 +53,7 @@ impl Exchanges {
         let mut request = Request::new(());
         *request.method_mut() = method;
         *request.uri_mut() = uri;
-        *request.version_mut() = conn.version().http_version();
+        *request.version_mut() = conn.capabilities().http_version;
         *request.headers_mut() = head.fields;
         let reply = Reply::of_stream(stream);
         let response = ResponseFuture::new(Arc::clone(&reply), Arc::clone(&self.link));

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
-    proto::{ConnectProtocol, Control, Head, Priority, fields::expects_continue},
+    proto::{Capabilities, ConnectProtocol, Control, Head, Priority, fields::expects_continue},
 };
 
 use super::fields::{self, Host, Section, check_fields};
@@ -56,7 +56,7 @@ impl Vocabulary {
 
 impl From<Version> for Vocabulary {
     fn from(version: Version) -> Self {
-        let capabilities = version.capabilities();
+        let capabilities = Capabilities::of(version);
         Self {
             informational: capabilities.informational,
             priority_field: capabilities.priority_field,

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{Body, Version};
+use lacewing_conn::proto::Capabilities;
 
 use crate::support::*;
 
@@ -15,7 +16,7 @@ fn a_small_get() {
         let pair = pair(version);
         let response = pair.connection.request(get("/hello")).await.unwrap();
         assert_eq!(response.status(), 200);
-        assert_eq!(response.version(), version.http_version());
+        assert_eq!(response.version(), Capabilities::of(version).http_version);
         assert_eq!(text(response).await, "hello world");
         drop(pair.connection);
         pair.client_task.await.unwrap().unwrap();

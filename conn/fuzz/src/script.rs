@@ -21,10 +21,7 @@ pub(crate) fn frames(version: Version, side: Side, script: &[u8]) -> BytesMut {
         }
         return out;
     }
-    let wire = match version {
-        Version::Spdy2 => spdy::WireVersion::V2,
-        _ => spdy::WireVersion::V3,
-    };
+    let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
     let mut encoder = spdy::Encoder::new(wire, Compression::Stored);
     for step in script.as_chunks().0 {
         spdy_frame(&mut encoder, &mut out, *step);

@@ -15,8 +15,8 @@ use crate::proto::Event;
 use crate::{
     Error, Initiator, Limits, Reason, Version,
     proto::{
-        AlternativeFor, ConnectionStats, Engine, Head, OpenError, OpenOptions, StreamKey,
-        StreamMut, UsageError,
+        AlternativeFor, Capabilities, ConnectionStats, Engine, Head, OpenError, OpenOptions,
+        StreamKey, StreamMut, UsageError,
     },
 };
 
@@ -131,6 +131,12 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn version(&self) -> Version {
         self.engine.version()
+    }
+
+    /// Returns the capabilities of the connection's messages.
+    #[inline]
+    pub fn capabilities(&self) -> &'static Capabilities {
+        Capabilities::of(self.version())
     }
 
     /// Returns the limits in force.

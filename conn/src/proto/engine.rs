@@ -152,7 +152,7 @@ impl Engine {
     /// that it can.
     pub fn new(mut config: Config, now: Instant, seed: u64) -> Self {
         config.limits.clamp();
-        let rules = config.version.rules();
+        let rules = Rules::of(config.version);
         let limits = &config.limits;
         let mut engine = Self {
             rules,

@@ -238,7 +238,7 @@ mod tests {
         let mut config = Config::new(version, Side::Server);
         config.window_pool = Some(WindowPool::new(0));
         change(&mut config);
-        ConnectionFlow::new(version.rules(), &config)
+        ConnectionFlow::new(Rules::of(version), &config)
     }
 
     #[test]

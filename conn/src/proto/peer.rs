@@ -154,7 +154,7 @@ mod tests {
     use crate::{Side, Version, proto::rules::EVERY_VERSION};
 
     fn peer(version: Version) -> Peer {
-        Peer::new(version.rules(), &Config::new(version, Side::Server))
+        Peer::new(Rules::of(version), &Config::new(version, Side::Server))
     }
 
     fn window(size: u32) -> PeerSettings {

@@ -3,112 +3,10 @@
 
 mod table;
 
-use std::{fmt, str::FromStr};
-
 use http::StatusCode;
 
 pub use self::table::Rule;
-use super::Reason;
-
-/// A protocol, as ALPN names it.
-///
-/// ```
-/// use lacewing_conn::Version;
-///
-/// assert_eq!(Version::from_alpn(b"spdy/3.1"), Some(Version::Spdy31));
-/// assert_eq!("h2".parse(), Ok(Version::Http2));
-/// assert_eq!(Version::Spdy2.to_string(), "spdy/2");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Version {
-    /// SPDY/2.
-    Spdy2,
-    /// SPDY/3.
-    Spdy3,
-    /// SPDY/3.1: SPDY/3 with a window for the connection.
-    Spdy31,
-    /// HTTP/2 (RFC 9113).
-    Http2,
-}
-
-/// A name that is none of `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownVersion;
-
-impl fmt::Display for UnknownVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown protocol: use one of h2, spdy/3.1, spdy/3, spdy/2")
-    }
-}
-
-impl std::error::Error for UnknownVersion {}
-
-impl Version {
-    /// All of them, in the order in which a server prefers them.
-    pub const ALL: [Self; 4] = [Self::Http2, Self::Spdy31, Self::Spdy3, Self::Spdy2];
-
-    /// The protocol's name in ALPN (RFC 7301) and NPN.
-    pub const fn alpn(self) -> &'static str {
-        match self {
-            Self::Spdy2 => "spdy/2",
-            Self::Spdy3 => "spdy/3",
-            Self::Spdy31 => "spdy/3.1",
-            Self::Http2 => "h2",
-        }
-    }
-
-    /// The protocol of that name in ALPN.
-    pub fn from_alpn(name: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|version| version.alpn().as_bytes() == name)
-    }
-
-    /// The HTTP version of messages of this protocol: HTTP/2 for
-    /// HTTP/2, and HTTP/1.1, which it maps, for SPDY.
-    pub const fn http_version(self) -> http::Version {
-        match self {
-            Self::Http2 => http::Version::HTTP_2,
-            _ => http::Version::HTTP_11,
-        }
-    }
-
-    /// Returns the capabilities of messages of this protocol.
-    ///
-    /// ```
-    /// use lacewing_conn::Version;
-    ///
-    /// assert!(Version::Http2.capabilities().informational);
-    /// assert!(!Version::Spdy31.capabilities().informational);
-    /// ```
-    pub fn capabilities(self) -> Capabilities {
-        self.rules().capabilities
-    }
-
-    /// The capabilities of this protocol.
-    pub(crate) fn rules(self) -> &'static Rules {
-        match self {
-            Self::Spdy2 => &SPDY_2,
-            Self::Spdy3 => &SPDY_3,
-            Self::Spdy31 => &SPDY_3_1,
-            Self::Http2 => &HTTP_2,
-        }
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.alpn())
-    }
-}
-
-impl FromStr for Version {
-    type Err = UnknownVersion;
-
-    fn from_str(name: &str) -> Result<Self, UnknownVersion> {
-        Self::from_alpn(name.as_bytes()).ok_or(UnknownVersion)
-    }
-}
+use super::{Reason, Version};
 
 /// All protocols, for unit tests of what does not know one from another.
 #[cfg(test)]
@@ -116,9 +14,19 @@ pub(crate) const EVERY_VERSION: [Version; 4] = Version::ALL;
 
 /// The capabilities of a protocol's messages: for those who build on the engine, and
 /// need not know which protocol they speak.
+///
+/// ```
+/// use lacewing_conn::{Version, proto::Capabilities};
+///
+/// assert!(Capabilities::of(Version::Http2).informational);
+/// assert!(!Capabilities::of(Version::Spdy31).informational);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
+    /// The HTTP version of messages: HTTP/2 for HTTP/2, and HTTP/1.1, which it maps, for
+    /// SPDY.
+    pub http_version: http::Version,
     /// Informational (1xx) responses, `100 Continue` among them.
     pub informational: bool,
     /// `:protocol` in CONNECT requests (RFC 8441), if the peer offers it.
@@ -128,6 +36,13 @@ pub struct Capabilities {
     pub priority_field: bool,
     /// The origins that a server may push for.
     pub push_scope: PushScope,
+}
+
+impl Capabilities {
+    /// Returns the capabilities of a protocol's messages.
+    pub fn of(version: Version) -> &'static Self {
+        &Rules::of(version).capabilities
+    }
 }
 
 /// The origins that a server may push for, beside that of the parent request.
@@ -205,6 +120,7 @@ pub(crate) enum Reaction {
 
 static HTTP_2: Rules = Rules {
     capabilities: Capabilities {
+        http_version: http::Version::HTTP_2,
         informational: true,
         extended_connect: true,
         priority_field: true,
@@ -243,6 +159,7 @@ const fn spdy_3_1() -> Rules {
     Rules {
         // There is one SYN_REPLY: no frame is left for the first two.
         capabilities: Capabilities {
+            http_version: http::Version::HTTP_11,
             informational: false,
             extended_connect: false,
             priority_field: false,
@@ -267,6 +184,16 @@ const fn spdy_3_1() -> Rules {
 }
 
 impl Rules {
+    /// The capabilities of this protocol.
+    pub(crate) fn of(version: Version) -> &'static Self {
+        match version {
+            Version::Spdy2 => &SPDY_2,
+            Version::Spdy3 => &SPDY_3,
+            Version::Spdy31 => &SPDY_3_1,
+            Version::Http2 => &HTTP_2,
+        }
+    }
+
     /// The outcome of a broken rule.
     pub(crate) fn reaction(&self, rule: Rule) -> Reaction {
         rule.reaction(self.dialect)

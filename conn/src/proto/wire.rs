@@ -17,7 +17,7 @@ pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
     AddedFields, Config, Direction, Head, Output, Priority, Reason, Rule, Setting, StreamId,
-    Version, Violation,
+    Violation,
 };
 
 /// The wire of a connection: the codec of its protocol, and the frames that wait to
@@ -180,9 +180,9 @@ pub(crate) enum Unencodable {
 
 impl Wire {
     pub(crate) fn new(config: &Config) -> Self {
-        let codec = match config.version {
-            Version::Http2 => Codec::Http2(Box::new(http2::Wire::new(config))),
-            _ => Codec::Spdy(Box::new(spdy::Wire::new(config))),
+        let codec = match config.version.spdy_frames() {
+            None => Codec::Http2(Box::new(http2::Wire::new(config))),
+            Some(version) => Codec::Spdy(Box::new(spdy::Wire::new(version, config))),
         };
         Self {
             codec,

@@ -21,10 +21,7 @@ pub(crate) struct Peer<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
     pub(crate) fn new(io: IO, version: Version) -> Self {
-        let wire = match version {
-            Version::Spdy2 => WireVersion::V2,
-            _ => WireVersion::V3,
-        };
+        let wire = version.spdy_frames().unwrap_or(WireVersion::V3);
         Self {
             io,
             decoder: Decoder::new(wire, DecoderLimits::default()),

@@ -80,10 +80,7 @@ fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
         }
         return lists;
     }
-    let wire = match version {
-        Version::Spdy2 => spdy::WireVersion::V2,
-        _ => spdy::WireVersion::V3,
-    };
+    let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
     let mut bytes = BytesMut::from(bytes);
     let mut decoder = spdy::Decoder::new(wire, spdy::DecoderLimits::default());
     while let Some(message) = decoder.decode(&mut bytes).unwrap() {

@@ -38,10 +38,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// A peer that has sent its preface and SETTINGS.
     pub(crate) fn new(version: Version, side: Side) -> Self {
-        let wire = match version {
-            Version::Spdy2 => spdy::WireVersion::V2,
-            _ => spdy::WireVersion::V3,
-        };
+        let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
         let mut peer = Self {
             version,
             side,

@@ -217,8 +217,5 @@ impl Monitor {
 }
 
 fn wire_version(version: Version) -> spdy::WireVersion {
-    match version {
-        Version::Spdy2 => spdy::WireVersion::V2,
-        _ => spdy::WireVersion::V3,
-    }
+    version.spdy_frames().unwrap_or(spdy::WireVersion::V3)
 }

@@ -20,10 +20,9 @@ type Frame = Message<Vec<(Bytes, Bytes)>>;
 
 /// The bytes that a side sent, from the first one on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
-    let wire = match version {
-        Version::Spdy2 => lacewing_frames::spdy::WireVersion::V2,
-        _ => lacewing_frames::spdy::WireVersion::V3,
-    };
+    let wire = version
+        .spdy_frames()
+        .unwrap_or(lacewing_frames::spdy::WireVersion::V3);
     let mut decoder = Decoder::new(wire, DecoderLimits::default());
     let mut bytes = BytesMut::from(bytes);
     std::iter::from_fn(|| decoder.decode(&mut bytes).unwrap()).collect()

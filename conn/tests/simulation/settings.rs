@@ -153,10 +153,7 @@ fn each_side_advertises_its_own() {
                 Side::Server => config.returned_settings = foreign,
             }
             let sent = Victim::with(config).flush();
-            let wire = match version {
-                Version::Spdy2 => spdy::WireVersion::V2,
-                _ => spdy::WireVersion::V3,
-            };
+            let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
             let mut bytes = BytesMut::from(&sent[..]);
             let mut entries = Vec::new();
             while let Some(frame) = spdy::Frame::decode(wire, &mut bytes, 1 << 24).unwrap() {

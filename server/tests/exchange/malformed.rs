@@ -147,10 +147,7 @@ struct Writer {
 
 impl Writer {
     fn new(version: Version) -> Self {
-        let wire = match version {
-            Version::Spdy2 => spdy::WireVersion::V2,
-            _ => spdy::WireVersion::V3,
-        };
+        let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
         let mut writer = Self {
             version,
             http2: http2::Encoder::new(),
@@ -200,10 +197,7 @@ async fn outcomes(
     let mut input = BytesMut::new();
     let mut http2 =
         http2::Decoder::<Vec<(HeaderField, Sensitivity)>>::new(http2::DecoderLimits::default());
-    let wire = match version {
-        Version::Spdy2 => spdy::WireVersion::V2,
-        _ => spdy::WireVersion::V3,
-    };
+    let wire = version.spdy_frames().unwrap_or(spdy::WireVersion::V3);
     let mut spdy = spdy::Decoder::<Vec<(bytes::Bytes, bytes::Bytes)>>::new(
         wire,
         spdy::DecoderLimits::default(),

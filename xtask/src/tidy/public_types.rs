@@ -194,7 +194,10 @@ mod tests {
         ));
         add(PAGE, text);
         add(ARCHITECTURE, table);
-        listed(&Tree { files })
+        listed(&Tree {
+            files,
+            ..Tree::default()
+        })
     }
 
     #[test]
@@ -222,6 +225,7 @@ mod tests {
                 path: PAGE.to_owned(),
                 text: text.to_owned(),
             }],
+            ..Tree::default()
         };
         let rows = |name: &str| {
             let text =

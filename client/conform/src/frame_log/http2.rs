@@ -7,7 +7,7 @@ use lacewing_frames::http2::{
 };
 
 use super::{Frames, Taken, text};
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 
 type List = Vec<(HeaderField, Sensitivity)>;
 
@@ -218,7 +218,7 @@ fn fields(list: Result<List, BadList<List>>, lines: &mut Vec<String>) {
 mod tests {
     use lacewing_frames::http2::{Data, Encoder, Frame, HeadersHead, RstStream};
 
-    use lacewing_conn::Version;
+    use lacewing_frames::Version;
 
     use super::super::FrameLog;
     use super::*;

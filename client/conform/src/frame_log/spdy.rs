@@ -176,7 +176,7 @@ mod tests {
         Compression, Data, Encoder, ErrorCode, Frame, Ping, RstStream, SynStreamHead,
     };
 
-    use lacewing_conn::{Side, Version};
+    use lacewing_frames::{Side, Version};
 
     use super::super::FrameLog;
     use super::*;

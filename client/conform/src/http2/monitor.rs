@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use lacewing_frames::http2::{Kind, Message, SettingId, flags};
 
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 
 use crate::{
     record::Record,

@@ -1,8 +1,8 @@
 //! Finds out the abilities of an HTTP/2 server, with three requests on one
 //! connection.
 
-use lacewing_conn::{Side, Version};
 use lacewing_frames::http2::{SettingId, flags};
+use lacewing_frames::{Side, Version};
 
 use crate::{
     conditions::Conditions,

@@ -1,7 +1,7 @@
 //! The scripted peer's side of an HTTP/2 connection.
 
 use bytes::{Buf as _, BytesMut};
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 use lacewing_frames::http2::{
     Decoder, DecoderLimits, FrameHead, Kind, Message, PREFACE, SettingId,
 };

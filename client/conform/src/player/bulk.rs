@@ -1,6 +1,6 @@
 //! Uploads: DATA within the windows of the tested side, and beyond them.
 
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 use tokio::time::Instant;
 
 use crate::{case::Need, expect::Expect, record::Stream, stream_id::Id, transcript::Stop};

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use lacewing_frames::spdy::{Compression, Encoder, FrameHead, WireVersion};
 
-use lacewing_conn::Version;
+use lacewing_frames::Version;
 
 /// The most bytes of a stored block of deflate.
 const STORED: usize = 65_535;
@@ -36,10 +36,7 @@ pub(super) enum Zlib {
 
 /// The layout of frames in this version.
 pub(super) fn layout(version: Version) -> WireVersion {
-    match version {
-        Version::Spdy2 => WireVersion::V2,
-        _ => WireVersion::V3,
-    }
+    version.spdy_frames().unwrap_or(WireVersion::V3)
 }
 
 /// The adler32 of the dictionary.

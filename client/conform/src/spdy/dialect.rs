@@ -1,6 +1,6 @@
 //! The parameters of a table: a version, and a server's resources.
 
-use lacewing_conn::Version;
+use lacewing_frames::Version;
 
 use crate::target::Target;
 

@@ -141,7 +141,7 @@ mod tests {
     use bytes::BytesMut;
     use lacewing_frames::spdy::{Compression, DecodeError, Decoder, DecoderLimits, Message};
 
-    use lacewing_conn::Version;
+    use lacewing_frames::Version;
 
     use crate::target::Target;
 

@@ -2,7 +2,7 @@
 
 use lacewing_frames::spdy::{Block, Message, SettingId, Settings};
 
-use lacewing_conn::{Side, Version};
+use lacewing_frames::{Side, Version};
 
 use crate::{
     record::Record,

@@ -1,7 +1,7 @@
 //! Finds out the abilities of a SPDY server, with three requests on one connection.
 
-use lacewing_conn::{Side, Version};
 use lacewing_frames::spdy::SettingId;
+use lacewing_frames::{Side, Version};
 
 use crate::{
     conditions::Conditions,

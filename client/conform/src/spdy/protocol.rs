@@ -1,7 +1,7 @@
 //! SPDY as a protocol of cases: its types, and its judgement of errors.
 
 use bytes::Bytes;
-use lacewing_conn::Version;
+use lacewing_frames::Version;
 use lacewing_frames::spdy::{Compression, ErrorCode, GoAwayStatus, Message, SettingId, Settings};
 
 use crate::{

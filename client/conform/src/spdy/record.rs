@@ -1,6 +1,6 @@
 //! Adds frames to the record of a connection.
 
-use lacewing_conn::Side;
+use lacewing_frames::Side;
 use lacewing_frames::spdy::Message;
 
 use crate::record::Record;

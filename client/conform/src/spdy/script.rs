@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lacewing_conn::{Side, Version};
 use lacewing_frames::spdy::Compression;
+use lacewing_frames::{Side, Version};
 
 use crate::{case::Case, script};
 

@@ -1,8 +1,8 @@
 //! The scripted peer's side of a SPDY connection.
 
 use bytes::BytesMut;
-use lacewing_conn::{Side, Version};
 use lacewing_frames::spdy::{Decoder, DecoderLimits, ErrorCode, GoAwayStatus, Message, Scope};
+use lacewing_frames::{Side, Version};
 
 use crate::{
     conditions::Strictness,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Side, Version,
     driver::connection_config::ConnectionConfig,
-    proto::{Config, FlowControl, Rate, Semantics, ShutdownOrder},
+    proto::{Config, FlowControl, Rate, Rules, Semantics, ShutdownOrder},
 };
 
 /// Configures one side of a [`Mux`](super::Mux).
@@ -123,7 +123,7 @@ impl MuxConfig {
             write_buffer: self.write_buffer.max(1),
             await_reply: self.await_reply,
             shutdown_order: self.shutdown_order,
-            lists: match version.rules().headers_anywhere {
+            lists: match Rules::of(version).headers_anywhere {
                 true => Lists::Anywhere,
                 false => Lists::AtEnd,
             },

@@ -72,12 +72,8 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(version: frames::WireVersion, config: &Config) -> Self {
         let limits = &config.limits;
-        let version = match config.version {
-            Version::Spdy2 => frames::WireVersion::V2,
-            _ => frames::WireVersion::V3,
-        };
         let mut decoder_limits = frames::DecoderLimits::default();
         let block = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);
         decoder_limits.max_frame_size = block.saturating_add(1024);
