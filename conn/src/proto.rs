@@ -76,6 +76,6 @@ pub(crate) use rules::Rules;
 pub use rules::{Capabilities, PushScope, Rule};
 pub use stream_id::{Direction, StreamId, StreamKey};
 pub use usage_error::{OpenError, UsageError};
-pub(crate) use violation::{Broken, Violation};
+pub(crate) use violation::{Broken, Outcome, Violation};
 pub use window_pool::WindowPool;
 pub use wire::HeaderBytes;

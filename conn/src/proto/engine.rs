@@ -1,9 +1,10 @@
-//! The engine: its parts, its construction, and the loop that turns input into events.
+//! The engine: its parts and its construction.
 //! The files below have the rest, by subject.
 
 mod admission;
 mod capacity;
 mod credit;
+mod data;
 mod departures;
 mod first;
 mod half_close;
@@ -29,11 +30,8 @@ mod upgrade;
 
 use std::{collections::VecDeque, time::Instant};
 
-use bytes::BytesMut;
-
 use self::{
-    admission::Admission, capacity::Capacity, first::First, keep_alive::Life, progress::Progress,
-    receive::Outcome, stats::Counters,
+    admission::Admission, capacity::Capacity, keep_alive::Life, progress::Progress, stats::Counters,
 };
 pub use self::{
     capacity::MemorySteps,
@@ -45,8 +43,8 @@ pub use self::{
     unsolicited::AlternativeFor,
 };
 use super::{
-    Config, Event, FlowControl, Limits, Output, Reason, Setting, Side, StreamId, StreamKey,
-    Version,
+    Config, Event, FlowControl, Limits, Outcome, Output, Reason, Setting, Side, StreamId,
+    StreamKey, Version,
     charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
@@ -280,81 +278,6 @@ impl Engine {
     /// sixteenth of the buffers that are read into is a good value.
     pub fn set_copy_below(&mut self, length: usize) {
         self.wire.set_copy_below(length);
-    }
-
-    /// Returns the next event. Consumes whole frames of `input` (DATA perhaps in
-    /// pieces) until one causes an event. At `None` the rest of `input` is the
-    /// start of a frame: append to it.
-    pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(event);
-            }
-            if self.shutdown.is_closed() {
-                input.clear();
-                return self
-                    .shutdown
-                    .take_report()
-                    .map(|error| Event::Closed { error });
-            }
-            if self.admission.is_waiting() {
-                match self.admit_waiting(now)? {
-                    Ok(None) => {}
-                    Ok(event) => return event,
-                    Err(broken) => self.handle_broken(now, broken),
-                }
-                continue;
-            }
-            if !self.wants_input() {
-                self.forget_frame();
-                return None;
-            }
-            if input.is_empty() {
-                self.watch_frame(now, 0, 0);
-                return None;
-            }
-            self.keep_capacity(now);
-            if !self.events.is_empty() {
-                continue;
-            }
-            let mut first = First::Past;
-            if self.peer.is_silent() {
-                match self.look_at_first(input) {
-                    Ok(First::Short) => return None,
-                    Ok(looked) => first = looked,
-                    Err(broken) => {
-                        self.handle_broken(now, broken);
-                        continue;
-                    }
-                }
-            }
-            let before = input.len();
-            let event = match self.wire.decode(input) {
-                Ok(Some(message)) => {
-                    self.life.note_received(now, self.wire.output.end());
-                    self.timers.stop(Timer::HeaderBlock);
-                    self.note_message(before.saturating_sub(input.len()));
-                    self.handle_message(now, message)
-                }
-                Ok(None) => {
-                    if input.len() < before {
-                        self.peer.note_first_bytes();
-                    }
-                    self.watch_block(now);
-                    self.watch_frame(now, before.saturating_sub(input.len()), input.len());
-                    match first.foreign().filter(|_| input.len() < before) {
-                        Some(broken) => Err(broken),
-                        None => return None,
-                    }
-                }
-                Err(violation) => Err(violation.into()),
-            };
-            match event {
-                Ok(None) => {}
-                Ok(event) => return event,
-                Err(broken) => self.handle_broken(now, first.explain(broken)),
-            }
-        }
     }
 
     /// A frame that is legal and leads to nothing.

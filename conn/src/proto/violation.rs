@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Reason, Rule, StreamId};
+use super::{Event, Reason, Rule, StreamId};
+
+/// The outcome of a message: an event, nothing, or a broken rule.
+pub(crate) type Outcome = Result<Option<Event>, Broken>;
 
 /// The error of the engine's handlers: a rule that the peer broke. The engine
 /// makes the outcome of it in one place, by the table of rules.

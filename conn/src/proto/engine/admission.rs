@@ -7,10 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, Timer, receive::Outcome};
+use super::{Engine, Timer};
 use crate::{
     Error,
-    proto::{Event, Rule, StreamId, Violation, rules::Reaction, wire::Headers},
+    proto::{Event, Outcome, Rule, StreamId, Violation, rules::Reaction, wire::Headers},
 };
 
 /// The time for which a stream waits for the handlers of cancelled ones to end.
@@ -31,6 +31,17 @@ pub(super) struct Admission {
     handlers: Handlers,
     /// Streams that were refused because the peer may not know the limit.
     forgiven: u32,
+}
+
+/// The decision on a new stream of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accept,
+    /// It waits for the handlers of cancelled streams.
+    Wait,
+    /// The peer is not at fault.
+    RefuseUncharged,
+    Refuse,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,26 +77,30 @@ impl Admission {
 }
 
 impl Engine {
-    /// Takes a new stream of the peer, makes it wait, or refuses it.
-    pub(super) fn admit(&mut self, now: Instant, headers: Headers) -> Outcome {
+    /// Decides on a new stream of the peer.
+    pub(super) fn decide_admission(&mut self, now: Instant) -> Verdict {
         let max = self.config.limits.max_concurrent_streams;
         if self.streams.accepted() >= max {
             let forgiven = self.admission.forgiven;
             if forgiven < max.saturating_mul(FORGIVEN) && self.peer_may_not_know_limits(now) {
                 self.admission.forgiven = forgiven.saturating_add(1);
-                return self.refuse_uncharged(now, headers.stream, Rule::TooManyStreams);
+                return Verdict::RefuseUncharged;
             }
-            return Err(Rule::TooManyStreams.on(headers.stream));
+            return Verdict::Refuse;
         }
         if self.streams.of_peer() < max {
-            return self.accept(now, headers);
+            Verdict::Accept
+        } else if self.admission.handlers == Handlers::Stuck {
+            Verdict::RefuseUncharged
+        } else {
+            Verdict::Wait
         }
-        if self.admission.handlers == Handlers::Stuck {
-            return self.refuse_uncharged(now, headers.stream, Rule::TooManyStreams);
-        }
+    }
+
+    /// Makes a stream wait for the handlers of cancelled ones.
+    pub(super) fn make_wait(&mut self, now: Instant, headers: Headers) {
         self.timers.set(Timer::Admission, now.checked_add(PATIENCE));
         self.admission.waiting = Some(Box::new(headers));
-        Ok(None)
     }
 
     /// The stream that waits, once there is room for it.

@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use super::{Engine, receive::Outcome};
-use crate::proto::{Config, Rule, StreamId};
+use super::Engine;
+use crate::proto::{Config, Outcome, Rule, StreamId};
 
 /// The parts of the cap at which the steps begin, in 64ths. Reading slows down, new streams are
 /// refused, streams that stand still end, and the connection ends. The default of a server leaves

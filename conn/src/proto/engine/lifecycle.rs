@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, Timer, ping::Purpose, receive::Outcome};
+use super::{Engine, Timer, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Rule, ShutdownOrder, Side, StreamId, Violation,
+        Broken, Event, Outcome, Rule, ShutdownOrder, Side, StreamId, Violation,
         rules::Reaction,
         shutdown::{GoAways, Phase},
         streams::{Stream, state::Half},

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, receive::Outcome};
-use crate::proto::{Event, shutdown::Phase};
+use super::Engine;
+use crate::proto::{Event, Outcome, shutdown::Phase};
 
 /// The PING on its way, and what has been learned from earlier ones.
 #[derive(Debug, Default)]

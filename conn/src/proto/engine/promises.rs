@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName};
 
-use super::{Engine, receive::Outcome};
+use super::Engine;
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Rule, ServerPush, Side, StreamId, StreamKey, Violation,
+        Event, Head, Outcome, Rule, ServerPush, Side, StreamId, StreamKey, Violation,
         content::{self, Said},
         ids::Standing,
         rules::PushStyle,

@@ -1,18 +1,17 @@
-//! Messages of the peer: headers, DATA, WINDOW_UPDATE and RST_STREAM.
+//! Input: from bytes to messages, and from the header lists of the peer to events.
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use super::{Engine, Timer};
+use super::{Engine, Timer, admission::Verdict, first::First};
 use crate::{
     Reason,
     proto::{
-        Broken, Event, ExtendedConnect, Head, Rule, Semantics, Side, StreamId, StreamKey,
-        charges::CHEAP_DATA,
+        Event, ExtendedConnect, Head, Outcome, Rule, Semantics, Side, StreamId, StreamKey,
         content::{self, Asked, Content, Said},
         ids::Standing,
-        rules::{PushStyle, Rules},
+        rules::PushStyle,
         streams::{
             Opener, Reader, Source, Stream,
             progress::StreamProgress,
@@ -29,10 +28,82 @@ const ID_RESERVE: u32 = 16 << 10;
 /// need not report that it has read trailers of an ordinary size.
 const SMALL_LIST: usize = 4 << 10;
 
-/// The outcome of a message: an event, nothing, or a broken rule.
-pub(super) type Outcome = Result<Option<Event>, Broken>;
-
 impl Engine {
+    /// Returns the next event. Consumes whole frames of `input` (DATA perhaps in
+    /// pieces) until one causes an event. At `None` the rest of `input` is the
+    /// start of a frame: append to it.
+    pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.shutdown.is_closed() {
+                input.clear();
+                return self
+                    .shutdown
+                    .take_report()
+                    .map(|error| Event::Closed { error });
+            }
+            if self.admission.is_waiting() {
+                match self.admit_waiting(now)? {
+                    Ok(None) => {}
+                    Ok(event) => return event,
+                    Err(broken) => self.handle_broken(now, broken),
+                }
+                continue;
+            }
+            if !self.wants_input() {
+                self.forget_frame();
+                return None;
+            }
+            if input.is_empty() {
+                self.watch_frame(now, 0, 0);
+                return None;
+            }
+            self.keep_capacity(now);
+            if !self.events.is_empty() {
+                continue;
+            }
+            let mut first = First::Past;
+            if self.peer.is_silent() {
+                match self.look_at_first(input) {
+                    Ok(First::Short) => return None,
+                    Ok(looked) => first = looked,
+                    Err(broken) => {
+                        self.handle_broken(now, broken);
+                        continue;
+                    }
+                }
+            }
+            let before = input.len();
+            let event = match self.wire.decode(input) {
+                Ok(Some(message)) => {
+                    self.life.note_received(now, self.wire.output.end());
+                    self.timers.stop(Timer::HeaderBlock);
+                    self.note_message(before.saturating_sub(input.len()));
+                    self.handle_message(now, message)
+                }
+                Ok(None) => {
+                    if input.len() < before {
+                        self.peer.note_first_bytes();
+                    }
+                    self.watch_block(now);
+                    self.watch_frame(now, before.saturating_sub(input.len()), input.len());
+                    match first.foreign().filter(|_| input.len() < before) {
+                        Some(broken) => Err(broken),
+                        None => return None,
+                    }
+                }
+                Err(violation) => Err(violation.into()),
+            };
+            match event {
+                Ok(None) => {}
+                Ok(event) => return event,
+                Err(broken) => self.handle_broken(now, first.explain(broken)),
+            }
+        }
+    }
+
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer.has_spoken() {
             if let Message::Data(Data { stream, .. }) = message {
@@ -137,7 +208,15 @@ impl Engine {
             };
         }
         self.ids.open_of_peer(id, &self.config.limits);
-        self.admit(now, headers)
+        match self.decide_admission(now) {
+            Verdict::Accept => self.accept(now, headers),
+            Verdict::Wait => {
+                self.make_wait(now, headers);
+                Ok(None)
+            }
+            Verdict::RefuseUncharged => self.refuse_uncharged(now, id, Rule::TooManyStreams),
+            Verdict::Refuse => Err(Rule::TooManyStreams.on(id)),
+        }
     }
 
     /// Takes a stream of the peer that is within the limits.
@@ -316,116 +395,6 @@ impl Engine {
         Ok((!discarded).then_some(event))
     }
 
-    fn handle_data(&mut self, now: Instant, frame: Data) -> Outcome {
-        let (id, flow_len, fin) = (frame.stream, frame.flow_len, frame.fin);
-        if id.value() == 0 {
-            return Err(Rule::StreamIdParity.fatal());
-        }
-        if self.flow.debit_recv(flow_len).is_err() {
-            return Err(Rule::ConnectionWindowExceeded.fatal());
-        }
-        let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
-        let received = &mut self.counters.data_received;
-        *received = received.saturating_add(u64::from(flow_len));
-        let Some(key) = self.streams.find(id) else {
-            self.flow.count(None, flow);
-            self.give_back(now, None, flow);
-            return self.handle_stray_data(now, &frame);
-        };
-        self.flow.count(Some(key), flow);
-        let Some(stream) = self.streams.get_mut(key) else {
-            return Ok(None);
-        };
-        if let Err(rule) = take_data(self.rules, stream, &frame) {
-            self.give_back(now, None, flow);
-            return self.broken_by_content(now, rule, key, fin);
-        }
-        let data = frame.data;
-        if data.is_empty() && !fin {
-            self.give_back(now, Some(key), flow);
-            return self.useless(now);
-        }
-        if stream.recv.reader != Reader::Reading {
-            // A lingering stream gets no more window: the client is to stop.
-            let credited = (stream.recv.reader != Reader::Lingering).then_some(key);
-            self.give_back(now, credited, flow);
-            if fin {
-                self.close_if_done(now, key);
-            }
-            if data.len() < CHEAP_DATA && !fin {
-                return self.useless(now);
-            }
-            return Ok(None);
-        }
-        stream.recv.unreleased = stream.recv.unreleased.saturating_add(data.len());
-        self.flow.hold(data.len());
-        self.give_back(now, Some(key), flow.saturating_sub(data.len()));
-        if fin {
-            self.close_if_done(now, key);
-        }
-        Ok(Some(Event::Data {
-            stream: key,
-            data,
-            fin,
-        }))
-    }
-
-    /// DATA without an open stream.
-    fn handle_stray_data(&mut self, now: Instant, frame: &Data) -> Outcome {
-        let id = frame.stream;
-        let rule = match self.ids.standing(id) {
-            Standing::ResetByUs if frame.data.len() >= CHEAP_DATA => return Ok(None),
-            Standing::ResetByUs | Standing::BeyondGoAway => return self.useless(now),
-            // One frame may arrive in many pieces, and is answered once.
-            Standing::Idle if self.ids.was_reset(id) => return self.useless(now),
-            Standing::Idle => Rule::DataOnIdleStream,
-            Standing::PassedOver | Standing::Closed => Rule::DataOnClosedStream,
-        };
-        Err(rule.on(id))
-    }
-
-    /// Drops the connection's send window if a peer of uncertain version does not know of it. The
-    /// sign is that the peer grants streams more than the initial window, and the connection
-    /// nothing while its window is used up. Returns `true` if the window was dropped.
-    pub(super) fn forget_connection_window(&mut self) -> bool {
-        let raised = self.peer.stream_window() > self.rules.stream_window;
-        raised && self.flow.forget_send_window()
-    }
-
-    fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
-        self.charges.window_update(now, self.counters.data_sent)?;
-        let Some(id) = stream else {
-            return match self.flow.credit_send(increment) {
-                Ok(()) => Ok(None),
-                Err(_) => Err(Rule::ConnectionWindowOverflow.fatal()),
-            };
-        };
-        let Some(key) = self.streams.find(id) else {
-            return match self.ids.standing(id) {
-                Standing::Idle => Err(Rule::WindowUpdateOnIdleStream.on(id)),
-                // It may have crossed the end of its stream (RFC 9113 §5.1).
-                _ => self.useless(now),
-            };
-        };
-        let reserved = self.streams.get(key).is_some_and(Stream::is_reserved);
-        if reserved && self.rules.push == PushStyle::Promise {
-            let rule = Rule::FrameOnReservedStream;
-            return Err(rule.on(id));
-        }
-        let credited = self
-            .streams
-            .get_mut(key)
-            .map(|open| open.send.window.credit(increment));
-        if let Some(Err(_)) = credited {
-            return Err(Rule::StreamWindowOverflow.on(id));
-        }
-        // A peer with a connection window credits it before a stream's window of the same initial
-        // size. A peer that credits the stream first, while we wait for the other, has none.
-        self.flow.forget_send_window();
-        self.schedule(key);
-        Ok(None)
-    }
-
     fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
         self.counters.count_reset_received(reason);
         if reason == Reason::Cancel {
@@ -511,27 +480,4 @@ fn part_of(stream: &Stream, headers: &Headers) -> Part {
     } else {
         Part::Head { fin }
     }
-}
-
-/// Takes a DATA frame into the stream: its state, window and content.
-fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rule> {
-    let fin = frame.fin;
-    match stream.check_recv(Part::Data { fin }) {
-        Ok(()) => {}
-        Err(_) if rules.push == PushStyle::Promise && stream.is_reserved() => {
-            return Err(Rule::FrameOnReservedStream);
-        }
-        Err(Misplaced::BeforeHead | Misplaced::SecondHead) => return Err(Rule::DataBeforeReply),
-        Err(Misplaced::AfterEnd) => return Err(Rule::DataAfterEnd),
-    }
-    if let Some(rule) = frame.broken {
-        return Err(rule);
-    }
-    let debited = stream.recv.window.debit(frame.flow_len);
-    debited.map_err(|_| Rule::StreamWindowExceeded)?;
-    stream.content.count_down(frame.data.len(), fin)?;
-    stream.progress.count_received(frame.data.len());
-    stream.recv_data(fin);
-    stream.begin_body();
-    Ok(())
 }

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use http::StatusCode;
 
-use super::{Engine, receive::Outcome};
+use super::Engine;
 use crate::{
     Error, Reason,
     proto::{
-        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        Event, Head, Outcome, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         content::Content,
         streams::{
             Opener, Reader,

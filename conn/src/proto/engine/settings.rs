@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Engine, Timer, receive::Outcome};
-use crate::proto::{Broken, Event, Rule, wire::PeerSettings};
+use super::{Engine, Timer};
+use crate::proto::{Broken, Event, Outcome, Rule, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {

@@ -5,8 +5,8 @@ use std::{num::NonZeroU16, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Engine, receive::Outcome};
-use crate::proto::{Event, Side, StreamId, StreamKey, UsageError};
+use super::Engine;
+use crate::proto::{Event, Outcome, Side, StreamId, StreamKey, UsageError};
 
 /// The origin that an alternative service is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
