@@ -351,7 +351,10 @@ fn read(mut socket: TcpStream, shared: &Shared, mut reader: Reader, manners: Man
                 let skip = preface.min(input.len());
                 input.advance(skip);
                 preface -= skip;
-                reader.read(&mut input, &mut shared.seen(), manners);
+                let mut seen = shared.seen();
+                seen.received += length as u64;
+                reader.read(&mut input, &mut seen, manners);
+                drop(seen);
                 shared.changed.notify_all();
             }
             Err(error) if is_wait(&error) => {}

@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) ended: BTreeSet<u32>,
     /// Streams that the victim opened: a client's requests.
     pub(crate) requests: Vec<u32>,
+    /// Bytes of every kind.
+    pub(crate) received: u64,
     /// Bytes of DATA.
     pub(crate) data: u64,
     pub(crate) pings: u64,
@@ -62,6 +64,7 @@ impl Seen {
             statuses: BTreeMap::new(),
             ended: BTreeSet::new(),
             requests: Vec::new(),
+            received: 0,
             data: 0,
             pings: 0,
             frames: 0,

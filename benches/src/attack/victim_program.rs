@@ -12,7 +12,7 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONNECTION, UPGRADE},
+    header::{CONNECTION, DATE, LOCATION, SET_COOKIE, UPGRADE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Empty};
@@ -36,6 +36,9 @@ const LATE: Duration = Duration::from_secs(3);
 
 /// Bytes of errors that are kept.
 const MOST_REPORTED: usize = 2_000;
+
+/// The cookies of `/reflect/N`: the same digits in another order.
+pub(crate) const SECRETS: [&str; 2] = ["session=7b0e94c1d25f38a6", "session=6a83f52d1c49e0b7"];
 
 /// The time for which a handler that never ends runs.
 const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -266,6 +269,7 @@ fn empty<B: Body<Data = Bytes>>() -> ResponseBody<B> {
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
+/// | `GET /reflect/N?TEXT` | at once, with secret N as its cookie and TEXT in `location` |
 /// | `CONNECT` | a tunnel that echoes; by extended CONNECT for `/unread`, never |
 /// | `GET /tunnel`, HTTP/1.1 | 101: the streams of SPDY/3.1, or the connection, echo |
 async fn handle<B>(request: Request<B>) -> Result<Response<ResponseBody<B>>, Error>
@@ -288,6 +292,7 @@ where
             drop(request);
         }
         "/ignore" => drop(request),
+        _ if path.starts_with("/reflect/") => return Ok(reflect(&request)),
         _ => match slept {
             Some(Ok(milliseconds)) => {
                 sleep(Duration::from_millis(milliseconds)).await;
@@ -305,6 +310,24 @@ where
         },
     }
     Ok(Response::new(empty()))
+}
+
+/// A response whose only variable parts are a secret and a text of the client.
+fn reflect<B>(request: &Request<B>) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut response = Response::new(empty());
+    let fields = response.headers_mut();
+    let number = request.uri().path().trim_start_matches("/reflect/");
+    let secret = number.parse().ok().and_then(|at: usize| SECRETS.get(at));
+    fields.extend(secret.map(|secret| (SET_COOKIE, HeaderValue::from_static(secret))));
+    let text = request.uri().query().map(HeaderValue::from_str);
+    fields.extend(text.and_then(Result::ok).map(|text| (LOCATION, text)));
+    // The time of day would change the length too.
+    let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+    fields.insert(DATE, date);
+    response
 }
 
 /// Switches a connection of HTTP/1.1 to another protocol.
