@@ -5,6 +5,7 @@ mod copy;
 mod exec;
 mod failure;
 mod forward;
+mod streams;
 #[cfg(unix)]
 mod terminal;
 

@@ -1,5 +1,5 @@
-//! Rules on `use` lines and on paths that begin with `crate::`. The files of a crate have no
-//! cycles, and a lower floor imports nothing from a higher one.
+//! Rules on `use` lines and on paths that begin with `crate::` or `super::`. The files of a crate
+//! have no cycles, and a lower floor imports nothing from a higher one.
 //!
 //! A module and its submodules count as one: imports between them are permitted.
 
@@ -251,7 +251,7 @@ fn resolve(module: &str, path: &str, files: &BTreeMap<String, &str>) -> Option<S
     Some(place.join("::"))
 }
 
-/// Every path that `text` names in a `use`, or from `crate::` on, without its tests.
+/// Every path that `text` names in a `use`, or from `crate::` or `super::` on, without its tests.
 fn uses(text: &str) -> Vec<String> {
     let code = source::without_comments(text);
     let code = code
@@ -271,10 +271,14 @@ fn uses(text: &str) -> Vec<String> {
             expand("", &rest[..end], &mut paths);
         }
     }
-    paths.extend(
-        code.match_indices("crate::")
-            .map(|(at, _)| whole_path(&code[at..])),
-    );
+    for start in ["crate::", "super::"] {
+        let places = code.match_indices(start).filter(|(at, _)| {
+            // Not the second half of `super::super::`.
+            let before = code[..*at].chars().next_back();
+            before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':')
+        });
+        paths.extend(places.map(|(at, _)| whole_path(&code[at..])));
+    }
     paths
 }
 
@@ -336,6 +340,11 @@ mod tests {
             ("b", "fn f() {\n    crate::a::g();\n}\n"),
         ]);
         assert_eq!(found.circles(), [["a", "b"]]);
+        let found = modules(&[
+            ("x::a", "use super::b::B;\n"),
+            ("x::b", "fn f() {\n    super::a::g();\n}\n"),
+        ]);
+        assert_eq!(found.circles(), [["x::a", "x::b"]]);
     }
 
     #[test]

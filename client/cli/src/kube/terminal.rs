@@ -9,7 +9,7 @@ use lacewing_kube::{
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{exec::serve, failure::TaskFailure};
+use super::{failure::TaskFailure, streams::serve};
 use crate::console;
 
 /// Serves a session with a terminal. The local one is raw meanwhile, if stdin goes to the

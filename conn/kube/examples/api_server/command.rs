@@ -6,7 +6,7 @@ use lacewing_kube::{CommandOutcome, KubeError, server::ExecSession};
 use tokio::process::Command;
 
 /// The time for background processes to end their output after the command.
-pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(mut session: ExecSession, argv: Vec<String>) -> Result<(), KubeError> {
     let outcome = match start(&mut session, &argv).await {
@@ -19,7 +19,7 @@ pub(crate) async fn run(mut session: ExecSession, argv: Vec<String>) -> Result<(
 async fn start(session: &mut ExecSession, argv: &[String]) -> io::Result<CommandOutcome> {
     #[cfg(unix)]
     if session.sizes.is_some() {
-        return crate::terminal::run(session, argv).await;
+        return crate::terminal::run(session, argv, DRAIN).await;
     }
     let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);

@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     process::Stdio,
+    time::Duration,
 };
 
 use lacewing_kube::{
@@ -18,9 +19,12 @@ use rustix::{
 };
 use tokio::process::Command;
 
-use crate::command::DRAIN;
-
-pub(crate) async fn run(session: &mut ExecSession, argv: &[String]) -> io::Result<CommandOutcome> {
+/// Runs a command on a terminal of its own. Once it has ended, its output may go on for `drain`.
+pub(crate) async fn run(
+    session: &mut ExecSession,
+    argv: &[String],
+    drain: Duration,
+) -> io::Result<CommandOutcome> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     grantpt(&controller)?;
     unlockpt(&controller)?;
@@ -46,7 +50,7 @@ pub(crate) async fn run(session: &mut ExecSession, argv: &[String]) -> io::Resul
     // A terminal that no process has open any more gives an error (EIO): its end.
     let screen = tokio::fs::File::from_std(File::from(controller.try_clone()?));
     tokio::select! {
-        outcome = session.run_with(command, screen, keyboard, DRAIN) => outcome,
+        outcome = session.run_with(command, screen, keyboard, drain) => outcome,
         never = follow(sizes, controller) => match never {},
     }
 }
