@@ -28,6 +28,7 @@ mod proxies;
 mod python_h2;
 mod qt;
 mod raw;
+mod reverse_proxy;
 mod spdy;
 mod spdystream_kube;
 
@@ -87,6 +88,7 @@ fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
         chromium::cases,
         jetty::cases,
         proxies::cases,
+        reverse_proxy::cases,
         connect_info::cases,
         keepalive::cases,
         python_h2::cases,

@@ -131,7 +131,7 @@ fn pushing(version: &str) -> Shared {
     }
 }
 
-fn node(
+pub(super) fn node(
     fixture: &Fixture,
     version: &str,
     security: Security,
