@@ -69,7 +69,7 @@ fn unix(fixture: &Fixture, client: &str, server: &str) -> Outcome {
         .map_err(|error| format!("{error}\n{}", server.log_tail()))
 }
 
-fn every_method(fixture: &Fixture, client: &str, target: &str) -> Outcome {
+pub(super) fn every_method(fixture: &Fixture, client: &str, target: &str) -> Outcome {
     let mut client = match client {
         "grpcio" => with(fixture.python("grpc_client.py")?, target),
         "grpc-js" => with(fixture.node("grpc-client.js")?, target),

@@ -6,7 +6,7 @@ use super::http2::nghttp2::loaded;
 use super::http2::{post_digest, same_file};
 use super::process::{Server, free_port};
 use super::proxies::nginx_with;
-use super::{Case, Outcome, expect, spdy};
+use super::{Case, Outcome, expect, grpc, spdy};
 use std::process::Command;
 
 /// A server behind the proxy.
@@ -80,8 +80,25 @@ const UPSTREAMS: [Upstream; 9] = [
     },
 ];
 
+/// gRPC's implementations on either side: client and server.
+const GRPC: [(&str, &str, Shared); 6] = [
+    ("tonic", "grpcio", Shared::GrpcIo),
+    ("tonic", "grpc-js", Shared::GrpcJs),
+    ("grpcio", "grpc-js", Shared::GrpcJs),
+    ("grpcio", "tonic", Shared::GrpcTonic),
+    ("grpc-js", "tonic", Shared::GrpcTonic),
+    ("grpc-js", "grpcio", Shared::GrpcIo),
+];
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
+    for (client, server, shared) in GRPC {
+        let name = format!("reverse-proxy/grpc/client-on-{client}-server-on-{server}");
+        cases.push(Case::new(name, move |fixture| {
+            let (_, proxy) = upstream(server, "h2c", shared).start(fixture)?;
+            grpc::every_method(fixture, client, &format!("127.0.0.1:{}", proxy.plain))
+        }));
+    }
     for upstream in UPSTREAMS {
         let mut add = |what: &str, run: fn(&Fixture, &Started, Upstream) -> Outcome| {
             let name = format!("reverse-proxy/{}/{what}", upstream.name);
