@@ -11,24 +11,22 @@ mod idle;
 mod instructions;
 mod kube;
 mod load;
+mod proxy;
 mod server;
 mod site;
 mod statistics;
 mod table;
 mod tail;
+mod turns;
 mod workload;
 
 use crate::shell;
 use contender::Contender;
 use site::{Serving, Site};
-use statistics::Sample;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use table::Row;
+use turns::Turns;
 use workload::{Unit, WORKLOADS, Workload};
-
-/// A server that works less than this part of the time waits for the load generator.
-const BUSY: f64 = 0.7;
 
 /// Checks the instruction counts against the file in the tree. If a program for it is absent, CI
 /// says so and leaves the check out.
@@ -115,6 +113,12 @@ fn measure_all(
     for (name, measured) in kube::measure(programs, scratch, options) {
         add(name, measured);
     }
+    for workload in &proxy::WORKLOADS {
+        if options.wants(workload.name) && Contender::Nghttpx.is_installed() {
+            let row = proxy::measure(workload, programs, site, options);
+            add(workload.name, row);
+        }
+    }
     match idle::measure(programs, site, options) {
         Ok(idle) => idle.into_iter().for_each(|row| add("", Ok(row))),
         Err(message) => add("idle connections", Err(message)),
@@ -174,6 +178,11 @@ impl Options {
         if self.quick { 3 } else { 7 }
     }
 
+    /// The requests of a round; a quick one has a quarter.
+    fn requests(&self, full: u64) -> u64 {
+        if self.quick { full.div_ceil(4) } else { full }
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only
             .as_ref()
@@ -225,40 +234,22 @@ fn measure(
     let contenders = workload.contenders.iter().copied();
     for contender in contenders.filter(|contender| contender.is_installed()) {
         let server = server::Pinned::start(contender, programs, site, serving)?;
-        servers.push((contender, server, Sample::default()));
+        servers.push((contender, server));
     }
-    let requests = if options.quick {
-        workload.requests.div_ceil(4)
-    } else {
-        workload.requests
+    let requests = options.requests(workload.requests);
+    let turns = Turns {
+        rounds: options.rounds(),
+        requests,
+        unit: workload.unit,
     };
-    let (mut cpu, mut wall) = (Duration::ZERO, Duration::ZERO);
-    let count = servers.len();
-    // Round 0 warms up: allocator, branch predictors, socket buffers.
-    for round in 0..=options.rounds() {
-        for turn in 0..count {
-            let (contender, server, sample) = &mut servers[(turn + round) % count];
-            let (before, started) = (server.cpu()?, Instant::now());
-            load::run(workload, requests, server.port(), programs, &site.upload())
-                .map_err(|error| format!("{}: {error}", contender.name()))?;
-            let spent = server.cpu()? - before;
-            if round > 0 {
-                sample.push(workload.unit.figure(spent.as_secs_f64(), requests));
-                if contender.is_ours() {
-                    cpu += spent;
-                    wall += started.elapsed();
-                }
-            }
-        }
-    }
-    let figures = servers
-        .into_iter()
-        .map(|(contender, _, sample)| (contender, sample));
+    let upload = site.upload();
+    let load = |port| load::run(workload, requests, port, programs, &upload);
+    let measured = turns.measure(servers, load)?;
     Ok(Row {
         name: workload.name.to_owned(),
         unit: workload.unit.name(),
-        figures: figures.collect(),
-        idles: cpu.as_secs_f64() < BUSY * wall.as_secs_f64(),
+        figures: measured.figures,
+        idles: measured.idles,
         bar: workload.bar,
     })
 }

@@ -21,6 +21,8 @@ pub(super) enum Contender {
     Nginx,
     /// Node's `spdy` package: files by SPDY over TLS.
     NodeSpdy,
+    /// nghttp2's reverse proxy, in the rows of lacewingd's.
+    Nghttpx,
     /// Go's docker/spdystream, in the rows of Kubernetes.
     Spdystream,
     /// Replies that were formed beforehand, without header compression or streams: the floor of
@@ -40,6 +42,7 @@ impl Contender {
             Self::H2o => "h2o",
             Self::Nginx => "nginx",
             Self::NodeSpdy => "node spdy",
+            Self::Nghttpx => "nghttpx",
             Self::Spdystream => "spdystream",
             Self::Canned => "floor",
         }
@@ -60,7 +63,7 @@ impl Contender {
     /// The program of a package that may be absent.
     pub(super) fn is_installed(self) -> bool {
         match self {
-            Self::Nghttpd | Self::H2o | Self::Nginx => shell::exists(self.name()),
+            Self::Nghttpd | Self::Nghttpx | Self::H2o | Self::Nginx => shell::exists(self.name()),
             Self::NodeSpdy => shell::exists("node") && shell::exists("npm"),
             Self::Spdystream => shell::exists("go"),
             _ => true,
@@ -138,7 +141,9 @@ impl Contender {
                 command.arg(port.to_string()).arg(site.bytes());
                 command.arg(cert).arg(key);
             }
-            Self::Spdystream => return Err("spdystream serves no HTTP".into()),
+            Self::Spdystream | Self::Nghttpx => {
+                return Err(format!("{} serves no files", self.name()));
+            }
         }
         if self != Self::Lacewingd {
             command.stdout(Stdio::null());
