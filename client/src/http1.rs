@@ -55,7 +55,7 @@ impl Http1Connection {
         let io = Counted::new(io, Arc::clone(&traffic), limits);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
-            .max_headers(limits.max_header_fields)
+            .max_headers(limits.max_header_fields.min(Limits::MOST_HEADER_FIELDS))
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| failure::of(&error, limits))?;

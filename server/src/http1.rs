@@ -80,6 +80,7 @@ where
                 .saturating_add(Duration::from_secs(1)),
         )
         .max_buf_size(buffer_size(limits))
+        .max_headers(limits.max_header_fields.min(Limits::MOST_HEADER_FIELDS))
         .auto_date_header(options.date.is_added())
         .half_close(true)
         .serve_connection(TokioIo::new(io), adapter)

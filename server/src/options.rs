@@ -107,7 +107,7 @@ impl ServerOptions {
     /// Configures the connections themselves: limits, header compression, window pool.
     ///
     /// HTTP/1.1 obeys these limits: `preface_timeout` (for each request's head),
-    /// `max_header_list_size`, `idle_timeout` (between two requests; without it,
+    /// `max_header_list_size`, `max_header_fields`, `idle_timeout` (between two requests; without it,
     /// `preface_timeout`), `max_connection_age`, `write_stall_timeout` with `min_rate`,
     /// `body_timeout`, `upload_linger` and `drain_timeout`. If less than 64 B of a request's
     /// content arrive in `body_timeout` while its handler waits, the connection ends.

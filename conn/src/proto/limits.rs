@@ -373,6 +373,10 @@ impl Limits {
 /// assert_eq!(limits.least_moved(), 60 * 256);
 /// ```
 impl Limits {
+    /// The largest [`max_header_fields`](Self::max_header_fields); a larger value counts as this.
+    /// An `http::HeaderMap` panics above 24,576 names.
+    pub const MOST_HEADER_FIELDS: usize = 16_384;
+
     /// Bytes that a transport takes within [`write_stall_timeout`](Self::write_stall_timeout), one
     /// at least.
     pub fn least_written(&self) -> u64 {
@@ -439,8 +443,7 @@ impl Limits {
         self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
         self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
-        // An `http::HeaderMap` panics above 24,576 names.
-        self.max_header_fields = self.max_header_fields.min(16_384);
+        self.max_header_fields = self.max_header_fields.min(Self::MOST_HEADER_FIELDS);
     }
 }
 

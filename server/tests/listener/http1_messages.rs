@@ -41,10 +41,23 @@ where
     R: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let (stop, stopped) = oneshot::channel::<()>();
     let config = ConnectionConfig::new(Side::Server).with(|config| {
         config.limits.upload_linger = Duration::from_secs(30);
     });
+    ask_configured(config, requests, service).await
+}
+
+async fn ask_configured<F, R, B>(
+    config: ConnectionConfig,
+    requests: &[&[u8]],
+    service: F,
+) -> Vec<String>
+where
+    F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let (stop, stopped) = oneshot::channel::<()>();
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
         .connection(config)
@@ -152,6 +165,28 @@ async fn a_client_that_still_uploads_reads_its_early_response() {
     let fields = format!("x: {}\r\n", "a".repeat(5_000_000));
     let answer = ask(&[&get("/", &fields)]).await.remove(0);
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_may_have_as_many_fields_as_the_limit_permits() {
+    let fields = |count: usize| -> String { (0..count).map(|n| format!("x-{n}: a\r\n")).collect() };
+    for (limit, count, status) in [
+        (1_000, 150, "200"),
+        (1_000, 1_100, "431"),
+        (20, 30, "431"),
+        // Larger than a header map can be.
+        (usize::MAX, 150, "200"),
+    ] {
+        let config = ConnectionConfig::new(Side::Server).with(|config| {
+            config.limits.max_header_fields = limit;
+        });
+        let request = get("/200", &format!("host: a\r\n{}", fields(count)));
+        let answer = ask_configured(config, &[&request], answer).await.remove(0);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{limit} {count}: {answer}"
+        );
+    }
 }
 
 /// The rest of the upload arrives after the response is sent.
