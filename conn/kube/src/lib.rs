@@ -19,9 +19,9 @@ mod limits;
 mod outcome;
 mod protocol;
 #[cfg(any(feature = "server", feature = "client"))]
-mod sink;
+mod raw_connection;
 #[cfg(any(feature = "server", feature = "client"))]
-mod spdy_connection;
+mod sink;
 mod stream_headers;
 mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]

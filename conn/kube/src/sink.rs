@@ -17,7 +17,7 @@ use crate::websocket::ChannelWriter;
 pub(crate) enum Sink {
     /// Whole, with its reading half: the drop of that half alone would stop the peer, and the
     /// drop of the whole stream before its end resets it.
-    Spdy(RawStream),
+    Raw(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelWriter),
 }
@@ -29,7 +29,7 @@ impl AsyncWrite for Sink {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Raw(stream) => Pin::new(stream).poll_write(cx, data),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
         }
@@ -37,7 +37,7 @@ impl AsyncWrite for Sink {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Raw(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
         }
@@ -45,7 +45,7 @@ impl AsyncWrite for Sink {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Raw(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
         }

@@ -74,7 +74,7 @@ pub(super) type OutputEnd = oneshot::Receiver<io::Result<()>>;
 
 #[derive(Debug)]
 pub(super) enum Source {
-    Spdy(RawStream),
+    Raw(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelReader),
 }
@@ -129,7 +129,7 @@ impl AsyncRead for Source {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => match ready!(Pin::new(stream).poll_read(cx, buffer)) {
+            Self::Raw(stream) => match ready!(Pin::new(stream).poll_read(cx, buffer)) {
                 // Servers of Go end streams in this way.
                 Err(error) if is_cancel(&error) => Poll::Ready(Ok(())),
                 read => Poll::Ready(read),

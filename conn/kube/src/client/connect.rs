@@ -12,9 +12,9 @@ use super::websocket;
 use super::{
     error::ConnectError,
     forward::PortForwardSession,
+    raw,
     request::{CommandRequest, ForwardRequest, StreamingProtocol},
     session::CommandSession,
-    spdy,
     upgrade::{Ask, Upgraded},
 };
 #[cfg(feature = "websocket")]
@@ -77,7 +77,7 @@ impl CommandRequest {
             transport: self.transport,
             limits: &self.limits,
             // As kubectl does; servers choose v4 here.
-            spdy: RemoteCommandProtocol::ALL
+            stream_protocols: RemoteCommandProtocol::ALL
                 .map(RemoteCommandProtocol::name)
                 .to_vec(),
             // As kubectl does: older versions cannot end stdin.
@@ -126,7 +126,7 @@ impl ForwardRequest {
             headers: &self.headers,
             transport: self.transport,
             limits: &self.limits,
-            spdy: PortForwardProtocol::ALL
+            stream_protocols: PortForwardProtocol::ALL
                 .map(PortForwardProtocol::name)
                 .to_vec(),
             #[cfg(feature = "websocket")]
@@ -150,7 +150,7 @@ impl Ask<'_> {
             StreamingProtocol::WebSocketFirst => match self.websocket(io).await {
                 Err(error) if error.permits_fallback() => {
                     let io = self.dial(connect).await?;
-                    self.spdy(io).await
+                    self.raw(io).await
                 }
                 other => other,
             },
@@ -163,7 +163,7 @@ impl Ask<'_> {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match self.transport {
-            StreamingProtocol::Spdy => self.spdy(io).await,
+            StreamingProtocol::Spdy => self.raw(io).await,
             #[cfg(feature = "websocket")]
             StreamingProtocol::WebSocket | StreamingProtocol::WebSocketFirst => {
                 self.websocket(io).await
@@ -182,12 +182,12 @@ impl Ask<'_> {
         }
     }
 
-    async fn spdy<IO>(&self, io: IO) -> Result<Upgraded<IO>, ConnectError>
+    async fn raw<IO>(&self, io: IO) -> Result<Upgraded<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (switched, protocol) = spdy::upgrade(io, self).await?;
-        Ok(Upgraded::Spdy(switched, protocol))
+        let (switched, protocol) = raw::upgrade(io, self).await?;
+        Ok(Upgraded::Raw(switched, protocol))
     }
 
     #[cfg(feature = "websocket")]

@@ -70,7 +70,7 @@ impl PortForwardSession {
     {
         let life = Life::default();
         let link = match upgraded {
-            Upgraded::Spdy(switched, _) => Link::start(switched.io, switched.input, limits, &life),
+            Upgraded::Raw(switched, _) => Link::start(switched.io, switched.input, limits, &life),
             #[cfg(feature = "websocket")]
             Upgraded::WebSocket(socket) => {
                 let tunnel = crate::websocket::Tunnel::new(*socket);

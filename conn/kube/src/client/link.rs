@@ -18,7 +18,7 @@ use crate::{
     activity::{ActivityClock, Gate},
     error::KubeError,
     limits::KubeLimits,
-    spdy_connection::SpdyConnection,
+    raw_connection::RawConnection,
     stream_headers::StreamHeaders,
 };
 
@@ -40,7 +40,7 @@ impl Link {
         // The server has answered: nothing holds our frames.
         let gate = Gate::default();
         gate.open();
-        let connection = SpdyConnection::new(Side::Client, io, input, gate, limits);
+        let connection = RawConnection::new(Side::Client, io, input, gate, limits);
         let supervisor = Supervisor {
             mux: connection.mux.clone(),
             activity: connection.activity.clone(),

@@ -17,7 +17,7 @@ pub(super) struct Ask<'a> {
     pub(super) transport: StreamingProtocol,
     pub(super) limits: &'a KubeLimits,
     /// The stream protocols over SPDY, the best first.
-    pub(super) spdy: Vec<&'static str>,
+    pub(super) stream_protocols: Vec<&'static str>,
     #[cfg(feature = "websocket")]
     pub(super) websocket: WebSocketProtocol,
 }
@@ -25,7 +25,7 @@ pub(super) struct Ask<'a> {
 /// A transport behind the server's 101 response.
 pub(super) enum Upgraded<IO> {
     /// SPDY, and the stream protocol that the server chose.
-    Spdy(Switched<IO>, Option<String>),
+    Raw(Switched<IO>, Option<String>),
     #[cfg(feature = "websocket")]
     WebSocket(Box<WebSocketStream<IO>>),
 }

@@ -37,15 +37,15 @@ pub struct CommandInput {
 
 #[derive(Debug)]
 enum Source {
-    Spdy(RawReader),
+    Raw(RawReader),
     #[cfg(feature = "websocket")]
     Channel(ChannelReader),
 }
 
 impl CommandInput {
-    pub(super) fn spdy(reader: RawReader, activity: ActivityClock) -> Self {
+    pub(super) fn raw(reader: RawReader, activity: ActivityClock) -> Self {
         Self {
-            source: Source::Spdy(reader),
+            source: Source::Raw(reader),
             activity,
         }
     }
@@ -65,7 +65,7 @@ impl CommandInput {
     /// The client is gone, or reset the stream.
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let chunk = match &mut self.source {
-            Source::Spdy(reader) => reader.read_chunk().await?,
+            Source::Raw(reader) => reader.read_chunk().await?,
             #[cfg(feature = "websocket")]
             Source::Channel(reader) => reader.read_chunk().await?,
         };
@@ -81,7 +81,7 @@ impl AsyncRead for CommandInput {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.source {
-            Source::Spdy(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
+            Source::Raw(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
             #[cfg(feature = "websocket")]
             Source::Channel(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
         }

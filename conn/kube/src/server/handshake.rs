@@ -11,7 +11,7 @@ use crate::protocol::{WebSocketProtocol, list};
 /// The transport protocol that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Spdy,
+    Raw,
     WebSocket,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn asked<B>(request: &Request<B>) -> Result<Asked, Rejection> {
     let mut protocols = list(headers, &header::UPGRADE);
     match protocols.any(|name| name.eq_ignore_ascii_case("websocket")) {
         true => Ok(Asked::WebSocket),
-        false => Ok(Asked::Spdy),
+        false => Ok(Asked::Raw),
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn asked<B>(request: &Request<B>) -> Result<Asked, Rejection> {
 /// # Errors
 ///
 /// The refusal: 400 or 403, with the texts of Kubernetes.
-pub(super) fn spdy<B, P: Copy>(
+pub(super) fn raw<B, P: Copy>(
     request: &Request<B>,
     supported: &[P],
     name: impl Fn(P) -> &'static str,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activity::{ActivityClock, Gate},
     limits::KubeLimits,
-    spdy_connection::SpdyConnection,
+    raw_connection::RawConnection,
 };
 
 /// A SPDY/3.1 connection of the server's side. When it is dropped, the connection
@@ -40,7 +40,7 @@ impl Link {
         if !early.is_empty() {
             gate.open();
         }
-        let connection = SpdyConnection::new(Side::Server, io, early, gate.clone(), limits);
+        let connection = RawConnection::new(Side::Server, io, early, gate.clone(), limits);
         let link = Self {
             mux: connection.mux,
             activity: connection.activity,

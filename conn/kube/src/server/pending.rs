@@ -20,8 +20,8 @@ use super::{
     offer::{CommandOffer, ForwardOffer},
     port_forward::PortForwardSession,
     query_ports::{check_ports, query_ports},
+    raw_command,
     rejection::Rejection,
-    spdy_command,
 };
 use crate::{
     error::KubeError,
@@ -63,10 +63,10 @@ impl CommandOffer {
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingCommand), Rejection> {
         let (response, protocol) = match handshake::asked(request)? {
-            Asked::Spdy => {
+            Asked::Raw => {
                 let name = RemoteCommandProtocol::name;
-                let (response, protocol) = handshake::spdy(request, &self.spdy, name)?;
-                (response, CommandProtocol::Spdy(protocol))
+                let (response, protocol) = handshake::raw(request, &self.spdy, name)?;
+                (response, CommandProtocol::Raw(protocol))
             }
             Asked::WebSocket => {
                 let (response, protocol) = handshake::websocket(request, &self.websocket)?;
@@ -84,7 +84,7 @@ impl CommandOffer {
 
 #[derive(Clone, Copy, Debug)]
 enum CommandProtocol {
-    Spdy(RemoteCommandProtocol),
+    Raw(RemoteCommandProtocol),
     WebSocket(WebSocketProtocol),
 }
 
@@ -135,9 +135,9 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match protocol {
-        CommandProtocol::Spdy(version) => {
+        CommandProtocol::Raw(version) => {
             let link = Link::start(io, BytesMut::from(early), &offer.limits);
-            spdy_command::start(link, version, offer).await
+            raw_command::start(link, version, offer).await
         }
         #[cfg(feature = "websocket")]
         CommandProtocol::WebSocket(WebSocketProtocol::Channels { version, encoding }) => {
@@ -171,10 +171,10 @@ impl ForwardOffer {
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingForward), Rejection> {
         let (response, protocol) = match handshake::asked(request)? {
-            Asked::Spdy => {
+            Asked::Raw => {
                 let name = PortForwardProtocol::name;
-                let (response, _) = handshake::spdy(request, &PortForwardProtocol::ALL, name)?;
-                (response, ForwardProtocol::Spdy)
+                let (response, _) = handshake::raw(request, &PortForwardProtocol::ALL, name)?;
+                (response, ForwardProtocol::Raw)
             }
             Asked::WebSocket => {
                 let (response, chosen) =
@@ -216,7 +216,7 @@ impl ForwardOffer {
     expect(dead_code, reason = "`accept` refuses a WebSocket")
 )]
 enum ForwardProtocol {
-    Spdy,
+    Raw,
     Tunnel,
     Channels {
         encoding: ChannelEncoding,

@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// The parts of a connection that waits for its task.
-pub(crate) struct SpdyConnection<IO> {
+pub(crate) struct RawConnection<IO> {
     pub(crate) mux: Mux,
     pub(crate) activity: ActivityClock,
     pub(crate) task: MuxConnection<Metered<IO>>,
 }
 
-impl<IO> SpdyConnection<IO> {
+impl<IO> RawConnection<IO> {
     /// Creates a connection. `early` are bytes that were read behind the HTTP message. The gate
     /// holds our frames.
     pub(crate) fn new(

@@ -19,7 +19,7 @@ where
         .body(())
         .map_err(|_| UpgradeError::Unsendable("the URI"))?;
     *request.headers_mut() = ask.headers.clone();
-    for name in &ask.spdy {
+    for name in &ask.stream_protocols {
         let value = HeaderValue::from_static(name);
         request.headers_mut().append(STREAM_PROTOCOL_VERSION, value);
     }
@@ -28,7 +28,7 @@ where
     let chosen = switched.response.headers().get(STREAM_PROTOCOL_VERSION);
     let chosen = chosen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     match &chosen {
-        Some(name) if !ask.spdy.contains(&name.as_str()) => {
+        Some(name) if !ask.stream_protocols.contains(&name.as_str()) => {
             Err(ConnectError::WrongProtocol(chosen))
         }
         _ => Ok((switched, chosen)),
