@@ -3,7 +3,8 @@
 //!
 //! A proxy accepts a client's session, connects to the server that runs the command, and
 //! joins both. So a client that has only WebSocket reaches a container runtime that has
-//! only SPDY, and the reverse.
+//! only SPDY, and the reverse. Either side may have [raw streams over
+//! HTTP/2](crate#raw-streams-over-http2).
 
 use std::{future::pending, io, sync::Arc};
 

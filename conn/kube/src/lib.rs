@@ -5,7 +5,7 @@
 )]
 #![cfg_attr(
     not(all(feature = "cp", feature = "process", feature = "websocket")),
-    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
+    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1, WebSocket and HTTP/2."
 )]
 // docs.rs shows which feature each item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io};
 
+use lacewing_conn::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -77,9 +78,12 @@ impl CommandRequest {
             transport: self.transport,
             limits: &self.limits,
             // As kubectl does; servers choose v4 here.
-            stream_protocols: RemoteCommandProtocol::ALL
-                .map(RemoteCommandProtocol::name)
-                .to_vec(),
+            stream_protocols: match self.transport {
+                StreamingProtocol::Http2 => vec![RemoteCommandProtocol::V4.name()],
+                _ => RemoteCommandProtocol::ALL
+                    .map(RemoteCommandProtocol::name)
+                    .to_vec(),
+            },
             // As kubectl does: older versions cannot end stdin.
             #[cfg(feature = "websocket")]
             websocket: WebSocketProtocol::V5,
@@ -150,7 +154,7 @@ impl Ask<'_> {
             StreamingProtocol::WebSocketFirst => match self.websocket(io).await {
                 Err(error) if error.permits_fallback() => {
                     let io = self.dial(connect).await?;
-                    self.raw(io).await
+                    self.raw(Version::Spdy31, io).await
                 }
                 other => other,
             },
@@ -163,7 +167,8 @@ impl Ask<'_> {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match self.transport {
-            StreamingProtocol::Spdy => self.raw(io).await,
+            StreamingProtocol::Spdy => self.raw(Version::Spdy31, io).await,
+            StreamingProtocol::Http2 => self.raw(Version::Http2, io).await,
             #[cfg(feature = "websocket")]
             StreamingProtocol::WebSocket | StreamingProtocol::WebSocketFirst => {
                 self.websocket(io).await
@@ -182,11 +187,11 @@ impl Ask<'_> {
         }
     }
 
-    async fn raw<IO>(&self, io: IO) -> Result<Upgraded<IO>, ConnectError>
+    async fn raw<IO>(&self, version: Version, io: IO) -> Result<Upgraded<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (switched, protocol) = raw::upgrade(io, self).await?;
+        let (switched, protocol) = raw::upgrade(version, io, self).await?;
         Ok(Upgraded::Raw(switched, protocol))
     }
 

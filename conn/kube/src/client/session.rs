@@ -105,7 +105,8 @@ impl CommandSession {
                 let life = Life::default();
                 // A failure and a cancelled call close the connection.
                 let abort = life.abort.clone().drop_guard();
-                let link = Link::start(switched.io, switched.input, limits, &life);
+                let link =
+                    Link::start(switched.version, switched.io, switched.input, limits, &life);
                 let session = Self::raw(&link, protocol, streams, limits, life).await?;
                 abort.disarm();
                 Ok(session)

@@ -1,4 +1,4 @@
-//! `exec` and `attach` over SPDY/3.1: the streams that the client opens.
+//! `exec` and `attach` over raw streams of SPDY/3.1 or HTTP/2: the streams that the client opens.
 
 use http::HeaderMap;
 use lacewing_conn::driver::{Mux, RawStream};

@@ -1,4 +1,4 @@
-//! The end of a command's session over SPDY/3.1.
+//! The end of a command's session over raw streams.
 
 use std::time::Duration;
 
