@@ -1,11 +1,16 @@
 //! The sending half of a command's stream, on either side.
 
+#[cfg(feature = "websocket")]
+use std::task::ready;
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
 };
 
+#[cfg(feature = "websocket")]
+use bytes::Buf as _;
+use bytes::Bytes;
 use lacewing_conn::driver::RawStream;
 use tokio::io::AsyncWrite;
 
@@ -20,6 +25,27 @@ pub(crate) enum Sink {
     Raw(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelWriter),
+}
+
+impl Sink {
+    /// Takes all of `chunk`, and leaves it empty.
+    pub(crate) fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Raw(stream) => stream.poll_write_chunk(cx, chunk),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => {
+                while !chunk.is_empty() {
+                    let written = ready!(Pin::new(&mut *channel).poll_write(cx, chunk))?;
+                    chunk.advance(written);
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
 }
 
 impl AsyncWrite for Sink {

@@ -63,6 +63,39 @@ async fn outputs_are_apart_and_the_exit_code_arrives() {
     }
 }
 
+/// Bytes that the caller owns, to stdin and from stdout, in pieces of any size.
+#[tokio::test(start_paused = true)]
+async fn owned_bytes_are_whole() {
+    for transport in TRANSPORTS {
+        let mut session = session(transport, "command=send&stdin=true&stdout=true").await;
+        let mut stdin = session.stdin.take().unwrap();
+        let mut stdout = session.stdout.take().unwrap();
+        let data: Vec<u8> = (0..3_000_000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let sending = async {
+            let mut rest = bytes::Bytes::from(data.clone());
+            for len in [1, 9_000, 300_000, 0].into_iter().cycle() {
+                stdin
+                    .send(rest.split_to(len.min(rest.len())))
+                    .await
+                    .unwrap();
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            stdin.shutdown().await.unwrap();
+            let late = stdin.send(bytes::Bytes::from_static(b"late")).await;
+            assert!(late.is_err(), "{transport:?}");
+        };
+        let mut back = Vec::new();
+        let ((), read, outcome) =
+            soon(async { tokio::join!(sending, stdout.read_to_end(&mut back), session.outcome()) })
+                .await;
+        read.unwrap();
+        assert_eq!(outcome.unwrap(), CommandOutcome::Success, "{transport:?}");
+        assert!(back == data, "{transport:?}: {} bytes", back.len());
+    }
+}
+
 /// Raw streams over HTTP/2 on the wire: the name of the upgrade, the only stream protocol, and the
 /// connection preface of RFC 9113 §3.4 as the first bytes behind the 101 response.
 #[tokio::test(start_paused = true)]

@@ -134,6 +134,15 @@ pub(crate) async fn run(mut session: ExecSession, command: &str) {
                 copy(stdin.unwrap(), stdout.unwrap()).await?;
                 Ok(CommandOutcome::Success)
             }
+            // The same by bytes that are owned.
+            ("send", _) => {
+                let (stdin, stdout) = (session.stdin.as_mut(), session.stdout.as_mut());
+                let (stdin, stdout) = (stdin.unwrap(), stdout.unwrap());
+                while let Some(chunk) = stdin.read_chunk().await? {
+                    stdout.send(chunk).await?;
+                }
+                Ok(CommandOutcome::Success)
+            }
             // Answers only after the end of stdin.
             ("count", _) => {
                 let mut input = Vec::new();
