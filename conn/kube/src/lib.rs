@@ -1,10 +1,15 @@
 // The README shows both sides, which need features.
 #![cfg_attr(
-    all(feature = "cp", feature = "process", feature = "websocket"),
+    all(feature = "cp", feature = "cri", feature = "process", feature = "websocket"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(feature = "cp", feature = "process", feature = "websocket")),
+    not(all(
+        feature = "cp",
+        feature = "cri",
+        feature = "process",
+        feature = "websocket"
+    )),
     doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1, WebSocket and HTTP/2."
 )]
 // docs.rs shows which feature each item needs.
