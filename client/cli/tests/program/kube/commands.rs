@@ -95,7 +95,7 @@ fn failures_are_in_kubectls_words() {
                 check the name, --namespace and --context\n";
     expect(&output, 1, "", text);
     let output = run(&api, &["exec", "mypod", "--", "no-such-program"]);
-    let text = "error: No such file or directory (os error 2)\n";
+    let text = "error: cannot start no-such-program: No such file or directory (os error 2)\n";
     expect(&output, 1, "", text);
     for (arguments, code) in [
         (&["exec", "mypod"][..], 2),
