@@ -1,8 +1,12 @@
 //! Bytes in one direction on a stream: the client says how many.
 
+use std::io;
+
 use bytes::Bytes;
+use lacewing_conn::driver::RawStream;
+use lacewing_kube::client::{CommandStdin, ForwardStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::Error;
 
@@ -28,7 +32,7 @@ pub enum Direction {
 /// The stream ended early.
 pub(super) async fn ask<S>(mut stream: S, direction: Direction, length: u64) -> Result<u64, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + TakesBytes,
 {
     let name = match direction {
         Direction::Down => "down",
@@ -50,7 +54,7 @@ where
 /// The stream ended early, or asks for something else.
 pub(super) async fn answer<S>(mut stream: S) -> Result<(), Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + TakesBytes,
 {
     let mut request = [0; REQUEST];
     stream.read_exact(&mut request).await?;
@@ -83,19 +87,41 @@ pub async fn serve_pod(listener: TcpListener) -> Result<(), Error> {
     }
 }
 
+/// A stream that takes bytes which the caller owns: without a copy, where it can.
+pub(super) trait TakesBytes: AsyncWrite + Unpin {
+    /// Writes all of `bytes`.
+    async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.write_all(&bytes).await
+    }
+}
+
+impl TakesBytes for TcpStream {}
+
+impl TakesBytes for ForwardStream {}
+
+impl TakesBytes for CommandStdin {
+    async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.send(bytes).await
+    }
+}
+
+impl TakesBytes for RawStream {
+    async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.write_chunk(bytes).await
+    }
+}
+
 /// Sends zeros.
 ///
 /// # Errors
 ///
 /// The stream ended early.
-pub(super) async fn send(stream: &mut (impl AsyncWrite + Unpin), length: u64) -> Result<(), Error> {
+pub(super) async fn send(stream: &mut impl TakesBytes, length: u64) -> Result<(), Error> {
     let zeros = Bytes::from_static(&[0; PIECE]);
     let mut left = length;
     while left > 0 {
         let size = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-        stream
-            .write_all(zeros.get(..size).unwrap_or(&zeros))
-            .await?;
+        stream.write_bytes(zeros.slice(..size)).await?;
         left = left.saturating_sub(size as u64);
     }
     Ok(())

@@ -91,6 +91,8 @@ enum TransportArg {
     Websocket,
     /// SPDY/3.1 only
     Spdy,
+    /// Raw streams over HTTP/2 only, which servers of lacewing-kube have
+    Http2,
 }
 
 impl TransportArg {
@@ -99,6 +101,7 @@ impl TransportArg {
             Self::Auto => StreamingProtocol::WebSocketFirst,
             Self::Websocket => StreamingProtocol::WebSocket,
             Self::Spdy => StreamingProtocol::Spdy,
+            Self::Http2 => StreamingProtocol::Http2,
         }
     }
 }

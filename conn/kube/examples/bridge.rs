@@ -30,13 +30,14 @@ struct Upstream {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, address, transport] = arguments.as_slice() else {
-        return Err("usage: bridge LISTEN UPSTREAM spdy|websocket".into());
+        return Err("usage: bridge LISTEN UPSTREAM spdy|websocket|http2".into());
     };
     let upstream = Upstream {
         address: address.parse()?,
         transport: match transport.as_str() {
             "spdy" => StreamingProtocol::Spdy,
             "websocket" => StreamingProtocol::WebSocket,
+            "http2" => StreamingProtocol::Http2,
             other => return Err(format!("no transport: {other}").into()),
         },
     };

@@ -3,7 +3,8 @@
 //!
 //! A proxy accepts a client's session, connects to the server that runs the command, and
 //! joins both. So a client that has only WebSocket reaches a container runtime that has
-//! only SPDY, and the reverse.
+//! only SPDY, and the reverse. Either side may have [raw streams over
+//! HTTP/2](crate#raw-streams-over-http2).
 
 use std::{future::pending, io, sync::Arc};
 
@@ -95,8 +96,12 @@ async fn copy_input(from: Option<CommandInput>, to: Option<CommandStdin>) {
     };
     loop {
         match from.read_chunk().await {
-            // The command may have closed its stdin.
-            Ok(Some(bytes)) if to.write_all(&bytes).await.is_ok() => {}
+            Ok(Some(bytes)) => {
+                // The command may have closed its stdin.
+                if to.send(bytes).await.is_err() {
+                    return;
+                }
+            }
             Ok(None) => {
                 let _ = to.shutdown().await;
                 return;
@@ -104,7 +109,6 @@ async fn copy_input(from: Option<CommandInput>, to: Option<CommandStdin>) {
             // The client is gone, and the session ends. `to` stays until then: its drop
             // would be an end for servers of Go.
             Err(_) => pending().await,
-            Ok(Some(_)) => return,
         }
     }
 }

@@ -13,10 +13,10 @@ mod error;
 mod forward;
 mod life;
 mod link;
+mod raw;
 mod refusal;
 mod request;
 mod session;
-mod spdy;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;

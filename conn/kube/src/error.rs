@@ -8,7 +8,7 @@ use crate::{outcome::StatusError, stream_headers::StreamHeaderError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KubeError {
-    /// The SPDY connection failed.
+    /// The connection of the streams failed: SPDY or HTTP/2.
     Connection(lacewing_conn::Error),
     /// The transport failed.
     Io(io::Error),
@@ -35,7 +35,7 @@ pub enum KubeError {
 impl fmt::Display for KubeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection(error) => write!(f, "the SPDY connection failed: {error}"),
+            Self::Connection(error) => write!(f, "the connection of the streams failed: {error}"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),
             Self::Status(error) => error.fmt(f),
             Self::StreamHeaders(error) => error.fmt(f),

@@ -1,11 +1,16 @@
 // The README shows both sides, which need features.
 #![cfg_attr(
-    all(feature = "cp", feature = "process", feature = "websocket"),
+    all(feature = "cp", feature = "cri", feature = "process", feature = "websocket"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(feature = "cp", feature = "process", feature = "websocket")),
-    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1 and WebSocket."
+    not(all(
+        feature = "cp",
+        feature = "cri",
+        feature = "process",
+        feature = "websocket"
+    )),
+    doc = "Kubernetes' exec, attach, port-forward and cp, over SPDY/3.1, WebSocket and HTTP/2."
 )]
 // docs.rs shows which feature each item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -19,9 +24,9 @@ mod limits;
 mod outcome;
 mod protocol;
 #[cfg(any(feature = "server", feature = "client"))]
-mod sink;
+mod raw_connection;
 #[cfg(any(feature = "server", feature = "client"))]
-mod spdy_connection;
+mod sink;
 mod stream_headers;
 mod terminal_size;
 #[cfg(all(feature = "websocket", any(feature = "server", feature = "client")))]

@@ -15,9 +15,9 @@ mod port_forward;
 #[cfg(feature = "process")]
 mod process;
 mod query_ports;
+mod raw_command;
+mod raw_ending;
 mod rejection;
-mod spdy_command;
-mod spdy_ending;
 mod terminal_sizes;
 #[cfg(feature = "websocket")]
 mod websocket_command;

@@ -1,11 +1,16 @@
 //! The sending half of a command's stream, on either side.
 
+#[cfg(feature = "websocket")]
+use std::task::ready;
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
 };
 
+#[cfg(feature = "websocket")]
+use bytes::Buf as _;
+use bytes::Bytes;
 use lacewing_conn::driver::RawStream;
 use tokio::io::AsyncWrite;
 
@@ -17,9 +22,30 @@ use crate::websocket::ChannelWriter;
 pub(crate) enum Sink {
     /// Whole, with its reading half: the drop of that half alone would stop the peer, and the
     /// drop of the whole stream before its end resets it.
-    Spdy(RawStream),
+    Raw(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelWriter),
+}
+
+impl Sink {
+    /// Takes all of `chunk`, and leaves it empty.
+    pub(crate) fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Raw(stream) => stream.poll_write_chunk(cx, chunk),
+            #[cfg(feature = "websocket")]
+            Self::Channel(channel) => {
+                while !chunk.is_empty() {
+                    let written = ready!(Pin::new(&mut *channel).poll_write(cx, chunk))?;
+                    chunk.advance(written);
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
 }
 
 impl AsyncWrite for Sink {
@@ -29,7 +55,7 @@ impl AsyncWrite for Sink {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Raw(stream) => Pin::new(stream).poll_write(cx, data),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_write(cx, data),
         }
@@ -37,7 +63,7 @@ impl AsyncWrite for Sink {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Raw(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_flush(cx),
         }
@@ -45,7 +71,7 @@ impl AsyncWrite for Sink {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Raw(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "websocket")]
             Self::Channel(channel) => Pin::new(channel).poll_shutdown(cx),
         }

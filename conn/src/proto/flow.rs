@@ -28,6 +28,9 @@ pub(crate) struct ConnectionFlow {
     send: SendWindow,
     /// The bytes that we permit the peer to send.
     recv: RecvWindow,
+    /// Bytes that the peer may send beyond that window: the change of a stream's initial window by
+    /// our first SETTINGS. OkHttp 2 adds it to the connection's window as well.
+    tolerance: u32,
     knowledge: Knowledge,
     /// Bytes of bodies that the user holds.
     buffered: usize,
@@ -55,6 +58,9 @@ impl ConnectionFlow {
         Self {
             send: SendWindow::new(initial),
             recv: RecvWindow::new(initial.map(|initial| limits.connection_window.max(initial))),
+            tolerance: rules
+                .stream_window
+                .map_or(0, |initial| limits.stream_window.saturating_sub(initial)),
             knowledge: match config.version_source {
                 VersionSource::Negotiated => Knowledge::Certain,
                 VersionSource::FirstBytes => Knowledge::Uncertain,
@@ -107,7 +113,7 @@ impl ConnectionFlow {
 
     /// A DATA frame of `len` bytes, padding included, arrived.
     pub(crate) fn debit_recv(&mut self, len: u32) -> Result<(), WindowError> {
-        match self.recv.debit(len) {
+        match self.recv.debit_beyond(len, self.tolerance) {
             Err(_) if self.knowledge == Knowledge::Uncertain => Ok(()),
             debited => debited,
         }

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod chunks;
 mod compat;
 mod compression;
 mod delivery;

@@ -340,19 +340,24 @@ fn credit_uses_the_frames_of_the_version() {
     }
 }
 
+/// Six frames of 10,000 bytes, and a last one.
+fn send_unread(peer: &mut Peer, last: usize) {
+    for len in [10_000; 6].into_iter().chain([last]).filter(|len| *len > 0) {
+        peer.data(1, &vec![7; len], false);
+    }
+}
+
 /// A server with a connection window of 64 KiB, and an upload without a reader. Returns the result.
-fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) {
+fn unread_upload(version: Version, last: usize) -> (Victim, Peer, Vec<Event>) {
     let mut config = Config::new(version, Side::Server);
     config.limits.connection_window = 65_536;
     config.limits.max_connection_window = 0;
     config.limits.max_buffered_bytes = 0;
-    config.limits.stream_window = 1 << 20;
+    config.limits.stream_window = 66_000;
     let mut victim = Victim::with(config);
     let mut peer = Peer::new(version, Side::Client);
     peer.request(1, false, &[]);
-    for _ in 0..frames {
-        peer.data(1, &[7; 10_000], false);
-    }
+    send_unread(&mut peer, last);
     let mut input = peer.bytes.split();
     let events = std::iter::from_fn(|| victim.engine.poll_event(victim.now, &mut input));
     let events = events.collect();
@@ -360,18 +365,47 @@ fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) 
 }
 
 /// DATA beyond the connection's window ends the connection, if the protocol has that window.
+///
+/// OkHttp 2, as client and as server, adds the change of a stream's initial window to the
+/// connection's window. The change is from 64 KiB to 66,000 bytes here.
 #[test]
 fn data_over_the_connections_window_is_an_error() {
     every_version(|version| {
-        // At most one window may be buffered.
-        let (_, _, events) = unread_upload(version, 7);
-        let rule = events.iter().find_map(|event| match event {
-            Event::Closed { error } => error.rule(),
-            _ => None,
-        });
-        let expected = has_connection_window(version).then_some(Rule::ConnectionWindowExceeded);
-        assert_eq!(rule, expected, "{version}");
+        let rule = |events: &[Event]| {
+            events.iter().find_map(|event| match event {
+                Event::Closed { error } => error.rule(),
+                _ => None,
+            })
+        };
+        let exceeded = has_connection_window(version).then_some(Rule::ConnectionWindowExceeded);
+        for (last, expected) in [(6_000, None), (6_002, exceeded)] {
+            let (_, _, events) = unread_upload(version, last);
+            assert_eq!(rule(&events), expected, "upload, {version}: {last}");
+            let events = unread_download(version, last);
+            assert_eq!(rule(&events), expected, "download, {version}: {last}");
+        }
     });
+}
+
+/// A client with the windows of [`unread_upload`], and a response without a reader.
+fn unread_download(version: Version, last: usize) -> Vec<Event> {
+    let mut config = Config::new(version, Side::Client);
+    config.limits.connection_window = 65_536;
+    config.limits.max_connection_window = 0;
+    config.limits.max_buffered_bytes = 0;
+    config.limits.stream_window = 66_000;
+    let mut victim = Victim::with(config);
+    let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+    let options = OpenOptions::default().with(|options| options.fin = true);
+    let now = victim.now;
+    victim.engine.open(now, head, options).unwrap();
+    victim.flush();
+    let mut peer = Peer::new(version, Side::Server);
+    let ok = peer.ok().to_vec();
+    peer.reply(1, false, &ok);
+    send_unread(&mut peer, last);
+    let mut input = peer.bytes.split();
+    std::iter::from_fn(|| victim.engine.poll_event(now, &mut input)).collect()
 }
 
 /// If a stream ends early, the credit of its buffered bytes is returned with it.
@@ -380,7 +414,7 @@ fn credit_of_a_reset_stream_is_returned() {
     for version in [Version::Spdy31, Version::Http2] {
         for by_peer in [true, false] {
             // Almost the window.
-            let (mut victim, mut peer, events) = unread_upload(version, 6);
+            let (mut victim, mut peer, events) = unread_upload(version, 0);
             let stream = events.iter().find_map(|event| match event {
                 Event::Opened { stream, .. } => Some(*stream),
                 _ => None,

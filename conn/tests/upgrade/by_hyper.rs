@@ -21,7 +21,7 @@ use crate::*;
 
 /// A server by hyper that upgrades, and echoes on each stream.
 fn serve(io: DuplexStream) {
-    let (upgraded, mut ready) = mpsc::channel::<(TokioIo<DuplexStream>, Bytes)>(1);
+    let (upgraded, mut ready) = mpsc::channel::<(TokioIo<DuplexStream>, Bytes, Version)>(1);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let upgraded = upgraded.clone();
         async move {
@@ -29,9 +29,10 @@ fn serve(io: DuplexStream) {
             tokio::spawn(async move {
                 let io = hyper::upgrade::on(&mut request).await.unwrap();
                 let parts = io.downcast::<TokioIo<DuplexStream>>().unwrap();
-                upgraded.send((parts.io, parts.read_buf)).await.unwrap();
+                let parts = (parts.io, parts.read_buf, version);
+                upgraded.send(parts).await.unwrap();
             });
-            let response = upgrade::switching(version).unwrap();
+            let response = upgrade::switching(version);
             Ok::<Response<Empty<Bytes>>, hyper::Error>(response.map(|()| Empty::new()))
         }
     });
@@ -43,12 +44,8 @@ fn serve(io: DuplexStream) {
             .unwrap();
     });
     tokio::spawn(async move {
-        let (io, read) = ready.recv().await.unwrap();
-        let (mux, connection) = Mux::server(
-            io.into_inner(),
-            Version::Spdy31,
-            MuxConfig::new(Side::Server),
-        );
+        let (io, read, version) = ready.recv().await.unwrap();
+        let (mux, connection) = Mux::server(io.into_inner(), version, MuxConfig::new(Side::Server));
         tokio::spawn(connection.with_input(BytesMut::from(&read[..])));
         while let Some((_, stream)) = mux.accept().await {
             tokio::spawn(echo(stream));
@@ -69,13 +66,17 @@ async fn exchange(mux: &Mux) {
 
 #[tokio::test(start_paused = true)]
 async fn hyper_as_the_server() {
-    let (here, there) = tokio::io::duplex(64 << 10);
-    serve(there);
-    let request = Request::get("http://node/").body(()).unwrap();
-    let switched = soon(Upgrade::default().request(here, request)).await;
-    let (mux, connection) = switched.unwrap().client(MuxConfig::new(Side::Client));
-    tokio::spawn(connection);
-    exchange(&mux).await;
+    for version in Version::ALL {
+        let (here, there) = tokio::io::duplex(64 << 10);
+        serve(there);
+        let request = Request::get("http://node/").body(()).unwrap();
+        let upgrade = Upgrade::default().with(|upgrade| upgrade.version = version);
+        let switched = soon(upgrade.request(here, request)).await.unwrap();
+        assert_eq!(switched.version, version);
+        let (mux, connection) = switched.client(MuxConfig::new(Side::Client));
+        tokio::spawn(connection);
+        exchange(&mux).await;
+    }
 }
 
 /// hyper's buffer has the client's first frames when hyper passes the transport on.

@@ -59,6 +59,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("kube-bridge/to-websocket", |fixture| {
             bridge::joins(fixture, "websocket")
         }),
+        Case::new("kube-bridge/to-http2", |fixture| {
+            bridge::joins(fixture, "http2")
+        }),
     ];
     for security in Security::BOTH {
         for transport in [Transport::Spdy, Transport::Default] {

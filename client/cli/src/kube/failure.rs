@@ -77,6 +77,10 @@ fn advice(error: &ConnectError) -> &'static str {
             StatusCode::FORBIDDEN => {
                 "; the user needs the verb `create` on the pod's subresource (RBAC)"
             }
+            // The words of Go's servers, and of ours, for the name of an unknown upgrade.
+            StatusCode::BAD_REQUEST if refusal.message().contains("missing upgrade headers") => {
+                "; the server does not have this transport: try --transport spdy"
+            }
             StatusCode::NOT_FOUND => "; check the name, --namespace and --context",
             _ => "",
         },

@@ -26,6 +26,7 @@ mod pipes;
 mod probe;
 mod record;
 mod servers;
+mod short_spdy;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;

@@ -1,11 +1,13 @@
 //! The streams of a command: stdin and terminal sizes to write, stdout and stderr to read.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use lacewing_conn::{Error, Initiator, Reason, driver::RawStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -31,6 +33,18 @@ pub struct CommandStdin {
 impl CommandStdin {
     pub(super) fn new(sink: Sink, activity: ActivityClock) -> Self {
         Self { sink, activity }
+    }
+
+    /// Writes all of `bytes`; waits while the command takes nothing. 8 KiB or more are not copied,
+    /// except into WebSocket messages.
+    ///
+    /// # Errors
+    ///
+    /// The session is over, or the command has closed its stdin.
+    pub async fn send(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        poll_fn(|cx| self.sink.poll_write_chunk(cx, &mut bytes)).await?;
+        self.activity.record_data();
+        Ok(())
     }
 }
 
@@ -74,7 +88,7 @@ pub(super) type OutputEnd = oneshot::Receiver<io::Result<()>>;
 
 #[derive(Debug)]
 pub(super) enum Source {
-    Spdy(RawStream),
+    Raw(RawStream),
     #[cfg(feature = "websocket")]
     Channel(ChannelReader),
 }
@@ -129,7 +143,7 @@ impl AsyncRead for Source {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Spdy(stream) => match ready!(Pin::new(stream).poll_read(cx, buffer)) {
+            Self::Raw(stream) => match ready!(Pin::new(stream).poll_read(cx, buffer)) {
                 // Servers of Go end streams in this way.
                 Err(error) if is_cancel(&error) => Poll::Ready(Ok(())),
                 read => Poll::Ready(read),

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io};
 
+use lacewing_conn::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -12,9 +13,9 @@ use super::websocket;
 use super::{
     error::ConnectError,
     forward::PortForwardSession,
+    raw,
     request::{CommandRequest, ForwardRequest, StreamingProtocol},
     session::CommandSession,
-    spdy,
     upgrade::{Ask, Upgraded},
 };
 #[cfg(feature = "websocket")]
@@ -77,9 +78,12 @@ impl CommandRequest {
             transport: self.transport,
             limits: &self.limits,
             // As kubectl does; servers choose v4 here.
-            spdy: RemoteCommandProtocol::ALL
-                .map(RemoteCommandProtocol::name)
-                .to_vec(),
+            stream_protocols: match self.transport {
+                StreamingProtocol::Http2 => vec![RemoteCommandProtocol::V4.name()],
+                _ => RemoteCommandProtocol::ALL
+                    .map(RemoteCommandProtocol::name)
+                    .to_vec(),
+            },
             // As kubectl does: older versions cannot end stdin.
             #[cfg(feature = "websocket")]
             websocket: WebSocketProtocol::V5,
@@ -126,7 +130,7 @@ impl ForwardRequest {
             headers: &self.headers,
             transport: self.transport,
             limits: &self.limits,
-            spdy: PortForwardProtocol::ALL
+            stream_protocols: PortForwardProtocol::ALL
                 .map(PortForwardProtocol::name)
                 .to_vec(),
             #[cfg(feature = "websocket")]
@@ -150,7 +154,7 @@ impl Ask<'_> {
             StreamingProtocol::WebSocketFirst => match self.websocket(io).await {
                 Err(error) if error.permits_fallback() => {
                     let io = self.dial(connect).await?;
-                    self.spdy(io).await
+                    self.raw(Version::Spdy31, io).await
                 }
                 other => other,
             },
@@ -163,7 +167,8 @@ impl Ask<'_> {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match self.transport {
-            StreamingProtocol::Spdy => self.spdy(io).await,
+            StreamingProtocol::Spdy => self.raw(Version::Spdy31, io).await,
+            StreamingProtocol::Http2 => self.raw(Version::Http2, io).await,
             #[cfg(feature = "websocket")]
             StreamingProtocol::WebSocket | StreamingProtocol::WebSocketFirst => {
                 self.websocket(io).await
@@ -182,12 +187,12 @@ impl Ask<'_> {
         }
     }
 
-    async fn spdy<IO>(&self, io: IO) -> Result<Upgraded<IO>, ConnectError>
+    async fn raw<IO>(&self, version: Version, io: IO) -> Result<Upgraded<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (switched, protocol) = spdy::upgrade(io, self).await?;
-        Ok(Upgraded::Spdy(switched, protocol))
+        let (switched, protocol) = raw::upgrade(version, io, self).await?;
+        Ok(Upgraded::Raw(switched, protocol))
     }
 
     #[cfg(feature = "websocket")]

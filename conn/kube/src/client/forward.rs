@@ -11,6 +11,8 @@ use std::{
 };
 
 use bytes::BytesMut;
+#[cfg(feature = "websocket")]
+use lacewing_conn::Version;
 use lacewing_conn::driver::{RawReader, RawStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -70,11 +72,13 @@ impl PortForwardSession {
     {
         let life = Life::default();
         let link = match upgraded {
-            Upgraded::Spdy(switched, _) => Link::start(switched.io, switched.input, limits, &life),
+            Upgraded::Raw(switched, _) => {
+                Link::start(switched.version, switched.io, switched.input, limits, &life)
+            }
             #[cfg(feature = "websocket")]
             Upgraded::WebSocket(socket) => {
                 let tunnel = crate::websocket::Tunnel::new(*socket);
-                Link::start(tunnel, BytesMut::new(), limits, &life)
+                Link::start(Version::Spdy31, tunnel, BytesMut::new(), limits, &life)
             }
         };
         let bound = limits.max_forwards.clamp(1, Semaphore::MAX_PERMITS);

@@ -1,11 +1,11 @@
-//! The SPDY connection below a session, and the task that supervises it.
+//! The connection of raw streams below a session, and the task that supervises it.
 
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::HeaderMap;
 use lacewing_conn::{
-    Side,
+    Side, Version,
     driver::{Mux, MuxConnection, OpenOptions, RawStream},
 };
 use tokio::{
@@ -18,11 +18,11 @@ use crate::{
     activity::{ActivityClock, Gate},
     error::KubeError,
     limits::KubeLimits,
-    spdy_connection::SpdyConnection,
+    raw_connection::RawConnection,
     stream_headers::StreamHeaders,
 };
 
-/// A SPDY/3.1 connection of the client's side. It ends with its [`Life`].
+/// A connection of raw streams, of the client's side. It ends with its [`Life`].
 #[derive(Debug)]
 pub(super) struct Link {
     mux: Mux,
@@ -33,14 +33,20 @@ pub(super) struct Link {
 impl Link {
     /// Starts the connection on a task of its own. `input` are the bytes behind the
     /// server's response.
-    pub(super) fn start<IO>(io: IO, input: BytesMut, limits: &KubeLimits, life: &Life) -> Self
+    pub(super) fn start<IO>(
+        version: Version,
+        io: IO,
+        input: BytesMut,
+        limits: &KubeLimits,
+        life: &Life,
+    ) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // The server has answered: nothing holds our frames.
         let gate = Gate::default();
         gate.open();
-        let connection = SpdyConnection::new(Side::Client, io, input, gate, limits);
+        let connection = RawConnection::new(version, Side::Client, io, input, gate, limits);
         let supervisor = Supervisor {
             mux: connection.mux.clone(),
             activity: connection.activity.clone(),

@@ -15,6 +15,9 @@ pub enum StreamingProtocol {
     /// SPDY/3.1, which every server has.
     #[default]
     Spdy,
+    /// Raw streams over HTTP/2, which only servers of this crate have. See
+    /// [the mapping](crate#raw-streams-over-http2).
+    Http2,
     /// WebSocket: `v5.channel.k8s.io`, or SPDY inside of messages for port-forward.
     #[cfg(feature = "websocket")]
     WebSocket,

@@ -97,7 +97,7 @@ impl CommandSession {
     {
         let (streams, limits) = (request.streams(), &request.limits);
         match upgraded {
-            Upgraded::Spdy(switched, name) => {
+            Upgraded::Raw(switched, name) => {
                 // A server that names none speaks the oldest version.
                 let protocol = name.as_deref().map(RemoteCommandProtocol::from_name);
                 let protocol = protocol.unwrap_or(Some(RemoteCommandProtocol::V1));
@@ -105,8 +105,9 @@ impl CommandSession {
                 let life = Life::default();
                 // A failure and a cancelled call close the connection.
                 let abort = life.abort.clone().drop_guard();
-                let link = Link::start(switched.io, switched.input, limits, &life);
-                let session = Self::spdy(&link, protocol, streams, limits, life).await?;
+                let link =
+                    Link::start(switched.version, switched.io, switched.input, limits, &life);
+                let session = Self::raw(&link, protocol, streams, limits, life).await?;
                 abort.disarm();
                 Ok(session)
             }
@@ -116,7 +117,7 @@ impl CommandSession {
     }
 
     /// Opens the streams in kubectl's order, one by one.
-    async fn spdy(
+    async fn raw(
         link: &Link,
         protocol: RemoteCommandProtocol,
         streams: CommandStreams,
@@ -139,19 +140,19 @@ impl CommandSession {
         let activity = link.activity();
         let mut ends = Vec::new();
         let mut reader = |stream: RawStream| {
-            let source = Source::Spdy(stream);
+            let source = Source::Raw(stream);
             let (reader, end) = CommandReader::new(source, activity.clone(), handle.clone());
             ends.push(end);
             reader
         };
         let (stdout, stderr) = (stdout.map(&mut reader), stderr.map(&mut reader));
         Ok(Self {
-            stdin: stdin.map(|stream| CommandStdin::new(Sink::Spdy(stream), activity.clone())),
+            stdin: stdin.map(|stream| CommandStdin::new(Sink::Raw(stream), activity.clone())),
             stdout,
             stderr,
-            resize: resize.map(|stream| TerminalResizer::new(Sink::Spdy(stream))),
+            resize: resize.map(|stream| TerminalResizer::new(Sink::Raw(stream))),
             protocol,
-            result: collect(Source::Spdy(error), protocol, ends, limits, &life),
+            result: collect(Source::Raw(error), protocol, ends, limits, &life),
             life,
             _handle: handle,
         })

@@ -16,16 +16,16 @@ pub(super) struct Ask<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) transport: StreamingProtocol,
     pub(super) limits: &'a KubeLimits,
-    /// The stream protocols over SPDY, the best first.
-    pub(super) spdy: Vec<&'static str>,
+    /// The stream protocols over raw streams, the best first.
+    pub(super) stream_protocols: Vec<&'static str>,
     #[cfg(feature = "websocket")]
     pub(super) websocket: WebSocketProtocol,
 }
 
 /// A transport behind the server's 101 response.
 pub(super) enum Upgraded<IO> {
-    /// SPDY, and the stream protocol that the server chose.
-    Spdy(Switched<IO>, Option<String>),
+    /// Raw streams, and the stream protocol that the server chose.
+    Raw(Switched<IO>, Option<String>),
     #[cfg(feature = "websocket")]
     WebSocket(Box<WebSocketStream<IO>>),
 }

@@ -34,6 +34,9 @@ pub struct CriOptions {
     /// The protocols of commands over SPDY/3.1. Default
     /// [`RemoteCommandProtocol::SPDY`].
     pub spdy: Vec<RemoteCommandProtocol>,
+    /// The protocols of commands over raw streams of HTTP/2: see
+    /// [`CommandOffer::http2`](crate::server::CommandOffer::http2).
+    pub http2: Vec<RemoteCommandProtocol>,
     /// The protocols of commands over WebSocket. Default
     /// [`WebSocketProtocol::CHANNELS`].
     pub websocket: Vec<WebSocketProtocol>,
@@ -55,6 +58,7 @@ impl CriOptions {
             token_lifetime: Duration::from_secs(60),
             max_tokens: 1_000,
             spdy: RemoteCommandProtocol::SPDY.to_vec(),
+            http2: vec![RemoteCommandProtocol::V4],
             websocket: WebSocketProtocol::CHANNELS.to_vec(),
             limits: KubeLimits::new(Side::Server),
         }

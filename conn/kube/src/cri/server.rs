@@ -210,6 +210,7 @@ impl<R: Runtime> CriServer<R> {
         let options = &self.inner.options;
         CommandOffer::new(streams).with(|offer| {
             offer.spdy = options.spdy.clone();
+            offer.http2 = options.http2.clone();
             offer.websocket = options.websocket.clone();
             offer.limits = options.limits.clone();
         })

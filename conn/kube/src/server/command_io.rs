@@ -1,6 +1,7 @@
 //! The streams of a command: stdin to read, stdout and stderr to write.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use lacewing_conn::driver::RawReader;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -37,15 +38,15 @@ pub struct CommandInput {
 
 #[derive(Debug)]
 enum Source {
-    Spdy(RawReader),
+    Raw(RawReader),
     #[cfg(feature = "websocket")]
     Channel(ChannelReader),
 }
 
 impl CommandInput {
-    pub(super) fn spdy(reader: RawReader, activity: ActivityClock) -> Self {
+    pub(super) fn raw(reader: RawReader, activity: ActivityClock) -> Self {
         Self {
-            source: Source::Spdy(reader),
+            source: Source::Raw(reader),
             activity,
         }
     }
@@ -65,7 +66,7 @@ impl CommandInput {
     /// The client is gone, or reset the stream.
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let chunk = match &mut self.source {
-            Source::Spdy(reader) => reader.read_chunk().await?,
+            Source::Raw(reader) => reader.read_chunk().await?,
             #[cfg(feature = "websocket")]
             Source::Channel(reader) => reader.read_chunk().await?,
         };
@@ -81,7 +82,7 @@ impl AsyncRead for CommandInput {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.source {
-            Source::Spdy(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
+            Source::Raw(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
             #[cfg(feature = "websocket")]
             Source::Channel(reader) => ready!(Pin::new(reader).poll_read(cx, buffer))?,
         }
@@ -112,13 +113,25 @@ impl CommandOutput {
         }
     }
 
-    /// Writes all of `bytes`; waits while the client takes nothing.
+    /// Writes all of `bytes`; waits while the client takes nothing. 8 KiB or more are not copied,
+    /// except into WebSocket messages.
     ///
     /// # Errors
     ///
     /// The client is gone, or the session has finished.
-    pub async fn send(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.write_all(&bytes).await
+    pub async fn send(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        if self.ended {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        poll_fn(|cx| {
+            let write = |mut sink: Pin<&mut Sink>, cx: &mut Context<'_>| {
+                sink.poll_write_chunk(cx, &mut bytes)
+            };
+            self.sink.poll(cx, write)
+        })
+        .await?;
+        self.activity.record_data();
+        Ok(())
     }
 
     /// Copies the output of a command, such as a pipe, to the client. Returns the number
@@ -137,12 +150,12 @@ impl CommandOutput {
         exited: &CancellationToken,
         drain: Duration,
     ) -> io::Result<u64> {
-        let mut buffer = vec![0; COPY_BUFFER];
+        let mut buffer = BytesMut::with_capacity(COPY_BUFFER);
         let mut copied: u64 = 0;
         loop {
             let read = tokio::select! {
                 biased;
-                read = source.read(&mut buffer) => read?,
+                read = source.read_buf(&mut buffer) => read?,
                 () = async {
                     exited.cancelled().await;
                     sleep(drain).await;
@@ -151,8 +164,14 @@ impl CommandOutput {
             if read == 0 {
                 return Ok(copied);
             }
-            self.write_all(buffer.get(..read).unwrap_or_default())
-                .await?;
+            if read < COPY_BUFFER / 2 {
+                // The same buffer takes the next piece.
+                self.write_all(&buffer).await?;
+                buffer.clear();
+            } else {
+                self.send(buffer.split().freeze()).await?;
+                buffer.reserve(COPY_BUFFER);
+            }
             copied = copied.saturating_add(read as u64);
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::websocket_ending::WebSocketEnding;
 use super::{
     command_io::{CommandInput, CommandOutput, SharedSink},
-    spdy_ending::SpdyEnding,
+    raw_ending::RawEnding,
     terminal_sizes::TerminalSizes,
 };
 use crate::{
@@ -96,7 +96,7 @@ pub(super) struct Ending {
 /// The transport of a session.
 #[derive(Debug)]
 pub(super) enum EndingTransport {
-    Spdy(Box<SpdyEnding>),
+    Raw(Box<RawEnding>),
     #[cfg(feature = "websocket")]
     WebSocket(WebSocketEnding),
 }
@@ -156,7 +156,7 @@ impl LastMessages {
     async fn send(self) -> Result<(), KubeError> {
         let limit = self.limits.finish_timeout;
         match self.transport {
-            EndingTransport::Spdy(ending) => ending.finish(self.sinks, self.status, limit).await,
+            EndingTransport::Raw(ending) => ending.finish(self.sinks, self.status, limit).await,
             #[cfg(feature = "websocket")]
             EndingTransport::WebSocket(ending) => ending.finish(self.status, &self.limits).await,
         }

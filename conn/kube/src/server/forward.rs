@@ -44,7 +44,7 @@ impl Forward {
         let (_, error) = error.into_split();
         let io = ForwardIo {
             data: Box::new(data),
-            error: ErrorStream::Spdy(error),
+            error: ErrorStream::Raw(error),
             activity,
             _hold: Hold::Permit(permit),
         };
@@ -120,7 +120,7 @@ enum Hold {
 /// The way of a text to the client's user.
 #[derive(Debug)]
 enum ErrorStream {
-    Spdy(RawWriter),
+    Raw(RawWriter),
     #[cfg(feature = "websocket")]
     Channel(ChannelWriter),
 }
@@ -130,7 +130,7 @@ impl ForwardIo {
     /// which learn late that a port is refused; see [`Forward::fail`].
     pub async fn fail(mut self, text: &str) {
         match self.error {
-            ErrorStream::Spdy(writer) => end_with(writer, text).await,
+            ErrorStream::Raw(writer) => end_with(writer, text).await,
             #[cfg(feature = "websocket")]
             ErrorStream::Channel(writer) => end_with(writer, text).await,
         }

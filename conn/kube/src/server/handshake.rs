@@ -1,8 +1,11 @@
 //! The decision about a request: which protocol, or which refusal.
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use lacewing_conn::driver::upgrade::{
-    ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, requested, switching,
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use lacewing_conn::{
+    Version,
+    driver::upgrade::{
+        ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, requested, switching,
+    },
 };
 
 use super::rejection::Rejection;
@@ -11,7 +14,8 @@ use crate::protocol::{WebSocketProtocol, list};
 /// The transport protocol that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Spdy,
+    /// Raw streams of this version.
+    Raw(Version),
     WebSocket,
 }
 
@@ -22,7 +26,7 @@ pub(super) enum Asked {
 /// The request has a body, or is not of HTTP/1.1. A body would be read as frames.
 pub(super) fn asked<B>(request: &Request<B>) -> Result<Asked, Rejection> {
     let headers = request.headers();
-    if request.version() != Version::HTTP_11 {
+    if request.version() != http::Version::HTTP_11 {
         let text = "unable to upgrade: HTTP/1.1 is required";
         return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
     }
@@ -35,18 +39,27 @@ pub(super) fn asked<B>(request: &Request<B>) -> Result<Asked, Rejection> {
     let mut protocols = list(headers, &header::UPGRADE);
     match protocols.any(|name| name.eq_ignore_ascii_case("websocket")) {
         true => Ok(Asked::WebSocket),
-        false => Ok(Asked::Spdy),
+        false => {
+            // A request without a known name is refused as one for SPDY.
+            let http2 = requested(headers) == Some(Version::Http2);
+            Ok(Asked::Raw(if http2 {
+                Version::Http2
+            } else {
+                Version::Spdy31
+            }))
+        }
     }
 }
 
-/// Answers a request for SPDY/3.1. The checks have the order of Go's servers, so the
+/// Answers a request for raw streams of `version`. The checks have the order of Go's servers, so the
 /// same mistake has the same answer.
 ///
 /// # Errors
 ///
 /// The refusal: 400 or 403, with the texts of Kubernetes.
-pub(super) fn spdy<B, P: Copy>(
+pub(super) fn raw<B, P: Copy>(
     request: &Request<B>,
+    version: Version,
     supported: &[P],
     name: impl Fn(P) -> &'static str,
 ) -> Result<(Response<()>, P), Rejection> {
@@ -75,12 +88,12 @@ pub(super) fn spdy<B, P: Copy>(
             rejection.with_header(ACCEPTED_STREAM_PROTOCOL_VERSIONS, value)
         }));
     };
-    let spdy31 = requested(headers).filter(|version| *version == lacewing_conn::Version::Spdy31);
-    let Some(mut response) = spdy31.and_then(switching) else {
+    if requested(headers) != Some(version) {
         let text = "unable to upgrade: missing upgrade headers in request: \
                     Connection: Upgrade and Upgrade: SPDY/3.1 are required";
         return Err(Rejection::new(StatusCode::BAD_REQUEST, text));
-    };
+    }
+    let mut response = switching(version);
     let value = HeaderValue::from_static(name(chosen));
     response
         .headers_mut()

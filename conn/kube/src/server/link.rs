@@ -1,8 +1,8 @@
-//! The SPDY connection below a session, and the task that supervises it.
+//! The connection of raw streams below a session, and the task that supervises it.
 
 use bytes::BytesMut;
 use lacewing_conn::{
-    Side,
+    Side, Version,
     driver::{Mux, MuxConnection},
 };
 use tokio::{
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activity::{ActivityClock, Gate},
     limits::KubeLimits,
-    spdy_connection::SpdyConnection,
+    raw_connection::RawConnection,
 };
 
-/// A SPDY/3.1 connection of the server's side. When it is dropped, the connection
+/// A connection of raw streams, of the server's side. When it is dropped, the connection
 /// shuts down.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -32,7 +32,7 @@ pub(super) struct Link {
 impl Link {
     /// Starts the connection on a task of its own. `early` are the bytes that the HTTP
     /// server read behind the request.
-    pub(super) fn start<IO>(io: IO, early: BytesMut, limits: &KubeLimits) -> Self
+    pub(super) fn start<IO>(version: Version, io: IO, early: BytesMut, limits: &KubeLimits) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -40,7 +40,7 @@ impl Link {
         if !early.is_empty() {
             gate.open();
         }
-        let connection = SpdyConnection::new(Side::Server, io, early, gate.clone(), limits);
+        let connection = RawConnection::new(version, Side::Server, io, early, gate.clone(), limits);
         let link = Self {
             mux: connection.mux,
             activity: connection.activity,

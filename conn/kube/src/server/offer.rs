@@ -11,7 +11,7 @@ use crate::{
 /// The server's conditions for `exec` and `attach`: streams, protocols and limits.
 ///
 /// [`accept`](Self::accept) decides from a request's header fields. One offer serves
-/// clients of SPDY/3.1 and, with the feature `websocket`, of WebSocket.
+/// clients of SPDY/3.1, of raw streams over HTTP/2 and, with the feature `websocket`, of WebSocket.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CommandOffer {
@@ -20,6 +20,10 @@ pub struct CommandOffer {
     /// The protocols over SPDY/3.1. Default [`RemoteCommandProtocol::SPDY`]. An empty list
     /// refuses SPDY.
     pub spdy: Vec<RemoteCommandProtocol>,
+    /// The protocols over raw streams of HTTP/2. Default `V4`, the only one that clients of
+    /// this crate ask for there. An empty list refuses HTTP/2. See
+    /// [the mapping](crate#raw-streams-over-http2).
+    pub http2: Vec<RemoteCommandProtocol>,
     /// The protocols over WebSocket. Default [`WebSocketProtocol::CHANNELS`]. An empty
     /// list refuses WebSocket.
     pub websocket: Vec<WebSocketProtocol>,
@@ -33,6 +37,7 @@ impl CommandOffer {
         Self {
             streams,
             spdy: RemoteCommandProtocol::SPDY.to_vec(),
+            http2: vec![RemoteCommandProtocol::V4],
             websocket: WebSocketProtocol::CHANNELS.to_vec(),
             limits: KubeLimits::new(Side::Server),
         }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use lacewing_conn::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -20,8 +21,8 @@ use super::{
     offer::{CommandOffer, ForwardOffer},
     port_forward::PortForwardSession,
     query_ports::{check_ports, query_ports},
+    raw_command,
     rejection::Rejection,
-    spdy_command,
 };
 use crate::{
     error::KubeError,
@@ -63,10 +64,14 @@ impl CommandOffer {
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingCommand), Rejection> {
         let (response, protocol) = match handshake::asked(request)? {
-            Asked::Spdy => {
+            Asked::Raw(version) => {
+                let supported = match version {
+                    Version::Http2 => &self.http2,
+                    _ => &self.spdy,
+                };
                 let name = RemoteCommandProtocol::name;
-                let (response, protocol) = handshake::spdy(request, &self.spdy, name)?;
-                (response, CommandProtocol::Spdy(protocol))
+                let (response, protocol) = handshake::raw(request, version, supported, name)?;
+                (response, CommandProtocol::Raw(version, protocol))
             }
             Asked::WebSocket => {
                 let (response, protocol) = handshake::websocket(request, &self.websocket)?;
@@ -84,7 +89,7 @@ impl CommandOffer {
 
 #[derive(Clone, Copy, Debug)]
 enum CommandProtocol {
-    Spdy(RemoteCommandProtocol),
+    Raw(Version, RemoteCommandProtocol),
     WebSocket(WebSocketProtocol),
 }
 
@@ -135,9 +140,9 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match protocol {
-        CommandProtocol::Spdy(version) => {
-            let link = Link::start(io, BytesMut::from(early), &offer.limits);
-            spdy_command::start(link, version, offer).await
+        CommandProtocol::Raw(version, protocol) => {
+            let link = Link::start(version, io, BytesMut::from(early), &offer.limits);
+            raw_command::start(link, protocol, offer).await
         }
         #[cfg(feature = "websocket")]
         CommandProtocol::WebSocket(WebSocketProtocol::Channels { version, encoding }) => {
@@ -171,10 +176,10 @@ impl ForwardOffer {
         request: &mut Request<B>,
     ) -> Result<(Response<()>, PendingForward), Rejection> {
         let (response, protocol) = match handshake::asked(request)? {
-            Asked::Spdy => {
-                let name = PortForwardProtocol::name;
-                let (response, _) = handshake::spdy(request, &PortForwardProtocol::ALL, name)?;
-                (response, ForwardProtocol::Spdy)
+            Asked::Raw(version) => {
+                let (name, supported) = (PortForwardProtocol::name, PortForwardProtocol::ALL);
+                let (response, _) = handshake::raw(request, version, &supported, name)?;
+                (response, ForwardProtocol::Raw(version))
             }
             Asked::WebSocket => {
                 let (response, chosen) =
@@ -216,7 +221,7 @@ impl ForwardOffer {
     expect(dead_code, reason = "`accept` refuses a WebSocket")
 )]
 enum ForwardProtocol {
-    Spdy,
+    Raw(Version),
     Tunnel,
     Channels {
         encoding: ChannelEncoding,
@@ -274,12 +279,17 @@ where
         ForwardProtocol::Tunnel => {
             let socket = websocket(io, early, limits).await;
             let tunnel = crate::websocket::Tunnel::new(socket);
-            let link = Link::start(tunnel, BytesMut::new(), limits);
+            let link = Link::start(Version::Spdy31, tunnel, BytesMut::new(), limits);
             PortForwardSession::start(link, limits)
         }
-        // Without the feature, `accept` refuses a WebSocket.
+        ForwardProtocol::Raw(version) => {
+            let link = Link::start(version, io, BytesMut::from(early), limits);
+            PortForwardSession::start(link, limits)
+        }
+        // `accept` refuses a WebSocket.
+        #[cfg(not(feature = "websocket"))]
         _ => {
-            let link = Link::start(io, BytesMut::from(early), limits);
+            let link = Link::start(Version::Spdy31, io, BytesMut::from(early), limits);
             PortForwardSession::start(link, limits)
         }
     }

@@ -46,7 +46,7 @@ pub struct PortForwardSession {
 
 #[derive(Debug)]
 enum ForwardTransport {
-    Spdy(Box<Link>),
+    Raw(Box<Link>),
     #[cfg(feature = "websocket")]
     Channels(LegacyForward),
 }
@@ -61,7 +61,7 @@ impl PortForwardSession {
         tokio::spawn(pairing.run(link.mux().clone()));
         Self {
             forwards,
-            transport: ForwardTransport::Spdy(Box::new(link)),
+            transport: ForwardTransport::Raw(Box::new(link)),
         }
     }
 
@@ -93,7 +93,7 @@ impl PortForwardSession {
     /// [`KubeLimits::idle_timeout`].
     pub fn cancellation(&self) -> CancellationToken {
         match &self.transport {
-            ForwardTransport::Spdy(link) => link.cancellation().clone(),
+            ForwardTransport::Raw(link) => link.cancellation().clone(),
             #[cfg(feature = "websocket")]
             ForwardTransport::Channels(legacy) => legacy.cancellation.clone(),
         }
@@ -104,7 +104,7 @@ impl PortForwardSession {
     /// end at once.
     pub async fn shutdown(self) {
         match self.transport {
-            ForwardTransport::Spdy(link) => {
+            ForwardTransport::Raw(link) => {
                 link.mux().shutdown();
                 link.close().await;
             }

@@ -98,7 +98,11 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     command.kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    command.spawn()
+    command.spawn().map_err(|error| {
+        // The client's user sees this text.
+        let program = command.as_std().get_program().to_string_lossy();
+        io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
+    })
 }
 
 /// Waits for the end of the command, while its input and output are copied.

@@ -1,7 +1,10 @@
 //! A proxy that has a client's session on one side, and one of another transport on the
 //! other.
 
+use std::sync::{Arc, atomic::Ordering};
+
 use http::Uri;
+use lacewing_conn::{Side, driver::MuxConfig};
 use lacewing_kube::{
     CommandOutcome, CommandStreams, TerminalSize, bridge,
     client::ForwardRequest,
@@ -11,12 +14,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{server::Server, *};
 
-const CROSSINGS: [(StreamingProtocol, StreamingProtocol); 4] = [
-    (StreamingProtocol::Spdy, StreamingProtocol::WebSocket),
-    (StreamingProtocol::WebSocket, StreamingProtocol::Spdy),
-    (StreamingProtocol::Spdy, StreamingProtocol::Spdy),
-    (StreamingProtocol::WebSocket, StreamingProtocol::WebSocket),
-];
+/// The client's transport, and that of the server: every pair.
+const CROSSINGS: [(StreamingProtocol, StreamingProtocol); 9] = {
+    use StreamingProtocol::{Http2, Spdy, WebSocket};
+    [
+        (Spdy, Spdy),
+        (Spdy, WebSocket),
+        (Spdy, Http2),
+        (WebSocket, Spdy),
+        (WebSocket, WebSocket),
+        (WebSocket, Http2),
+        (Http2, Spdy),
+        (Http2, WebSocket),
+        (Http2, Http2),
+    ]
+};
 
 /// A proxy before `server`.
 fn proxy(server: Server, upstream: StreamingProtocol) -> Server {
@@ -224,5 +236,117 @@ async fn forwards_cross_transports() {
         drop((first, refused, broken));
         soon(session.close()).await;
         tasks_end(before).await;
+    }
+}
+
+/// Each direction of a connection ends by itself, on both sides of the proxy.
+#[tokio::test(start_paused = true)]
+async fn half_closes_cross_transports() {
+    for (down, up) in CROSSINGS {
+        let before = tasks();
+        let proxy = proxy(Server::commands(), up);
+        let uri = "http://pod/portforward".parse().unwrap();
+        let ask = ForwardRequest::new(uri).with(|ask| ask.transport = down);
+        let session = soon(ask.connect(|| proxy.dial())).await.unwrap();
+        // The server's half ends first, and ours continues.
+        let mut stream = soon(session.open(8)).await.unwrap();
+        let mut theirs = String::new();
+        soon(stream.read_to_string(&mut theirs)).await.unwrap();
+        assert_eq!(theirs, "hello", "{down:?} {up:?}");
+        soon(stream.write_all(b"after your end")).await.unwrap();
+        soon(stream.shutdown()).await.unwrap();
+        drop(stream);
+        // Ours ends first.
+        let mut echo = soon(session.open(7)).await.unwrap();
+        soon(echo.write_all(b"to the end")).await.unwrap();
+        soon(echo.shutdown()).await.unwrap();
+        let mut back = String::new();
+        soon(echo.read_to_string(&mut back)).await.unwrap();
+        assert_eq!(back, "to the end", "{down:?} {up:?}");
+        drop(echo);
+        soon(session.close()).await;
+        tasks_end(before).await;
+    }
+}
+
+/// A client that reads nothing holds the command up: little of its output waits on the way.
+/// What the client reads later is whole.
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_costs_bounded_memory() {
+    // Two connections receive, and each has pipes and buffers on the way. Without the bounds, the
+    // command would write 64 MB.
+    let limits = MuxConfig::kubernetes(Side::Client).connection.limits;
+    let bound = 2 * limits.max_buffered_bytes + (2 << 20);
+    assert!(bound < 50 << 20);
+    for (down, up) in CROSSINGS {
+        let before = tasks();
+        let server = Server::commands();
+        let sent = Arc::clone(&server.sent);
+        let proxy = proxy(server, up);
+        let ask = request(down, "command=fill:64&stdout=true&stderr=true");
+        let mut session = soon(ask.connect(|| proxy.dial())).await.unwrap();
+        let mut first = [0; 1];
+        let mut stdout = session.stdout.take().unwrap();
+        soon(stdout.read_exact(&mut first)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let waiting = sent.load(Ordering::Relaxed);
+        assert!(waiting > 1_000, "{down:?} {up:?}: {waiting}");
+        assert!(waiting < bound, "{down:?} {up:?}: {waiting} bytes wait");
+        let mut out = first.to_vec();
+        let mut err = String::new();
+        let mut stderr = session.stderr.take().unwrap();
+        let (read, errors, outcome) = soon(async {
+            tokio::join!(
+                stdout.read_to_end(&mut out),
+                stderr.read_to_string(&mut err),
+                session.outcome()
+            )
+        })
+        .await;
+        read.unwrap();
+        errors.unwrap();
+        assert_eq!(err, "to stderr", "{down:?} {up:?}");
+        assert_eq!(outcome.unwrap(), CommandOutcome::Success);
+        assert_eq!(out.len(), 64_000_000, "{down:?} {up:?}");
+        let is_whole = out.chunks(1_000).enumerate().all(|(at, block)| {
+            let expected = (at % 251) as u8;
+            block.iter().all(|byte| *byte == expected)
+        });
+        assert!(is_whole, "{down:?} {up:?}");
+        drop((stdout, stderr, session));
+        tasks_end(before).await;
+    }
+}
+
+/// Input that the command does not take: its exit still arrives, and so does the loss of the
+/// client.
+#[tokio::test(start_paused = true)]
+async fn unread_input_holds_up_no_end() {
+    for (down, up) in CROSSINGS {
+        for command in ["late:7", "sleep"] {
+            let before = tasks();
+            let proxy = proxy(Server::commands(), up);
+            let query = format!("command={command}&stdin=true&stdout=true");
+            let mut session = soon(request(down, &query).connect(|| proxy.dial()))
+                .await
+                .unwrap();
+            let mut stdin = session.stdin.take().unwrap();
+            let writing = tokio::spawn(async move {
+                let mut written = 0;
+                while stdin.write_all(&[b'x'; 32 << 10]).await.is_ok() {
+                    written += 32 << 10;
+                    assert!(written < 16 << 20, "no bound");
+                }
+            });
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert!(!writing.is_finished(), "{down:?} {up:?}");
+            if command == "late:7" {
+                let outcome = soon(session.outcome()).await.unwrap();
+                assert_eq!(outcome, CommandOutcome::Exited(7), "{down:?} {up:?}");
+            }
+            drop(session);
+            soon(writing).await.unwrap();
+            tasks_end(before).await;
+        }
     }
 }

@@ -41,7 +41,7 @@ async fn outputs_are_apart_and_the_exit_code_arrives() {
             let query = format!("command=exit:{code}&stdout=true&stderr=true");
             let mut session = session(transport, &query).await;
             let expected = match transport {
-                StreamingProtocol::Spdy => RemoteCommandProtocol::V4,
+                StreamingProtocol::Spdy | StreamingProtocol::Http2 => RemoteCommandProtocol::V4,
                 _ => RemoteCommandProtocol::V5,
             };
             assert_eq!(session.protocol(), expected);
@@ -61,6 +61,69 @@ async fn outputs_are_apart_and_the_exit_code_arrives() {
         }
         tasks_end(before).await;
     }
+}
+
+/// Bytes that the caller owns, to stdin and from stdout, in pieces of any size.
+#[tokio::test(start_paused = true)]
+async fn owned_bytes_are_whole() {
+    for transport in TRANSPORTS {
+        let mut session = session(transport, "command=send&stdin=true&stdout=true").await;
+        let mut stdin = session.stdin.take().unwrap();
+        let mut stdout = session.stdout.take().unwrap();
+        let data: Vec<u8> = (0..3_000_000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let sending = async {
+            let mut rest = bytes::Bytes::from(data.clone());
+            for len in [1, 9_000, 300_000, 0].into_iter().cycle() {
+                stdin
+                    .send(rest.split_to(len.min(rest.len())))
+                    .await
+                    .unwrap();
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            stdin.shutdown().await.unwrap();
+            let late = stdin.send(bytes::Bytes::from_static(b"late")).await;
+            assert!(late.is_err(), "{transport:?}");
+        };
+        let mut back = Vec::new();
+        let ((), read, outcome) =
+            soon(async { tokio::join!(sending, stdout.read_to_end(&mut back), session.outcome()) })
+                .await;
+        read.unwrap();
+        assert_eq!(outcome.unwrap(), CommandOutcome::Success, "{transport:?}");
+        assert!(back == data, "{transport:?}: {} bytes", back.len());
+    }
+}
+
+/// Raw streams over HTTP/2 on the wire: the name of the upgrade, the only stream protocol, and the
+/// connection preface of RFC 9113 §3.4 as the first bytes behind the 101 response.
+#[tokio::test(start_paused = true)]
+async fn http2_has_its_own_name_and_preface() {
+    let (here, mut there) = tokio::io::duplex(64 << 10);
+    let ask = request(StreamingProtocol::Http2, "command=cat&stdin=true");
+    let asking = tokio::spawn(async move { ask.connect_on(here).await });
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(there.read_u8()).await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    for line in [
+        "post /exec?command=cat&stdin=true http/1.1\r\n",
+        "\r\nupgrade: lacewing-h2\r\n",
+        "\r\nx-stream-protocol-version: v4.channel.k8s.io\r\n",
+    ] {
+        assert!(head.contains(line), "{head}");
+    }
+    assert_eq!(head.matches("x-stream-protocol-version").count(), 1);
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                     Upgrade: lacewing-h2\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n";
+    there.write_all(switching.as_bytes()).await.unwrap();
+    let mut preface = [0; 24];
+    soon(there.read_exact(&mut preface)).await.unwrap();
+    assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    drop(there);
+    assert!(soon(asking).await.unwrap().is_err());
 }
 
 /// Every combination of streams starts, and has these streams.
@@ -241,7 +304,8 @@ async fn a_slow_reader_has_all_output_after_the_outcome() {
 /// output precedes it.
 #[tokio::test(start_paused = true)]
 async fn a_cut_at_every_byte_is_never_a_success() {
-    for transport in [StreamingProtocol::Spdy, StreamingProtocol::WebSocket] {
+    use StreamingProtocol::{Http2, Spdy, WebSocket};
+    for transport in [Spdy, Http2, WebSocket] {
         let before = tasks();
         let ask = request(transport, "command=exit:0&stdout=true&stderr=true");
         let whole = Server::commands();

@@ -140,6 +140,7 @@ async fn a_refused_port_ends_only_its_stream() {
 async fn ten_thousand_connections_leave_nothing() {
     for (transport, number) in [
         (StreamingProtocol::Spdy, 10_000),
+        (StreamingProtocol::Http2, 10_000),
         (StreamingProtocol::WebSocket, 1_000),
     ] {
         let session = session(transport).await;
@@ -196,7 +197,7 @@ async fn a_dropped_session_ends_its_connections() {
 /// A session without a local connection lives, by its PINGs.
 #[tokio::test(start_paused = true)]
 async fn an_idle_session_lives_and_a_lost_one_ends() {
-    for transport in [StreamingProtocol::Spdy, StreamingProtocol::WebSocket] {
+    for transport in TRANSPORTS {
         let idle = session(transport).await;
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         echo(&idle, b"after an hour").await;

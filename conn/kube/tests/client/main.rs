@@ -32,8 +32,9 @@ use tokio::time::timeout;
 use self::waits::{soon, tasks, tasks_end};
 
 /// Every transport of a client.
-const TRANSPORTS: [StreamingProtocol; 3] = [
+const TRANSPORTS: [StreamingProtocol; 4] = [
     StreamingProtocol::Spdy,
+    StreamingProtocol::Http2,
     StreamingProtocol::WebSocket,
     StreamingProtocol::WebSocketFirst,
 ];

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -133,6 +134,15 @@ pub(crate) async fn run(mut session: ExecSession, command: &str) {
                 copy(stdin.unwrap(), stdout.unwrap()).await?;
                 Ok(CommandOutcome::Success)
             }
+            // The same by bytes that are owned.
+            ("send", _) => {
+                let (stdin, stdout) = (session.stdin.as_mut(), session.stdout.as_mut());
+                let (stdin, stdout) = (stdin.unwrap(), stdout.unwrap());
+                while let Some(chunk) = stdin.read_chunk().await? {
+                    stdout.send(chunk).await?;
+                }
+                Ok(CommandOutcome::Success)
+            }
             // Answers only after the end of stdin.
             ("count", _) => {
                 let mut input = Vec::new();
@@ -179,6 +189,21 @@ pub(crate) async fn run(mut session: ExecSession, command: &str) {
                     .write_all(&[b'y'; 4096])
                     .await?;
             },
+            // Megabytes of output, in blocks that differ.
+            ("fill", megabytes) => {
+                let (stdout, stderr) = (session.stdout.as_mut(), session.stderr.as_mut());
+                let (stdout, stderr) = (stdout.unwrap(), stderr.unwrap());
+                stderr.write_all(b"to stderr").await?;
+                for block in 0..megabytes.parse::<usize>().unwrap() * 1_000 {
+                    stdout.write_all(&[(block % 251) as u8; 1_000]).await?;
+                }
+                Ok(CommandOutcome::Success)
+            }
+            // Ends by itself, and takes no input.
+            ("late", code) => {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Ok(CommandOutcome::from_exit_code(code.parse().unwrap()))
+            }
             ("sleep", _) => {
                 cancelled.cancelled().await;
                 Ok(CommandOutcome::Exited(130))

@@ -40,6 +40,12 @@ async fn output_over_spdy_is_whole_and_little_of_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn output_over_http2_is_whole_and_little_of_it_waits() {
+    let limits = MuxConfig::kubernetes(Side::Client).connection.limits;
+    read_slowly(StreamingProtocol::Http2, limits.max_buffered_bytes).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn output_over_websocket_is_whole_and_little_of_it_waits() {
     let limits = KubeLimits::new(Side::Client);
     read_slowly(StreamingProtocol::WebSocket, limits.channel_buffer).await;

@@ -133,6 +133,34 @@ fn one_offer_serves_every_transport() {
     assert_eq!(chosen, "SPDY/3.1+portforward.k8s.io");
 }
 
+/// Raw streams over HTTP/2 have a name of our own. It is refused in the same words as SPDY.
+#[test]
+fn raw_streams_over_http2_are_asked_for_by_name() {
+    let ask = |protocol| {
+        with(&[
+            ("connection", "Upgrade"),
+            ("upgrade", "lacewing-h2"),
+            ("x-stream-protocol-version", protocol),
+        ])
+    };
+    let (response, _pending) = offer().accept(&mut ask("v4.channel.k8s.io")).unwrap();
+    assert_eq!(response.status(), 101);
+    assert_eq!(response.headers()["upgrade"], "lacewing-h2");
+    let chosen = &response.headers()["x-stream-protocol-version"];
+    assert_eq!(chosen, "v4.channel.k8s.io");
+    let refused = offer().accept(&mut ask("v3.channel.k8s.io")).unwrap_err();
+    assert_eq!(refused.status(), 403);
+    let accepted = &refused.headers()["x-accepted-stream-protocol-versions"];
+    assert_eq!(accepted, "v4.channel.k8s.io");
+    let without = offer().with(|offer| offer.http2.clear());
+    let refused = without.accept(&mut ask("v4.channel.k8s.io")).unwrap_err();
+    assert_eq!(refused.status(), 403);
+    let (response, _pending) = ForwardOffer::new()
+        .accept(&mut ask("portforward.k8s.io"))
+        .unwrap();
+    assert_eq!(response.headers()["upgrade"], "lacewing-h2");
+}
+
 #[test]
 fn wrong_websockets_are_refused() {
     for missing in ["connection", "sec-websocket-version", "sec-websocket-key"] {

@@ -195,3 +195,17 @@ async fn failed_handshakes_leave_nothing() {
     }
     assert_eq!(tasks(), before);
 }
+
+/// The client's user learns which program is missing.
+#[tokio::test]
+async fn a_command_that_cannot_start_is_named() {
+    let (mut session, _client) = session("stdout=true", &["error", "stdout"]).await;
+    let missing = tokio::process::Command::new("/no/such/program");
+    let error = session.run(missing, Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("cannot start /no/such/program: "),
+        "{text}"
+    );
+}

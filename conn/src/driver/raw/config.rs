@@ -8,6 +8,9 @@ use crate::{
     proto::{Config, FlowControl, Rate, Rules, Semantics, ShutdownOrder},
 };
 
+/// The bytes of one write to the transport in the profile of Kubernetes, at most.
+const KUBERNETES_WRITE_BUFFER: usize = 256 << 10;
+
 /// Configures one side of a [`Mux`](super::Mux).
 ///
 /// [`new`] is for peers that conform to the protocol. [`kubernetes`] is a profile
@@ -75,6 +78,9 @@ impl MuxConfig {
     ///   be lost.
     /// * [`shutdown_order`](Self::shutdown_order): such peers stop reading at
     ///   GOAWAY, which therefore follows all data.
+    /// * A [`write_buffer`](Self::write_buffer) of 256 KiB, and as much
+    ///   [output](crate::Limits::max_output_backlog): one write to the transport takes four
+    ///   frames. Each write may wake the peer, which costs more than its copy.
     /// * A [`write_stall_timeout`](crate::Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: such a peer pauses its
     ///   terminal by back-pressure. A [`frame_timeout`](crate::Limits::frame_timeout) of
@@ -88,7 +94,10 @@ impl MuxConfig {
             config.ignore_flow_control = true;
             config.await_reply = true;
             config.shutdown_order = ShutdownOrder::DataFirst;
+            config.write_buffer = KUBERNETES_WRITE_BUFFER;
             let limits = &mut config.connection.limits;
+            // One write takes what a stream has ready.
+            limits.max_output_backlog = KUBERNETES_WRITE_BUFFER;
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
             limits.frame_timeout = limits.write_stall_timeout;
             limits.max_concurrent_streams = 1_000;

@@ -4,10 +4,10 @@
 use std::{
     collections::VecDeque,
     io,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::config::{Lists, Style};
@@ -19,6 +19,9 @@ use crate::{
 
 /// Header lists of one stream that may wait to be sent.
 const MAX_FIELD_LISTS: usize = 4;
+
+/// Shorter chunks are copied: each keeps the whole buffer alive that it is a part of.
+const COPY_BELOW: usize = 8 << 10;
 
 /// The data and requests of a stream's handles, until the connection's task takes
 /// them.
@@ -63,7 +66,9 @@ struct State {
 
 #[derive(Debug)]
 enum Item {
+    /// Bytes that were copied here; more may be added.
     Data(BytesMut),
+    Chunk(Bytes),
     Fields(HeaderMap),
 }
 
@@ -205,6 +210,37 @@ impl Outgoing {
             self.waker.wake_by_ref();
         }
         Poll::Ready(Ok(len))
+    }
+
+    /// Takes all of `chunk`, and leaves it empty. A long one is not copied, and may exceed the room
+    /// that is left: it is memory that the caller has.
+    pub(super) fn poll_write_chunk(
+        &self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        while chunk.len() < COPY_BELOW {
+            let written = ready!(self.poll_write(cx, chunk))?;
+            chunk.advance(written);
+            if chunk.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let mut state = self.state.lock();
+        state.check_open()?;
+        state.check_not_ending(self.lists)?;
+        if state.buffered >= self.limit {
+            wakers::register(&mut state.writer, cx.waker());
+            return Poll::Pending;
+        }
+        let idle = state.queue.is_empty();
+        state.buffered = state.buffered.saturating_add(chunk.len());
+        state.queue.push_back(Item::Chunk(std::mem::take(chunk)));
+        drop(state);
+        if idle {
+            self.waker.wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when all that was written, and the end if it was asked for, is
@@ -477,17 +513,12 @@ impl State {
         }
         let piece = match self.queue.pop_front() {
             Some(Item::Data(mut buffer)) => {
-                if buffer.len() > max {
-                    let data = buffer.split_to(max).freeze();
-                    self.buffered = self.buffered.saturating_sub(data.len());
-                    self.queue.push_front(Item::Data(buffer));
-                    return Piece::Data { data, fin: false };
-                }
-                self.buffered = self.buffered.saturating_sub(buffer.len());
-                Piece::Data {
-                    data: buffer.freeze(),
-                    fin: self.ends(),
-                }
+                let rest = (buffer.len() > max).then(|| buffer.split_off(max));
+                self.data(buffer.freeze(), rest.map(Item::Data))
+            }
+            Some(Item::Chunk(mut chunk)) => {
+                let rest = (chunk.len() > max).then(|| chunk.split_off(max));
+                self.data(chunk, rest.map(Item::Chunk))
             }
             Some(Item::Fields(fields)) => Piece::Fields {
                 fields,
@@ -503,6 +534,16 @@ impl State {
             self.fin = Fin::Sent;
         }
         piece
+    }
+
+    /// The piece with the first part of an item, whose rest stays.
+    fn data(&mut self, data: Bytes, rest: Option<Item>) -> Piece {
+        self.buffered = self.buffered.saturating_sub(data.len());
+        if let Some(rest) = rest {
+            self.queue.push_front(rest);
+        }
+        let fin = self.ends();
+        Piece::Data { data, fin }
     }
 
     fn ends(&self) -> bool {

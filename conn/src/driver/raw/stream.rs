@@ -140,6 +140,29 @@ impl RawStream {
         self.writer.send_headers(headers).await
     }
 
+    /// Writes all of a chunk, without a copy if it has 8 KiB or more; see
+    /// [`RawWriter::write_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub async fn write_chunk(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.writer.write_chunk(chunk).await
+    }
+
+    /// Polls a write of all of a chunk; see [`RawWriter::poll_write_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        self.writer.poll_write_chunk(cx, chunk)
+    }
+
     /// Ends the stream in both directions at once. Unsent bytes are lost.
     pub fn reset(&self, reason: Reason) {
         self.writer.outgoing.reset(reason);
@@ -316,6 +339,44 @@ impl RawWriter {
     pub async fn send_headers(&mut self, headers: HeaderMap) -> io::Result<()> {
         let mut headers = Some(headers);
         poll_fn(|cx| self.outgoing.poll_send_fields(cx, &mut headers)).await
+    }
+
+    /// Writes all of a chunk. One of 8 KiB or more is not copied: it waits as it is until the
+    /// transport has it.
+    ///
+    /// Waits while as much as [`write_buffer`](super::MuxConfig::write_buffer) is to be sent. Then
+    /// the chunk is taken whole, although it may exceed what is left of that. If the call is
+    /// cancelled, nothing of a long chunk has been taken, and perhaps a part of a shorter one.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use lacewing_conn::driver::RawWriter;
+    ///
+    /// async fn greet(writer: &mut RawWriter) -> std::io::Result<()> {
+    ///     writer.write_chunk(Bytes::from_static(b"hello")).await
+    /// }
+    /// # let _ = greet;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub async fn write_chunk(&mut self, mut chunk: Bytes) -> io::Result<()> {
+        poll_fn(|cx| self.poll_write_chunk(cx, &mut chunk)).await
+    }
+
+    /// Polls a write of all of a chunk, as [`write_chunk`](Self::write_chunk). `chunk` is empty
+    /// once it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        self.outgoing.poll_write_chunk(cx, chunk)
     }
 
     /// Resets the stream; see [`RawStream::reset`].

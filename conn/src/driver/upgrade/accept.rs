@@ -47,7 +47,7 @@ use crate::{
 #[must_use = "the client waits for an answer"]
 pub struct Requested<IO> {
     io: IO,
-    /// The bytes behind the request: SPDY, if the protocol is switched.
+    /// The bytes behind the request: frames, if the protocol is switched.
     input: BytesMut,
     version: Version,
     /// The time in which the client has to take the answer.
@@ -57,7 +57,7 @@ pub struct Requested<IO> {
 
 impl Upgrade {
     /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end.
-    /// The rest of an unread body would be read as SPDY.
+    /// The rest of an unread body would be read as frames.
     ///
     /// # Errors
     ///
@@ -85,10 +85,8 @@ impl Upgrade {
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = match &error {
             UpgradeError::NotRequested(_) => {
-                if let Some(token) = token(self.version) {
-                    let headers = answer.headers_mut();
-                    headers.insert(header::UPGRADE, HeaderValue::from_static(token));
-                }
+                let token = HeaderValue::from_static(token(self.version));
+                answer.headers_mut().insert(header::UPGRADE, token);
                 StatusCode::UPGRADE_REQUIRED
             }
             UpgradeError::Malformed(_) | UpgradeError::TooLarge(_) => StatusCode::BAD_REQUEST,
@@ -158,9 +156,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         headers: HeaderMap,
         config: MuxConfig,
     ) -> Result<(Mux, MuxConnection<IO>), UpgradeError> {
-        let response = switching(self.version).ok_or(UpgradeError::Unsendable(
-            "HTTP/2 has an upgrade of its own, h2c",
-        ))?;
+        let response = switching(self.version);
         let mut all = headers;
         for (name, value) in response.headers() {
             all.insert(name.clone(), value.clone());

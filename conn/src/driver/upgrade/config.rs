@@ -33,7 +33,7 @@ use crate::Version;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Upgrade {
-    /// The version of SPDY to upgrade to. Default SPDY/3.1.
+    /// The protocol of the raw streams. Default SPDY/3.1.
     pub version: Version,
     /// The longest head of a request or response, in bytes. Default 64 KiB.
     pub max_head: usize,

@@ -16,12 +16,21 @@ pub const STREAM_PROTOCOL_VERSION: HeaderName =
 pub const ACCEPTED_STREAM_PROTOCOL_VERSIONS: HeaderName =
     HeaderName::from_static("x-accepted-stream-protocol-versions");
 
-/// Returns the version of SPDY to which an HTTP/1.1 request asks to upgrade: the
-/// first known one of its `Upgrade` field. `None` unless `Connection` names that
+/// The name of raw streams over HTTP/2 in `Upgrade`. It is our own: no standard has them, and
+/// `h2c` (RFC 7540 §3.2) carries HTTP, with the response to the upgrade's request on stream 1.
+///
+/// After the 101 response, both sides send their connection preface (RFC 9113 §3.4), and the
+/// client's first stream is 1. Each stream begins with a HEADERS frame in both directions. Its
+/// fields are the stream's header list, without pseudo-header fields. Flow control, GOAWAY and
+/// PING are those of HTTP/2.
+pub const RAW_HTTP2: &str = "lacewing-h2";
+
+/// Returns the version of the raw streams to which an HTTP/1.1 request asks to upgrade: the
+/// first known one of its `Upgrade` field, such as `SPDY/3.1` or [`RAW_HTTP2`]. `None` unless `Connection` names that
 /// field (RFC 9110 §7.8).
 ///
 /// The caller checks that the request is not of HTTP/1.0, and reads its body to the
-/// end first: SPDY follows it.
+/// end first: frames follow it.
 ///
 /// ```
 /// use http::Request;
@@ -39,25 +48,22 @@ pub fn requested(headers: &HeaderMap) -> Option<Version> {
     tokens(headers, &header::UPGRADE).find_map(version)
 }
 
-/// Returns the 101 response that accepts a [`requested`] version; `None` for
-/// HTTP/2, which has an upgrade of its own (`h2c`).
+/// Returns the 101 response that accepts a [`requested`] version.
 ///
 /// ```
 /// use lacewing_conn::{Version, driver::upgrade};
 ///
-/// let response = upgrade::switching(Version::Spdy31).ok_or("no such upgrade")?;
+/// let response = upgrade::switching(Version::Spdy31);
 /// assert_eq!(response.status(), 101);
 /// assert_eq!(response.headers()["upgrade"], "SPDY/3.1");
-/// # Ok::<(), &str>(())
 /// ```
-pub fn switching(version: Version) -> Option<Response<()>> {
-    let token = token(version)?;
+pub fn switching(version: Version) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static(token));
-    Some(response)
+    headers.insert(header::UPGRADE, HeaderValue::from_static(token(version)));
+    response
 }
 
 /// Returns the first of the client's protocols ([`STREAM_PROTOCOL_VERSION`]) that is
@@ -81,19 +87,19 @@ pub fn choose_stream_protocol<'a>(headers: &HeaderMap, ours: &[&'a str]) -> Opti
 }
 
 /// Returns the name of a version in `Upgrade`.
-pub(super) fn token(version: Version) -> Option<&'static str> {
+pub(super) fn token(version: Version) -> &'static str {
     match version {
-        Version::Spdy2 => Some("SPDY/2"),
-        Version::Spdy3 => Some("SPDY/3"),
-        Version::Spdy31 => Some("SPDY/3.1"),
-        Version::Http2 => None,
+        Version::Spdy2 => "SPDY/2",
+        Version::Spdy3 => "SPDY/3",
+        Version::Spdy31 => "SPDY/3.1",
+        Version::Http2 => RAW_HTTP2,
     }
 }
 
 pub(super) fn version(name: &str) -> Option<Version> {
     Version::ALL
         .into_iter()
-        .find(|version| token(*version).is_some_and(|token| token.eq_ignore_ascii_case(name)))
+        .find(|version| token(*version).eq_ignore_ascii_case(name))
 }
 
 /// Returns the elements of a list field.

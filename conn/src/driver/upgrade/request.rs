@@ -83,7 +83,7 @@ impl<IO> Switched<IO> {
 }
 
 impl Upgrade {
-    /// Asks the server at the other end of `io` to switch to SPDY, and waits for its
+    /// Asks the server at the other end of `io` to switch to raw streams, and waits for its
     /// response. Sends the request in HTTP/1.1 as given, with its path and query as
     /// the target. Adds the fields that the upgrade needs: `Host` (from the URI, if
     /// there is none), `Connection`, `Upgrade` and `Content-Length: 0`. Over TLS,
@@ -199,9 +199,6 @@ impl Upgrade {
     }
 
     fn encode(&self, request: Request<()>) -> Result<BytesMut, UpgradeError> {
-        let token = token(self.version).ok_or(UpgradeError::Unsendable(
-            "HTTP/2 has an upgrade of its own, h2c",
-        ))?;
         if *request.method() == Method::CONNECT {
             return Err(UpgradeError::Unsendable("CONNECT has no upgrade"));
         }
@@ -235,7 +232,10 @@ impl Upgrade {
             }
         }
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static(token));
+        headers.insert(
+            header::UPGRADE,
+            HeaderValue::from_static(token(self.version)),
+        );
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

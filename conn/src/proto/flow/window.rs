@@ -90,11 +90,16 @@ impl RecvWindow {
 
     /// Takes bytes that arrived. More than the window held is the peer's error.
     pub(crate) fn debit(&mut self, len: u32) -> Result<(), WindowError> {
+        self.debit_beyond(len, 0)
+    }
+
+    /// Takes bytes that arrived. More than the window and `tolerance` held is the peer's error.
+    pub(crate) fn debit_beyond(&mut self, len: u32, tolerance: u32) -> Result<(), WindowError> {
         if self.size.is_none() {
             return Ok(());
         }
         let left = self.available.saturating_sub(i64::from(len));
-        if left < 0 {
+        if left < -i64::from(tolerance) {
             return Err(WindowError);
         }
         self.available = left;

@@ -1,10 +1,13 @@
 //! `exec` and `attach`.
 
-use std::{io::Read as _, process::Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    process::Stdio,
+};
 
 use super::*;
 
-const TRANSPORTS: [&str; 3] = ["auto", "websocket", "spdy"];
+const TRANSPORTS: [&str; 4] = ["auto", "websocket", "spdy", "http2"];
 
 #[test]
 fn outputs_are_apart_and_the_exit_code_is_the_commands() {
@@ -54,6 +57,36 @@ fn attach_has_the_streams_of_the_process() {
     expect(&output, 0, "attached\nto the process", "");
 }
 
+/// A server that does not know the name of the upgrade: the user learns of the transport that it
+/// has.
+#[test]
+fn a_server_without_http2_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut io, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            io.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let text = "unable to upgrade: missing upgrade headers in request: http.Header{}\n";
+        let length = text.len();
+        write!(
+            io,
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n{text}"
+        )
+        .unwrap();
+    });
+    let ask = ["--server", &url, "exec", "mypod", "--transport", "http2"];
+    let output = run_with_input(&mut lacewing(&[&ask[..], &["--", "true"]].concat()), b"");
+    serving.join().unwrap();
+    let error = text(&output.stderr);
+    assert!(error.contains("missing upgrade headers"), "{error}");
+    assert!(error.contains("try --transport spdy"), "{error}");
+}
+
 #[test]
 fn failures_are_in_kubectls_words() {
     let api = Api::new();
@@ -62,7 +95,7 @@ fn failures_are_in_kubectls_words() {
                 check the name, --namespace and --context\n";
     expect(&output, 1, "", text);
     let output = run(&api, &["exec", "mypod", "--", "no-such-program"]);
-    let text = "error: No such file or directory (os error 2)\n";
+    let text = "error: cannot start no-such-program: No such file or directory (os error 2)\n";
     expect(&output, 1, "", text);
     for (arguments, code) in [
         (&["exec", "mypod"][..], 2),

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_tree_goes_both_ways() {
     let api = Api::new();
-    for transport in ["auto", "spdy"] {
+    for transport in ["auto", "spdy", "http2"] {
         let folder = scratch("tree");
         let at = |name: &str| folder.join(name).display().to_string();
         fs::create_dir_all(at("here/a b")).unwrap();

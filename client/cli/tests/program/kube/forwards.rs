@@ -80,7 +80,7 @@ fn through(port: u16, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn connections_pass_until_ctrl_c() {
     let (api, echo) = (Api::new(), echo());
-    for transport in ["auto", "spdy"] {
+    for transport in ["auto", "spdy", "http2"] {
         let mut forwarding = forwarding(&api, echo, &["--transport", transport]);
         let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
         let port = forwarding.local;

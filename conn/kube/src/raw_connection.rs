@@ -1,4 +1,4 @@
-//! The SPDY/3.1 connection below a session, on either side.
+//! The connection of raw streams below a session, on either side: SPDY/3.1 or HTTP/2.
 
 use bytes::BytesMut;
 use lacewing_conn::{
@@ -12,16 +12,17 @@ use crate::{
 };
 
 /// The parts of a connection that waits for its task.
-pub(crate) struct SpdyConnection<IO> {
+pub(crate) struct RawConnection<IO> {
     pub(crate) mux: Mux,
     pub(crate) activity: ActivityClock,
     pub(crate) task: MuxConnection<Metered<IO>>,
 }
 
-impl<IO> SpdyConnection<IO> {
+impl<IO> RawConnection<IO> {
     /// Creates a connection. `early` are bytes that were read behind the HTTP message. The gate
     /// holds our frames.
     pub(crate) fn new(
+        version: Version,
         side: Side,
         io: IO,
         early: BytesMut,
@@ -29,6 +30,11 @@ impl<IO> SpdyConnection<IO> {
         limits: &KubeLimits,
     ) -> Self {
         let config = MuxConfig::kubernetes(side).with(|config| {
+            // No program of Go is at the other end of HTTP/2: its windows hold, and each stream
+            // waits for its own reader alone.
+            let has_quirks = version != Version::Http2;
+            config.ignore_flow_control = has_quirks;
+            config.await_reply = has_quirks;
             config.write_buffer = limits.write_buffer;
             let conn = &mut config.connection.limits;
             // One write takes what a stream has ready.
@@ -41,8 +47,8 @@ impl<IO> SpdyConnection<IO> {
         let activity = ActivityClock::new(limits);
         let io = Metered::new(io, activity.clone(), gate);
         let (mux, task) = match side {
-            Side::Client => Mux::client(io, Version::Spdy31, config),
-            Side::Server => Mux::server(io, Version::Spdy31, config),
+            Side::Client => Mux::client(io, version, config),
+            Side::Server => Mux::server(io, version, config),
         };
         Self {
             mux,

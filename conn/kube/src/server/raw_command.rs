@@ -1,4 +1,4 @@
-//! `exec` and `attach` over SPDY/3.1: the streams that the client opens.
+//! `exec` and `attach` over raw streams of SPDY/3.1 or HTTP/2: the streams that the client opens.
 
 use http::HeaderMap;
 use lacewing_conn::driver::{Mux, RawStream};
@@ -9,7 +9,7 @@ use super::{
     exec_session::{Ending, EndingTransport, ExecSession},
     link::Link,
     offer::{CommandOffer, CommandStreams, Terminal},
-    spdy_ending::SpdyEnding,
+    raw_ending::RawEnding,
     terminal_sizes::{SizeSender, terminal_sizes},
 };
 use crate::{
@@ -64,7 +64,7 @@ pub(super) async fn start(
             let event = "a stream that the client asked for";
             let error = KubeError::TimedOut { event, limit };
             let status = CommandOutcome::Failed(error.to_string()).encode(protocol);
-            let ending = SpdyEnding {
+            let ending = RawEnding {
                 error: opened.error,
                 halves: Vec::new(),
                 link,
@@ -89,18 +89,18 @@ pub(super) async fn start(
     let mut halves = Vec::new();
     if let Some(stream) = opened.stdin {
         let (reader, writer) = stream.into_split();
-        stdin = Some(CommandInput::spdy(reader, activity.clone()));
+        stdin = Some(CommandInput::raw(reader, activity.clone()));
         halves.push(writer);
     }
     let mut sinks = Vec::new();
     let mut output = |stream: Option<RawStream>| {
-        let sink = SharedSink::new(Sink::Spdy(stream?));
+        let sink = SharedSink::new(Sink::Raw(stream?));
         sinks.push(sink.clone());
         Some(CommandOutput::new(sink, activity.clone()))
     };
     let (stdout, stderr) = (output(opened.stdout), output(opened.stderr));
     let cancellation = link.cancellation().clone();
-    let transport = EndingTransport::Spdy(Box::new(SpdyEnding {
+    let transport = EndingTransport::Raw(Box::new(RawEnding {
         error: opened.error,
         halves,
         link,

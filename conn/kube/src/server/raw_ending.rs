@@ -1,4 +1,4 @@
-//! The end of a command's session over SPDY/3.1.
+//! The end of a command's session over raw streams.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{error::KubeError, sink::Sink};
 
 /// The parts of a session that its end needs.
 #[derive(Debug)]
-pub(super) struct SpdyEnding {
+pub(super) struct RawEnding {
     pub(super) error: Option<RawStream>,
     /// Our halves of streams that the client alone sends on.
     pub(super) halves: Vec<RawWriter>,
@@ -24,7 +24,7 @@ pub(super) struct SpdyEnding {
     pub(super) end_of_session: DropGuard,
 }
 
-impl SpdyEnding {
+impl RawEnding {
     /// Sends what is left in the order that every client survives: the output, the
     /// outcome, the ends of the streams. v1 clients, and others that are impatient, stop
     /// at the first end. GOAWAY follows all of it, since clients of Go stop reading
