@@ -10,11 +10,14 @@ mod complaints;
 mod disk;
 mod failure;
 mod files;
+mod generation;
+mod greeting;
 mod listing;
 mod log;
 mod proxy;
 mod reload;
 mod run;
+mod settings;
 mod site;
 mod target;
 

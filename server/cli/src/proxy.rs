@@ -33,12 +33,14 @@ use tower_service::Service;
 pub(crate) use self::{
     body::Reply,
     routes::RouteSpec,
-    settings::{Active, Balance, HostField, Network, Passive, Settings, Timeouts},
+    settings::{
+        Active, Authorities, Balance, HostField, Network, Passive, Reach, Settings, Timeouts, Trust,
+    },
 };
 use self::{
     failure::{Failure, Kind},
     group::Group,
-    routes::Routes,
+    routes::{Pattern, Routes},
     upstream::Upstream,
 };
 use crate::site::{Answering, Names, Rules, Site, status_page};
@@ -55,17 +57,24 @@ struct Shared {
 }
 
 impl Proxy {
+    /// The upstreams that `before` has in the same route, reached in the same way, keep their
+    /// connections and their health.
     pub(crate) fn new(
         settings: Settings,
         rules: Rules,
         names: Names,
         memory: &MemoryBudget,
+        before: Option<&Self>,
     ) -> Result<Self, String> {
-        let routes = Routes::new(&settings.routes, |_, addresses| {
+        let before = before.filter(|before| before.0.settings.reach == settings.reach);
+        let routes = Routes::new(&settings.routes, |pattern, addresses| {
             let upstreams = addresses.into_iter();
-            let upstreams: Result<Vec<_>, String> = upstreams
-                .map(|address| Upstream::new(address, &settings, memory).map(Arc::new))
-                .collect();
+            let known = before.and_then(|before| before.group(pattern));
+            let make = |address| match known.and_then(|group| group.upstream(&address)) {
+                Some(upstream) => Ok(Arc::clone(upstream)),
+                None => Upstream::new(address, &settings.reach, memory).map(Arc::new),
+            };
+            let upstreams: Result<Vec<_>, String> = upstreams.map(make).collect();
             Ok(Arc::new(Group::new(upstreams?, settings.balance)))
         })?;
         Ok(Self(Arc::new(Shared {
@@ -74,6 +83,12 @@ impl Proxy {
             rules,
             names,
         })))
+    }
+
+    fn group(&self, pattern: &Pattern) -> Option<&Arc<Group>> {
+        let mut routes = self.0.routes.iter();
+        let found = routes.find(|(one, _)| one == pattern);
+        found.map(|(_, group)| group)
     }
 
     /// One line for each route.
@@ -95,14 +110,14 @@ impl Proxy {
         let Some(active) = self.0.settings.active.clone() else {
             return;
         };
-        check::run(&self.0.routes, &active, self.0.settings.timeouts).await;
+        check::run(&self.0.routes, &active, self.0.settings.reach.timeouts).await;
     }
 }
 
-/// The proxy before a site; without a site, requests without a route are 404.
+/// The proxy before a site. Without a site, requests without a route are 404.
 #[derive(Clone)]
 pub(crate) struct Front {
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) site: Option<Site>,
 }
 
@@ -116,7 +131,11 @@ impl Service<Request<RequestBody>> for Front {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Fronted {
-        let shared = &self.proxy.0;
+        let shared = match (&self.proxy, &mut self.site) {
+            (Some(proxy), _) => &proxy.0,
+            (None, Some(site)) => return Fronted::Site(site.call(request)),
+            (None, None) => return Fronted::Refused(Some(not_found())),
+        };
         let path = request.uri().path();
         let found = match routes::normalize(path) {
             Ok(normal) => shared.routes.find(host(&request), &normal).cloned(),
@@ -206,6 +225,10 @@ impl Shared {
         }
         response.map(Reply::Own)
     }
+}
+
+fn not_found() -> Response<Reply> {
+    status_page(StatusCode::NOT_FOUND).map(Reply::Own)
 }
 
 /// The host that a request is for; empty if it names none.

@@ -65,8 +65,6 @@ struct Shared {
     rules: Rules,
     names: Names,
     disk: Arc<Disk>,
-    /// On while file handles are short.
-    handles: Alarm,
     files: Arc<Files>,
     listings: Arc<Listings>,
     complaints: Complaints,
@@ -74,7 +72,7 @@ struct Shared {
 
 impl Site {
     /// `root` has no links in it.
-    pub(crate) fn new(root: &Path, policy: Policy, names: Names, handles: Alarm) -> Self {
+    pub(crate) fn new(root: &Path, policy: Policy, names: Names) -> Self {
         let root = Arc::new(Root::new(root, policy.links));
         let disk = Arc::new(Disk::new(policy.max_open_files));
         Self(Arc::new(Shared {
@@ -88,18 +86,25 @@ impl Site {
             )),
             listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
             disk,
-            handles,
             complaints: Complaints::default(),
         }))
     }
 
-    /// Closes idle files, and sets the alarm while file handles are short, for ever.
-    pub(crate) async fn maintain_handles(self) {
-        let mut ticks = interval(IDLE_HANDLE);
-        loop {
-            ticks.tick().await;
-            self.0.disk.handles.close_idle(IDLE_HANDLE);
-            self.0.handles.set(self.0.disk.is_near_capacity());
+    /// Closes idle files, and sets the alarm while file handles are short, until the last response
+    /// from a file has ended.
+    pub(crate) fn maintain_handles(
+        &self,
+        alarm: Alarm,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let disk = Arc::downgrade(&self.0.disk);
+        async move {
+            let mut ticks = interval(IDLE_HANDLE);
+            loop {
+                ticks.tick().await;
+                let Some(disk) = disk.upgrade() else { return };
+                disk.handles.close_idle(IDLE_HANDLE);
+                alarm.set(disk.is_near_capacity());
+            }
         }
     }
 }

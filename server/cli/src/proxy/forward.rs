@@ -79,7 +79,7 @@ impl Shared {
                 upstream.client.request(head.map(|()| upload))
             }
         };
-        let patience = self.settings.timeouts.response;
+        let patience = self.settings.reach.timeouts.response;
         let response = tokio::select! {
             biased;
             response = sent => response?,
@@ -91,7 +91,7 @@ impl Shared {
         if let Some(home) = home.filter(|_| response.status().as_u16() >= 300) {
             home.end();
         }
-        let idle = self.settings.timeouts.idle;
+        let idle = self.settings.reach.timeouts.idle;
         Ok(passed_on(response, |body| {
             Download::new(Source::Client(body), idle, open)
         }))

@@ -1,0 +1,68 @@
+//! The text that says at the start what is served, and where.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+};
+
+use crate::{args::Args, proxy::Proxy};
+
+/// The server's addresses, and the certificate at the first of them.
+#[derive(Debug)]
+pub(crate) struct Greeting<'a> {
+    pub(crate) what: &'a str,
+    pub(crate) https: Option<SocketAddr>,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) fingerprint: Option<&'a str>,
+}
+
+impl Greeting<'_> {
+    pub(crate) fn text(&self, args: &Args) -> String {
+        let names: Vec<_> = args
+            .protocols
+            .iter()
+            .map(|protocol| protocol.alpn())
+            .collect();
+        let names = names.join(", ");
+        let what = self.what;
+        let mut text = format!("lacewingd {} serves {what}\n", env!("CARGO_PKG_VERSION"),);
+        if let Some(address) = self.https {
+            let _ = writeln!(text, "  https://{}/  {names}", reachable(address));
+        }
+        if let Some(address) = self.http {
+            let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
+        }
+        if let Some(fingerprint) = self.fingerprint {
+            let made = if args.cert.is_none() {
+                " (self-signed, made for this run)"
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "  certificate SHA-256 {fingerprint}{made}");
+        }
+        text
+    }
+}
+
+/// What is served.
+pub(crate) fn described(root: Option<&Path>, proxy: Option<&Proxy>) -> String {
+    let mut text = match root {
+        Some(root) => root.display().to_string(),
+        None => "no files".to_owned(),
+    };
+    if let Some(proxy) = proxy {
+        text.push('\n');
+        text.push_str(proxy.describe().trim_end());
+    }
+    text
+}
+
+/// An address that a URL may have.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if !ip.is_unspecified() => address,
+        IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+    }
+}
