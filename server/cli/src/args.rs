@@ -3,6 +3,7 @@
 mod content;
 mod generate;
 mod limits;
+mod log;
 mod proxy;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
@@ -11,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
 pub(crate) use self::{
-    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, proxy::ProxyArgs,
+    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, log::LogArgs, proxy::ProxyArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,10 @@ Examples:
       the current directory, at https://127.0.0.1:8443 and http://127.0.0.1:8080
   lacewingd public --https 0.0.0.0:443 --http off --cert cert.pem --key key.pem
       to the world, with a certificate
+  lacewingd --config /etc/lacewingd.toml --check
+      are the configuration and its files right? The same without --check serves
+  lacewingd --cert a.pem --key a.key --cert b.pem --key b.key
+      two certificates; the client's SNI chooses
   lacewingd --protocols spdy/3.1,http/1.1 --http 127.0.0.1:6121 --https off
       SPDY/3.1 in cleartext, for a client without HTTP/2
   lacewingd ~/notes --hidden --follow-links
@@ -68,14 +73,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: Listen,
 
-    /// The certificate chain, PEM. Without it, each start makes a self-signed
-    /// certificate. SIGHUP reads certificate and key again.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
+    /// The options of this file, TOML, apply too. Its keys are the names of the long
+    /// options; an option of the command line is stronger. SIGHUP reads it again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
-    /// The private key of the certificate, PEM.
+    /// Checks the options, the configuration and the files that they name, and ends.
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// A certificate chain, PEM. Without it, each start makes a self-signed
+    /// certificate. May be repeated, each with its key: a client receives the first
+    /// that is valid for the name that it asks for (SNI), and else the first of all.
+    /// Renewed files are noticed.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Vec<PathBuf>,
+
+    /// The private key of the certificate, PEM: the first is that of the first
+    /// certificate.
     #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Vec<PathBuf>,
 
     /// The protocols that are offered, the preferred first: h2, spdy/3.1,
     /// spdy/3, spdy/2, http/1.1.
@@ -126,6 +143,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 
     #[command(flatten)]
     pub(crate) generate: GenerateArgs,

@@ -8,13 +8,14 @@ use std::{
 
 use crate::{args::Args, proxy::Proxy};
 
-/// The server's addresses, and the certificate at the first of them.
+/// What is served, the server's addresses, and the certificates at the first of them.
 #[derive(Debug)]
 pub(crate) struct Greeting<'a> {
     pub(crate) what: &'a str,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
-    pub(crate) fingerprint: Option<&'a str>,
+    /// Of each certificate.
+    pub(crate) fingerprints: &'a [String],
 }
 
 impl Greeting<'_> {
@@ -33,8 +34,8 @@ impl Greeting<'_> {
         if let Some(address) = self.http {
             let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
         }
-        if let Some(fingerprint) = self.fingerprint {
-            let made = if args.cert.is_none() {
+        for fingerprint in self.fingerprints {
+            let made = if args.cert.is_empty() {
                 " (self-signed, made for this run)"
             } else {
                 ""

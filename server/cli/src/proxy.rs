@@ -43,6 +43,7 @@ use self::{
     routes::{Pattern, Routes},
     upstream::Upstream,
 };
+use crate::log::Reason;
 use crate::site::{Answering, Names, Rules, Site, status_page};
 
 /// Forwards the requests whose route leads to upstreams.
@@ -66,7 +67,11 @@ impl Proxy {
         memory: &MemoryBudget,
         before: Option<&Self>,
     ) -> Result<Self, String> {
-        let before = before.filter(|before| before.0.settings.reach == settings.reach);
+        let before = before.filter(|before| {
+            let old = &before.0.settings;
+            // Nothing would heal what another check left out.
+            old.reach == settings.reach && old.active == settings.active
+        });
         let routes = Routes::new(&settings.routes, |pattern, addresses| {
             let upstreams = addresses.into_iter();
             let known = before.and_then(|before| before.group(pattern));
@@ -214,6 +219,8 @@ impl Shared {
         let mut response = status_page(failure.kind.status());
         self.rules
             .finish_with(request, &mut response, failure.kind.explanation());
+        let reason = Reason(failure.kind.error_type());
+        response.extensions_mut().insert(reason);
         let fields = response.headers_mut();
         fields.insert("proxy-status", failure.kind.proxy_status());
         if failure.kind.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,6 +1,7 @@
 //! From the command line to a server that runs, and to its end.
 
 use std::{
+    ffi::OsString,
     io::{self, Write as _},
     net::SocketAddr,
     process,
@@ -16,11 +17,12 @@ use tracing::info;
 
 use crate::{
     args::{Args, Listen, Runtime},
-    certificate::Certificate,
+    certificates::Certificates,
+    configuration::Options,
     generation::{Generation, Present},
     greeting::{Greeting, described},
-    log::{self, Logged, Output, Style},
-    reload,
+    log::{self, Log},
+    reload::Reload,
     settings::{self, Served},
     site::Names,
 };
@@ -31,16 +33,33 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// The exit code after SIGINT, by custom.
 const EXIT_INTERRUPTED: i32 = 130;
 
-pub(crate) fn run(args: Args) -> Result<(), String> {
-    let served = Served::of(&args)?;
+/// Serves until a signal.
+pub(crate) fn run(command_line: Vec<OsString>, options: Options) -> Result<(), String> {
+    let args = &options.args;
+    let served = Served::of(args)?;
     let failed = |error| format!("cannot start threads: {error}");
-    let (log, style) = log::start().map_err(failed)?;
-    let runtime = runtime(&args).map_err(failed)?;
-    let result = runtime.block_on(serve(&args, &served, &log, style));
+    let log = Log::start(args.log.log_format, args.log.filter()).map_err(failed)?;
+    let runtime = runtime(args).map_err(failed)?;
+    let result = runtime.block_on(serve(command_line, options, &served, &log));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
     log.flush(LAST_LINES);
     result
+}
+
+/// Does all that can fail before the addresses are bound.
+pub(crate) fn check(args: &Args) -> Result<(), String> {
+    let served = Served::of(args)?;
+    settings::check_addresses(args)?;
+    let failed = |error| format!("cannot start threads: {error}");
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(failed)?.block_on(async {
+        if let Some(address) = args.https.address() {
+            settings::certificates(args, address.ip())?;
+        }
+        let memory = settings::memory_budget(args);
+        Generation::start(&served, &Names::default(), &memory, None).map(drop)
+    })
 }
 
 /// Builds the runtime that serves, or that waits for threads which do.
@@ -57,26 +76,26 @@ fn runtime(args: &Args) -> io::Result<tokio::runtime::Runtime> {
     }
 }
 
-async fn serve(args: &Args, served: &Served, log: &Output, style: Style) -> Result<(), String> {
-    if args.https == Listen::Off && args.http == Listen::Off {
-        return Err("both --https and --http are off: no client could connect".into());
-    }
+async fn serve(
+    command_line: Vec<OsString>,
+    options: Options,
+    served: &Served,
+    log: &Log,
+) -> Result<(), String> {
+    let args = &options.args;
+    settings::check_addresses(args)?;
     let memory = settings::memory_budget(args);
     let mut builder = configured(args, &memory).shutdown(until_signalled(log.clone())?);
     if args.runtime == Runtime::PerThread {
         builder = builder.threads(settings::threads(args));
     }
-    let mut fingerprint = None;
+    let mut certificates = None;
     let mut names = Names::default();
     if let Some(address) = args.https.address() {
-        let certificate = settings::certificate(args, address.ip())?;
-        fingerprint = Some(certificate.fingerprint());
-        names = certificate.names();
-        builder = secured(builder, args, address, &certificate)?;
-        if args.cert.is_some() {
-            let reloads = reload::at_hangup(certificate);
-            tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
-        }
+        let these = settings::certificates(args, address.ip())?;
+        names = these.names();
+        builder = secured(builder, args, address, &these)?;
+        certificates = Some((these, address.ip()));
     }
     if let Some(address) = args.http.address() {
         builder = builder.bind(address);
@@ -87,24 +106,31 @@ async fn serve(args: &Args, served: &Served, log: &Output, style: Style) -> Resu
         .await
         .map_err(|error| format!("{error}{}", hint(args)))?;
     let mut addresses = server.local_addrs();
+    let https = certificates.as_ref().and_then(|_| addresses.next());
+    let http = addresses.next();
+    drop(addresses);
+    let fingerprints = certificates.iter().flat_map(|(all, _)| all.fingerprints());
     let greeting = Greeting {
         what: &described(served.root.as_deref(), generation.proxy()),
-        https: fingerprint.as_ref().and_then(|_| addresses.next()),
-        http: addresses.next(),
-        fingerprint: fingerprint.as_deref(),
+        https,
+        http,
+        fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
-    drop(addresses);
     // The standard output may be closed.
     let _ = io::stdout().write_all(greeting.text(args).as_bytes());
-    let (_changes, service) = Present::start(generation);
-    let output = log.clone();
-    server
-        .serve(Logged {
-            service,
-            output,
-            style,
-        })
-        .await;
+    let (generation, service) = Present::start(generation);
+    let reload = Reload {
+        command_line,
+        options,
+        certificates,
+        names,
+        memory,
+        log: log.clone(),
+        generation,
+    };
+    let reloads = reload.run();
+    tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
+    server.serve(log.requests_of(service)).await;
     info!("all requests are answered, goodbye");
     Ok(())
 }
@@ -120,7 +146,8 @@ fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
             .protocols(args.protocols.iter().copied())
             .h2c_upgrade(upgrade)
             .observer(move |event| events.log(event));
-        if args.proxy.is_used() {
+        // A configuration may have a proxy later.
+        if args.proxy.is_used() || args.config.is_some() {
             // For WebSockets (RFC 8441), and for 103 (Early Hints).
             options = options
                 .extended_connect(ExtendedConnect::Offer)
@@ -139,9 +166,9 @@ fn secured(
     builder: ServerBuilder,
     _: &Args,
     address: SocketAddr,
-    certificate: &Certificate,
+    certificates: &Certificates,
 ) -> Result<ServerBuilder, String> {
-    Ok(builder.bind_tls(address, certificate.config()?))
+    Ok(builder.bind_tls(address, certificates.config()?))
 }
 
 #[cfg(feature = "npn")]
@@ -149,12 +176,12 @@ fn secured(
     builder: ServerBuilder,
     args: &Args,
     address: SocketAddr,
-    certificate: &Certificate,
+    certificates: &Certificates,
 ) -> Result<ServerBuilder, String> {
     Ok(if args.npn {
-        builder.bind_npn(address, certificate.acceptor()?)
+        builder.bind_npn(address, certificates.acceptor()?)
     } else {
-        builder.bind_tls(address, certificate.config()?)
+        builder.bind_tls(address, certificates.config()?)
     })
 }
 
@@ -168,7 +195,7 @@ fn hint(args: &Args) -> &'static str {
 }
 
 /// Completes at the first SIGTERM or SIGINT; the second one ends the program.
-fn until_signalled(log: Output) -> Result<impl Future<Output = ()> + Send + 'static, String> {
+fn until_signalled(log: Log) -> Result<impl Future<Output = ()> + Send + 'static, String> {
     let failed = |error: io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

@@ -11,8 +11,8 @@ use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Side};
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    args::{Args, ContentArgs},
-    certificate::Certificate,
+    args::{Args, ContentArgs, Listen},
+    certificates::Certificates,
     disk::{Links, MIN_OPEN_FILES},
     proxy,
     site::{ErrorPages, Policy, Rules},
@@ -109,11 +109,27 @@ fn max_open_files() -> usize {
     (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
 }
 
-/// The certificate of the files, or a new one for `host`.
-pub(crate) fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
-    match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => Certificate::read(cert, key),
-        _ => Certificate::make(host),
+/// Refuses a server that nobody could reach.
+pub(crate) fn check_addresses(args: &Args) -> Result<(), String> {
+    if args.https == Listen::Off && args.http == Listen::Off {
+        return Err("both --https and --http are off: no client could connect".into());
+    }
+    Ok(())
+}
+
+/// The certificates of the files, or a new one for `host`.
+pub(crate) fn certificates(args: &Args, host: IpAddr) -> Result<Certificates, String> {
+    let (certificates, keys) = (args.cert.len(), args.key.len());
+    if certificates != keys {
+        return Err(format!(
+            "--cert is there {certificates} times and --key {keys} times: each certificate needs its \
+             key, in the same order"
+        ));
+    }
+    let pairs: Vec<_> = args.cert.iter().zip(&args.key).collect();
+    match pairs[..] {
+        [] => Certificates::make(host),
+        _ => Certificates::read(&pairs),
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) struct Passive {
 }
 
 /// Requests that ask each upstream for its health.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Active {
     pub(crate) path: String,
     pub(crate) interval: Duration,

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod configuration;
 mod content;
 mod descriptors;
 mod directories;

@@ -49,7 +49,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &Directory, args: &[&str]) -> Self {
-        Self::start_by(Command::new(PROGRAM), &directory.0, args)
+        Self::start_by(Command::new(PROGRAM), Some(&directory.0), args)
     }
 
     /// As a shell starts it that grants fewer file descriptors.
@@ -57,12 +57,12 @@ impl Running {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {descriptors}; exec \"$@\"");
         shell.args(["-c", &script, "sh", PROGRAM]);
-        Self::start_by(shell, &directory.0, args)
+        Self::start_by(shell, Some(&directory.0), args)
     }
 
-    fn start_by(mut command: Command, directory: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start_by(mut command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
         let mut child = command
-            .arg(directory)
+            .args(directory)
             .args(["--http", "127.0.0.1:0"])
             .args(args)
             .env_remove("RUST_LOG")

@@ -257,6 +257,22 @@ async fn requests_go_to_upstreams_that_are_well() {
     assert_eq!(log.matches(&line).count(), 1, "{log}");
 }
 
+/// The line of a request has the reason, in each format.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_request_has_the_reason() {
+    for (format, expected) in [
+        ("text", " ms (connection_refused)"),
+        ("json", ",\"error\":\"connection_refused\","),
+    ] {
+        let to = format!("http://{}", nobody().await);
+        let (_directory, running) = forward(&to, &["--log-format", format]);
+        assert_eq!(get(&running, None, "/lost").await.0, 502);
+        let (_, log) = running.terminate();
+        let mut lines = log.lines().filter(|line| line.contains("/lost"));
+        assert!(lines.any(|line| line.contains(expected)), "{log}");
+    }
+}
+
 /// A request that an upstream may have processed is never sent to another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_was_sent_is_not_repeated_elsewhere() {
