@@ -1,14 +1,24 @@
 //! Spans and events, with the feature `tracing`; counters, a gauge and a
 //! histogram, with the feature `metrics`. Without them all of this is empty.
 
-#[cfg(feature = "metrics")]
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+#[cfg(feature = "metrics")]
+use std::{
+    borrow::Cow,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use http::{Method, StatusCode, Uri};
+use lacewing_conn::{
+    Error,
+    driver::facade::MemoryReport,
+    proto::{ConnectionStats, StreamId},
+};
 #[cfg(feature = "metrics")]
-use lacewing_conn::driver::MemoryStep;
-use lacewing_conn::{Error, driver::facade::MemoryReport, proto::StreamId};
+use lacewing_conn::{Reason, driver::MemoryStep};
 
 use crate::{ConnectionInfo, StreamError};
 
@@ -19,7 +29,23 @@ pub(crate) struct Telemetry {
     /// The number that the gauge has.
     #[cfg(feature = "metrics")]
     open: AtomicUsize,
+    /// The figures that are counted already.
+    #[cfg(feature = "metrics")]
+    counted: Mutex<Figures>,
 }
+
+/// The figures of a connection that only grow, by the labels that their metrics have.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    bytes: [u64; 2],
+    stalls: [u64; 3],
+}
+
+#[cfg(feature = "metrics")]
+const DIRECTIONS: [&str; 2] = ["sent", "received"];
+#[cfg(feature = "metrics")]
+const CAUSES: [&str; 3] = ["connection_window", "stream_window", "transport"];
 
 /// The time at which a request arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +76,8 @@ impl Telemetry {
             protocol: info.protocol().alpn(),
             #[cfg(feature = "metrics")]
             open: AtomicUsize::new(0),
+            #[cfg(feature = "metrics")]
+            counted: Mutex::default(),
         }
     }
 
@@ -114,7 +142,7 @@ impl Telemetry {
         #[cfg(feature = "metrics")]
         metrics::counter!(
             "lacewing_server_resets_total",
-            "protocol" => self.protocol, "reason" => error.reason().to_string()
+            "protocol" => self.protocol, "reason" => label(error.reason())
         )
         .increment(1);
     }
@@ -168,6 +196,42 @@ impl Telemetry {
         }
     }
 
+    /// The statistics of the connection are due.
+    pub(crate) fn stats(&self, stats: &ConnectionStats) {
+        #[cfg(feature = "metrics")]
+        {
+            let stalls = stats.stalls;
+            let now = Figures {
+                bytes: [stats.data_sent, stats.data_received],
+                stalls: [
+                    stalls.connection_window,
+                    stalls.stream_window,
+                    stalls.transport,
+                ],
+            };
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut *counted, now);
+            drop(counted);
+            let protocol = self.protocol;
+            for ((direction, now), before) in DIRECTIONS.iter().zip(now.bytes).zip(before.bytes) {
+                metrics::counter!(
+                    "lacewing_server_bytes_total",
+                    "protocol" => protocol, "direction" => *direction
+                )
+                .increment(now.saturating_sub(before));
+            }
+            for ((cause, now), before) in CAUSES.iter().zip(now.stalls).zip(before.stalls) {
+                if now > before {
+                    metrics::counter!(
+                        "lacewing_server_stalls_total",
+                        "protocol" => protocol, "cause" => *cause
+                    )
+                    .increment(now.saturating_sub(before));
+                }
+            }
+        }
+    }
+
     /// Sets the number of open streams.
     pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
@@ -184,6 +248,16 @@ impl Drop for Telemetry {
     fn drop(&mut self) {
         self.streams(0);
         metrics::gauge!("lacewing_server_connections", "protocol" => self.protocol).decrement(1);
+    }
+}
+
+/// The label of a reason. A client could send as many codes as it likes: those that no protocol
+/// defines have one label.
+#[cfg(feature = "metrics")]
+fn label(reason: Reason) -> Cow<'static, str> {
+    match reason {
+        Reason::Unknown(_) => "unknown".into(),
+        known => known.to_string().into(),
     }
 }
 
@@ -238,4 +312,17 @@ pub(crate) fn left_out(field: &http::HeaderName) {
         %field,
         "left out of the response: it is about a connection of HTTP/1.1 (RFC 9113 §8.2.2)"
     );
+}
+
+#[cfg(all(test, feature = "metrics"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_nobody_defined_have_one_label() {
+        assert_eq!(label(Reason::Cancel), "CANCEL");
+        for code in [0x77, 0xdead_beef] {
+            assert_eq!(label(Reason::Unknown(code)), "unknown");
+        }
+    }
 }

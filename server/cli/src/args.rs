@@ -39,6 +39,8 @@ Examples:
       gRPC for one host name
   lacewingd --proxy spdy31://127.0.0.1:6121
       HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
+  lacewingd --metrics 127.0.0.1:9100
+      with metrics at http://127.0.0.1:9100/metrics
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -72,6 +74,11 @@ pub(crate) struct Args {
     /// The address for cleartext; `off` for none.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: Listen,
+
+    /// The address of metrics for Prometheus (/metrics) and of answers for probes
+    /// (/healthz, /ready), in HTTP/1.1. Default: none.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<Listen>,
 
     /// The options of this file, TOML, apply too. Its keys are the names of the long
     /// options; an option of the command line is stronger. SIGHUP reads it again.

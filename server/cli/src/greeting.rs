@@ -14,6 +14,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) what: &'a str,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
+    pub(crate) metrics: Option<SocketAddr>,
     /// Of each certificate.
     pub(crate) fingerprints: &'a [String],
 }
@@ -33,6 +34,9 @@ impl Greeting<'_> {
         }
         if let Some(address) = self.http {
             let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
+        }
+        if let Some(address) = self.metrics {
+            let _ = writeln!(text, "  metrics at http://{}/metrics", reachable(address));
         }
         for fingerprint in self.fingerprints {
             let made = if args.cert.is_empty() {

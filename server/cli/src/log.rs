@@ -107,6 +107,11 @@ impl Log {
         (self.set_filter)(filter)
     }
 
+    /// The lines that were left out since the start: nobody read the log in time.
+    pub(crate) fn left_out_lines(&self) -> u64 {
+        self.output.left_out_lines()
+    }
+
     /// Waits until all lines are written, but no longer than `patience`.
     pub(crate) fn flush(&self, patience: Duration) {
         self.output.flush(patience);

@@ -15,6 +15,7 @@ mod generation;
 mod greeting;
 mod listing;
 mod log;
+mod prometheus;
 mod proxy;
 mod reload;
 mod run;

@@ -21,6 +21,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::{
@@ -110,6 +111,21 @@ impl Proxy {
         text
     }
 
+    /// The state of each upstream of each route.
+    pub(crate) fn states(&self) -> Vec<UpstreamState> {
+        let routes = self.0.routes.iter();
+        let states = routes.flat_map(|(pattern, group)| {
+            let upstreams = group.upstreams.iter();
+            upstreams.map(|upstream| UpstreamState {
+                route: pattern.to_string(),
+                upstream: upstream.address.to_string(),
+                is_up: upstream.rest(Instant::now()).is_none(),
+                requests: upstream.load(),
+            })
+        });
+        states.collect()
+    }
+
     /// Asks the upstreams for their health, if that is set, for ever.
     pub(crate) async fn check_health(self) {
         let Some(active) = self.0.settings.active.clone() else {
@@ -117,6 +133,17 @@ impl Proxy {
         };
         check::run(&self.0.routes, &active, self.0.settings.reach.timeouts).await;
     }
+}
+
+/// The state of one upstream of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UpstreamState {
+    pub(crate) route: String,
+    pub(crate) upstream: String,
+    /// It gets requests.
+    pub(crate) is_up: bool,
+    /// Those that are open.
+    pub(crate) requests: usize,
 }
 
 /// The proxy before a site. Without a site, requests without a route are 404.

@@ -20,6 +20,7 @@ use crate::{
     configuration::Options,
     generation::Generation,
     log::Log,
+    prometheus,
     settings::{self, Served},
     site::Names,
 };
@@ -97,6 +98,7 @@ impl Reload {
     fn reload(&mut self) {
         match self.read_again() {
             Ok(later) => {
+                prometheus::reloaded(true);
                 info!("SIGHUP: the options and all files were read again");
                 self.log_certificates();
                 if !later.is_empty() {
@@ -104,7 +106,10 @@ impl Reload {
                     warn!("SIGHUP: these take effect at the next start only: --{later}");
                 }
             }
-            Err(error) => warn!("SIGHUP: nothing changes: {error}"),
+            Err(error) => {
+                prometheus::reloaded(false);
+                warn!("SIGHUP: nothing changes: {error}");
+            }
         }
     }
 

@@ -22,10 +22,14 @@ use crate::{
     generation::{Generation, Present},
     greeting::{Greeting, described},
     log::{self, Log},
+    prometheus::{self, Metrics, Readiness},
     reload::Reload,
     settings::{self, Served},
     site::Names,
 };
+
+/// The time between two counts of a connection's bytes.
+const STATS: Duration = Duration::from_secs(10);
 
 /// Time for the last lines of the log to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -84,8 +88,14 @@ async fn serve(
 ) -> Result<(), String> {
     let args = &options.args;
     settings::check_addresses(args)?;
+    let metrics = match args.metrics.and_then(Listen::address) {
+        Some(address) => Some(Metrics::bind(address).await?),
+        None => None,
+    };
+    let readiness = Readiness::default();
     let memory = settings::memory_budget(args);
-    let mut builder = configured(args, &memory).shutdown(until_signalled(log.clone())?);
+    let signals = until_signalled(log.clone(), readiness.clone())?;
+    let mut builder = configured(args, &memory).shutdown(signals);
     if args.runtime == Runtime::PerThread {
         builder = builder.threads(settings::threads(args));
     }
@@ -114,11 +124,15 @@ async fn serve(
         what: &described(served.root.as_deref(), generation.proxy()),
         https,
         http,
+        metrics: metrics.as_ref().and_then(Metrics::address),
         fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
     // The standard output may be closed.
     let _ = io::stdout().write_all(greeting.text(args).as_bytes());
     let (generation, service) = Present::start(generation);
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(generation.subscribe(), log.clone(), readiness));
+    }
     let reload = Reload {
         command_line,
         options,
@@ -141,11 +155,20 @@ fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
     let connection = settings::connection(args, memory);
     let events = log::Events::default();
     tokio::spawn(events.clone().report_left_out());
+    let measured = args.metrics.is_some();
     Server::builder().connection(connection).options(|options| {
         let mut options = options
             .protocols(args.protocols.iter().copied())
             .h2c_upgrade(upgrade)
-            .observer(move |event| events.log(event));
+            .observer(move |event| {
+                events.log(event);
+                if measured {
+                    prometheus::observe(event);
+                }
+            });
+        if measured {
+            options = options.stats_every(STATS);
+        }
         // A configuration may have a proxy later.
         if args.proxy.is_used() || args.config.is_some() {
             // For WebSockets (RFC 8441), and for 103 (Early Hints).
@@ -195,7 +218,10 @@ fn hint(args: &Args) -> &'static str {
 }
 
 /// Completes at the first SIGTERM or SIGINT; the second one ends the program.
-fn until_signalled(log: Log) -> Result<impl Future<Output = ()> + Send + 'static, String> {
+fn until_signalled(
+    log: Log,
+    readiness: Readiness,
+) -> Result<impl Future<Output = ()> + Send + 'static, String> {
     let failed = |error: io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -204,6 +230,7 @@ fn until_signalled(log: Log) -> Result<impl Future<Output = ()> + Send + 'static
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        readiness.end();
         info!("no more connections; open requests are being answered (once more to end now)");
         tokio::spawn(async move {
             tokio::select! {

@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use lacewing_client::{Body, ClientError};
 use lacewing_server::RequestBody;
+use metrics::counter;
 use tracing::warn;
 
 use super::{
@@ -104,6 +105,10 @@ impl Shared {
         outbound: &Outbound,
         failure: Failure,
     ) -> Failure {
+        let kind = failure.kind.error_type();
+        counter!("lacewingd_upstream_failures_total",
+            "upstream" => upstream.address.to_string(), "error" => kind)
+        .increment(1);
         if failure.kind.is_upstreams() {
             upstream.failed(&failure);
         }

@@ -17,6 +17,7 @@ mod files;
 mod held;
 mod hosts;
 mod log;
+mod metrics;
 mod program;
 mod ranges;
 mod reload;

@@ -52,6 +52,12 @@ impl Running {
         Self::start_by(Command::new(PROGRAM), Some(&directory.0), args)
     }
 
+    /// Reads what it says up to a line with this text.
+    pub(crate) fn start_until(directory: &Directory, args: &[&str], last: &str) -> Self {
+        let command = Command::new(PROGRAM);
+        Self::launch(command, Some(&directory.0), args, Some(last))
+    }
+
     /// As a shell starts it that grants fewer file descriptors.
     pub(crate) fn start_limited(directory: &Directory, descriptors: u32, args: &[&str]) -> Self {
         let mut shell = Command::new("sh");
@@ -60,7 +66,16 @@ impl Running {
         Self::start_by(shell, Some(&directory.0), args)
     }
 
-    pub(crate) fn start_by(mut command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
+    pub(crate) fn start_by(command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
+        Self::launch(command, directory, args, None)
+    }
+
+    fn launch(
+        mut command: Command,
+        directory: Option<&Path>,
+        args: &[&str],
+        last_line: Option<&str>,
+    ) -> Self {
         let mut child = command
             .args(directory)
             .args(["--http", "127.0.0.1:0"])
@@ -82,7 +97,10 @@ impl Running {
             if let Some(rest) = line.trim().strip_prefix("https://") {
                 https = address(rest);
             }
-            let last = line.contains("certificate SHA-256") || (tls_off && http.is_some());
+            let last = match last_line {
+                Some(text) => line.contains(text),
+                None => line.contains("certificate SHA-256") || (tls_off && http.is_some()),
+            };
             said.push(line);
             if last {
                 break;
