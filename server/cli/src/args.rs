@@ -6,7 +6,11 @@ mod limits;
 mod log;
 mod proxy;
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
@@ -39,6 +43,10 @@ Examples:
       gRPC for one host name
   lacewingd --proxy spdy31://127.0.0.1:6121
       HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
+  lacewingd --http unix:/run/lacewingd/http.sock --https off
+      on a Unix socket
+  lacewingd --http fd:http --https fd:https
+      on sockets that systemd passes (FileDescriptorName=)
   lacewingd --metrics 127.0.0.1:9100
       with metrics at http://127.0.0.1:9100/metrics
   lacewingd --max-memory 64 --max-connections 500
@@ -67,18 +75,25 @@ pub(crate) struct Args {
     /// The directory to serve. Default: the current one; with --proxy, none.
     pub(crate) directory: Option<PathBuf>,
 
-    /// The address for TLS; `off` for none.
+    /// The address for TLS; `off` for none. `fd:NAME` is a socket that systemd passes.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Listen,
 
-    /// The address for cleartext; `off` for none.
+    /// The address for cleartext; `off` for none. `unix:/PATH` is a Unix socket,
+    /// `fd:NAME` a socket that systemd passes.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: Listen,
+
+    /// Lets other processes listen on the same addresses, if they do the same
+    /// (SO_REUSEPORT).
+    #[cfg(target_os = "linux")]
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
 
     /// The address of metrics for Prometheus (/metrics) and of answers for probes
     /// (/healthz, /ready), in HTTP/1.1. Default: none.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) metrics: Option<Listen>,
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// The options of this file, TOML, apply too. Its keys are the names of the long
     /// options; an option of the command line is stronger. SIGHUP reads it again.
@@ -168,17 +183,22 @@ pub(crate) enum Runtime {
     PerThread,
 }
 
-/// An address, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The place where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
     On(SocketAddr),
+    Unix(PathBuf),
+    /// The name of an inherited descriptor.
+    Inherited(String),
     Off,
 }
 
 impl Listen {
-    pub(crate) fn address(self) -> Option<SocketAddr> {
+    /// The host that a certificate should name.
+    pub(crate) fn host(&self) -> Option<IpAddr> {
         match self {
-            Self::On(address) => Some(address),
+            Self::On(address) => Some(address.ip()),
+            Self::Unix(_) | Self::Inherited(_) => Some(Ipv4Addr::UNSPECIFIED.into()),
             Self::Off => None,
         }
     }
@@ -191,6 +211,16 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
+        let rest = |prefix| {
+            text.strip_prefix(prefix)
+                .filter(|rest: &&str| !rest.is_empty())
+        };
+        if let Some(path) = rest("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        if let Some(name) = rest("fd:") {
+            return Ok(Self::Inherited(name.to_owned()));
+        }
         let with_host = text
             .strip_prefix("localhost:")
             .map(|port| format!("127.0.0.1:{port}"));
@@ -200,7 +230,10 @@ impl FromStr for Listen {
             .parse()
             .map(Self::On)
             .map_err(|_| {
-                format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080")
+                format!(
+                    "`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080, \
+                     and no unix:/PATH or fd:NAME"
+                )
             })
     }
 }
@@ -304,8 +337,18 @@ mod tests {
 
     #[test]
     fn addresses_are_of_every_kind() {
-        for right in ["0.0.0.0:80", "[::1]:8443", "localhost:0", "off"] {
+        for right in [
+            "0.0.0.0:80",
+            "[::1]:8443",
+            "localhost:0",
+            "off",
+            "unix:/run/a.sock",
+            "fd:http",
+        ] {
             assert!(right.parse::<Listen>().is_ok(), "{right}");
+        }
+        for wrong in ["", "on", "unix:", "fd:", "127.0.0.1"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
         }
     }
 }

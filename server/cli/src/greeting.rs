@@ -6,14 +6,16 @@ use std::{
     path::Path,
 };
 
+use lacewing_server::Address;
+
 use crate::{args::Args, proxy::Proxy};
 
 /// What is served, the server's addresses, and the certificates at the first of them.
 #[derive(Debug)]
 pub(crate) struct Greeting<'a> {
     pub(crate) what: &'a str,
-    pub(crate) https: Option<SocketAddr>,
-    pub(crate) http: Option<SocketAddr>,
+    pub(crate) https: &'a [Address],
+    pub(crate) http: &'a [Address],
     pub(crate) metrics: Option<SocketAddr>,
     /// Of each certificate.
     pub(crate) fingerprints: &'a [String],
@@ -29,11 +31,15 @@ impl Greeting<'_> {
         let names = names.join(", ");
         let what = self.what;
         let mut text = format!("lacewingd {} serves {what}\n", env!("CARGO_PKG_VERSION"),);
-        if let Some(address) = self.https {
-            let _ = writeln!(text, "  https://{}/  {names}", reachable(address));
-        }
-        if let Some(address) = self.http {
-            let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
+        for (scheme, addresses) in [("https", self.https), ("http", self.http)] {
+            for address in addresses {
+                let _ = match address.socket_addr() {
+                    Some(address) => {
+                        writeln!(text, "  {scheme}://{}/  {names}", reachable(address))
+                    }
+                    None => writeln!(text, "  {scheme} on {address}  {names}"),
+                };
+            }
         }
         if let Some(address) = self.metrics {
             let _ = writeln!(text, "  metrics at http://{}/metrics", reachable(address));

@@ -13,6 +13,7 @@ mod failure;
 mod files;
 mod generation;
 mod greeting;
+mod listeners;
 mod listing;
 mod log;
 mod prometheus;

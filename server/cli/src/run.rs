@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    net::SocketAddr,
     process,
     time::Duration,
 };
@@ -17,10 +16,10 @@ use tracing::info;
 
 use crate::{
     args::{Args, Listen, Runtime},
-    certificates::Certificates,
     configuration::Options,
     generation::{Generation, Present},
     greeting::{Greeting, described},
+    listeners::{self, Inherited},
     log::{self, Log},
     prometheus::{self, Metrics, Readiness},
     reload::Reload,
@@ -40,11 +39,13 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// Serves until a signal.
 pub(crate) fn run(command_line: Vec<OsString>, options: Options) -> Result<(), String> {
     let args = &options.args;
+    // Before there are threads.
+    let mut inherited = Inherited::take();
     let served = Served::of(args)?;
     let failed = |error| format!("cannot start threads: {error}");
     let log = Log::start(args.log.log_format, args.log.filter()).map_err(failed)?;
     let runtime = runtime(args).map_err(failed)?;
-    let result = runtime.block_on(serve(command_line, options, &served, &log));
+    let result = runtime.block_on(serve(command_line, options, &served, &log, &mut inherited));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
     log.flush(LAST_LINES);
@@ -58,8 +59,8 @@ pub(crate) fn check(args: &Args) -> Result<(), String> {
     let failed = |error| format!("cannot start threads: {error}");
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(failed)?.block_on(async {
-        if let Some(address) = args.https.address() {
-            settings::certificates(args, address.ip())?;
+        if let Some(host) = args.https.host() {
+            settings::certificates(args, host)?;
         }
         let memory = settings::memory_budget(args);
         Generation::start(&served, &Names::default(), &memory, None).map(drop)
@@ -85,10 +86,11 @@ async fn serve(
     options: Options,
     served: &Served,
     log: &Log,
+    inherited: &mut Inherited,
 ) -> Result<(), String> {
     let args = &options.args;
     settings::check_addresses(args)?;
-    let metrics = match args.metrics.and_then(Listen::address) {
+    let metrics = match args.metrics {
         Some(address) => Some(Metrics::bind(address).await?),
         None => None,
     };
@@ -99,26 +101,26 @@ async fn serve(
     if args.runtime == Runtime::PerThread {
         builder = builder.threads(settings::threads(args));
     }
-    let mut certificates = None;
-    let mut names = Names::default();
-    if let Some(address) = args.https.address() {
-        let these = settings::certificates(args, address.ip())?;
+    #[cfg(target_os = "linux")]
+    if args.reuse_port {
+        builder = builder.reuse_port();
+    }
+    let (mut certificates, mut names, mut secured) = (None, Names::default(), 0);
+    if let Some(host) = args.https.host() {
+        let these = settings::certificates(args, host)?;
         names = these.names();
-        builder = secured(builder, args, address, &these)?;
-        certificates = Some((these, address.ip()));
+        (builder, secured) = listeners::bind_tls(builder, args, &these, inherited)?;
+        certificates = Some((these, host));
     }
-    if let Some(address) = args.http.address() {
-        builder = builder.bind(address);
-    }
+    let (builder, _) = listeners::bind_cleartext(builder, &args.http, inherited)?;
+    inherited.report_left();
     let generation = Generation::start(served, &names, &memory, None)?;
     let server = builder
         .build()
         .await
         .map_err(|error| format!("{error}{}", hint(args)))?;
-    let mut addresses = server.local_addrs();
-    let https = certificates.as_ref().and_then(|_| addresses.next());
-    let http = addresses.next();
-    drop(addresses);
+    let addresses: Vec<_> = server.addresses().cloned().collect();
+    let (https, http) = addresses.split_at_checked(secured).unwrap_or_default();
     let fingerprints = certificates.iter().flat_map(|(all, _)| all.fingerprints());
     let greeting = Greeting {
         what: &described(served.root.as_deref(), generation.proxy()),
@@ -184,36 +186,12 @@ fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
     })
 }
 
-#[cfg(not(feature = "npn"))]
-fn secured(
-    builder: ServerBuilder,
-    _: &Args,
-    address: SocketAddr,
-    certificates: &Certificates,
-) -> Result<ServerBuilder, String> {
-    Ok(builder.bind_tls(address, certificates.config()?))
-}
-
-#[cfg(feature = "npn")]
-fn secured(
-    builder: ServerBuilder,
-    args: &Args,
-    address: SocketAddr,
-    certificates: &Certificates,
-) -> Result<ServerBuilder, String> {
-    Ok(if args.npn {
-        builder.bind_npn(address, certificates.acceptor()?)
-    } else {
-        builder.bind_tls(address, certificates.config()?)
-    })
-}
-
 /// The options for another address.
 fn hint(args: &Args) -> &'static str {
-    match (args.https, args.http) {
-        (Listen::On(_), Listen::On(_)) => " (--https ADDR, --http ADDR)",
-        (Listen::On(_), Listen::Off) => " (--https ADDR)",
-        _ => " (--http ADDR)",
+    match (&args.https, &args.http) {
+        (Listen::Off, _) => " (--http ADDR)",
+        (_, Listen::Off) => " (--https ADDR)",
+        _ => " (--https ADDR, --http ADDR)",
     }
 }
 

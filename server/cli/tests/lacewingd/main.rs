@@ -18,9 +18,11 @@ mod held;
 mod hosts;
 mod log;
 mod metrics;
+mod packaging;
 mod program;
 mod ranges;
 mod reload;
+mod sockets;
 
 use std::{
     net::TcpListener,

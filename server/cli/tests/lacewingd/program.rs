@@ -55,7 +55,8 @@ impl Running {
     /// Reads what it says up to a line with this text.
     pub(crate) fn start_until(directory: &Directory, args: &[&str], last: &str) -> Self {
         let command = Command::new(PROGRAM);
-        Self::launch(command, Some(&directory.0), args, Some(last))
+        let args = [&["--http", "127.0.0.1:0"], args].concat();
+        Self::launch(command, Some(&directory.0), &args, Some(last))
     }
 
     /// As a shell starts it that grants fewer file descriptors.
@@ -66,11 +67,19 @@ impl Running {
         Self::start_by(shell, Some(&directory.0), args)
     }
 
+    /// On a free port in cleartext.
     pub(crate) fn start_by(command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
+        let args = [&["--http", "127.0.0.1:0"], args].concat();
+        Self::launch(command, directory, &args, None)
+    }
+
+    /// With no other options than these.
+    pub(crate) fn start_with(command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
         Self::launch(command, directory, args, None)
     }
 
-    fn launch(
+    /// Reads what it says up to its last line, or the one with this text.
+    pub(crate) fn launch(
         mut command: Command,
         directory: Option<&Path>,
         args: &[&str],
@@ -78,7 +87,6 @@ impl Running {
     ) -> Self {
         let mut child = command
             .args(directory)
-            .args(["--http", "127.0.0.1:0"])
             .args(args)
             .env_remove("RUST_LOG")
             .stdout(Stdio::piped())
@@ -106,7 +114,11 @@ impl Running {
                 break;
             }
         }
-        let http = http.unwrap_or_else(|| panic!("no address: {said:?}"));
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let http = http.unwrap_or_else(|| match last_line {
+            Some(_) => unknown,
+            None => panic!("no address: {said:?}"),
+        });
         Self {
             child,
             said,
