@@ -35,6 +35,8 @@ Examples:
       with dotfiles, and wherever links lead
   lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
       a single-page application
+  lacewingd dist --precompressed --compress
+      app.js.br, app.js.zst or app.js.gz if it is there, else compressed on its way
   lacewingd --proxy http://127.0.0.1:3000
       HTTP/2 and SPDY before a server that speaks HTTP/1.1
   lacewingd dist --proxy /api=http://127.0.0.1:3000,http://127.0.0.1:3001

@@ -30,7 +30,9 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The options that take effect without a new start.
-const LIVE: [&str; 14] = [
+const LIVE: [&str; 16] = [
+    "compress",
+    "precompressed",
     "cert",
     "key",
     "hidden",

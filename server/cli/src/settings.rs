@@ -15,7 +15,7 @@ use crate::{
     certificates::Certificates,
     disk::{Links, MIN_OPEN_FILES},
     proxy,
-    site::{ErrorPages, Policy, Rules},
+    site::{Compression, ErrorPages, Policy, Rules},
     target::Hidden,
 };
 
@@ -74,6 +74,12 @@ fn policy(args: &Args, rules: Rules) -> Policy {
             Hidden::Serve
         } else {
             Hidden::Omit
+        },
+        precompressed: args.content.precompressed.clone(),
+        compression: if args.content.compress {
+            Compression::On
+        } else {
+            Compression::Off
         },
         max_open_files: args
             .limits

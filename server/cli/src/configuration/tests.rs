@@ -45,6 +45,7 @@ fn example(arg: &clap::Arg) -> &'static str {
         "trusted-proxy" => "10.0.0.0/8",
         "protocols" => "h2",
         "log-format" => "json",
+        "precompressed" => "br",
         "runtime" => "shared",
         "proxy-balance" => "least",
         "health-check" => "/",

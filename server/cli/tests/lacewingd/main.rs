@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod codings;
 mod configuration;
 mod content;
 mod descriptors;
