@@ -114,9 +114,9 @@ pub(crate) fn bind_tls(
     inherited: &mut Inherited,
 ) -> Result<(ServerBuilder, usize), String> {
     match &args.https {
-        Listen::Off => Ok((builder, 0)),
+        // `check_addresses` refuses Unix sockets.
+        Listen::Off | Listen::Unix(_) => Ok((builder, 0)),
         Listen::On(address) => Ok((secured(builder, args, certificates, *address)?, 1)),
-        Listen::Unix(_) => Err("--https takes no Unix socket; --http does".to_owned()),
         Listen::Inherited(name) => {
             let sockets = inherited.named(name)?;
             let (mut builder, count) = (builder, sockets.len());

@@ -120,6 +120,9 @@ pub(crate) fn check_addresses(args: &Args) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: no client could connect".into());
     }
+    if matches!(args.https, Listen::Unix(_)) {
+        return Err("--https takes no Unix socket; --http does".into());
+    }
     Ok(())
 }
 

@@ -48,6 +48,7 @@ fn a_check_has_an_exit_code_and_the_place_of_each_error() {
         ("directory = '/nonexistent'", "/nonexistent"),
         ("cert = '/no/c'\nkey = '/no/k'", "/no/c"),
         ("http = 'off'\nhttps = 'off'", "no client could connect"),
+        ("https = 'unix:/run/a.sock'", "--https takes no Unix socket"),
         (
             "cert = ['a', 'b']\nkey = 'a'",
             "--cert is there 2 times and --key 1 times",

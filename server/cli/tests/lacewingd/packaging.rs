@@ -57,6 +57,25 @@ fn the_configurations_are_valid() {
     );
 }
 
+/// The example of the README, with files that exist.
+#[test]
+fn the_configuration_of_the_readme_is_valid() {
+    let directory = Directory::new("lacewingd-readme");
+    let root = directory.0.to_str().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(directory.path("pem"), made.cert.pem()).unwrap();
+    fs::write(directory.path("key"), made.signing_key.serialize_pem()).unwrap();
+    fs::write(directory.path("missing.html"), "missing").unwrap();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let mut text = text.replace("/srv/www", root).replace("/srv/errors", root);
+    for name in ["example.org", "example.net"] {
+        text = text.replace(&format!("/etc/ssl/{name}."), &format!("{root}/"));
+    }
+    check(&directory, &text);
+}
+
 #[test]
 fn the_command_lines_are_valid() {
     let containerfile = text_of("Containerfile");

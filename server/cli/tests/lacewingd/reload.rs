@@ -179,3 +179,53 @@ fn renewed_files_are_noticed() {
     assert_eq!(ask(&running, &new, "localhost"), ok);
     assert_eq!(ask(&running, &old, "localhost"), None);
 }
+
+/// The configuration may have more certificates than before.
+#[test]
+fn certificates_are_added_and_removed_by_a_reload() {
+    let directory = Directory::new("lacewingd-certificates");
+    let names = [&["localhost"][..], &["new.example"]];
+    let made = [
+        write(&directory, "1", names[0]),
+        write(&directory, "2", names[1]),
+    ];
+    let file = directory.path("lacewingd.toml");
+    let configure = |numbers: &[u8]| {
+        let list = |name: &str| {
+            let paths = numbers
+                .iter()
+                .map(|number| directory.path(&format!("{number}{name}")));
+            paths
+                .map(|path| format!("'{}'", path.display()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let (cert, key) = (list("cert.pem"), list("key.pem"));
+        fs::write(&file, format!("cert = [{cert}]\nkey = [{key}]\n")).unwrap();
+    };
+    configure(&[1]);
+    let args = ["--https", "127.0.0.1:0", "--config", file.to_str().unwrap()];
+    let mut running = Running::start(&directory, &args);
+    let mut log = BufReader::new(running.child.stderr.take().unwrap()).lines();
+    let mut reload = |numbers: &[u8]| {
+        configure(numbers);
+        running.signal("-HUP");
+        let mut lines = log.by_ref().map_while(Result::ok);
+        for _ in numbers {
+            let found = lines.find(|line| line.contains("have the certificate SHA-256"));
+            assert!(found.is_some(), "{numbers:?}");
+        }
+    };
+    let ok = Some("HTTP/1.1 200 OK".to_owned());
+    let is_served = |running: &Running, index: usize| {
+        let name = names[index][0];
+        ask_for(running, &made[index], name, name) == ok
+    };
+    assert!(is_served(&running, 0) && !is_served(&running, 1));
+    for both in [[1, 2], [2, 1]] {
+        reload(&both);
+        assert!(is_served(&running, 0) && is_served(&running, 1), "{both:?}");
+    }
+    reload(&[2]);
+    assert!(!is_served(&running, 0) && is_served(&running, 1));
+}
