@@ -108,6 +108,13 @@ fn requests_of_every_protocol_are_counted() {
         }
     }
     drop(open);
+    let (_, log) = running.terminate();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(
+        warnings.len(),
+        1,
+        "of the bytes that are no protocol: {warnings:?}"
+    );
 }
 
 #[test]
