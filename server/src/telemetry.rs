@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::{
     borrow::Cow,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -32,7 +32,23 @@ pub(crate) struct Telemetry {
     /// The figures that are counted already.
     #[cfg(feature = "metrics")]
     counted: Mutex<Figures>,
+    #[cfg(feature = "metrics")]
+    handles: Handles,
 }
+
+/// The metrics that every request changes. To find one by its labels costs two allocations.
+#[cfg(feature = "metrics")]
+#[derive(Default)]
+struct Handles {
+    /// By the class of the status.
+    requests: [OnceLock<metrics::Counter>; CLASSES.len()],
+    seconds: OnceLock<metrics::Histogram>,
+    streams: OnceLock<metrics::Gauge>,
+}
+
+/// The classes of a final response's status.
+#[cfg(feature = "metrics")]
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// The figures of a connection that only grow, by the labels that their metrics have.
 #[cfg(feature = "metrics")]
@@ -78,6 +94,8 @@ impl Telemetry {
             open: AtomicUsize::new(0),
             #[cfg(feature = "metrics")]
             counted: Mutex::default(),
+            #[cfg(feature = "metrics")]
+            handles: Handles::default(),
         }
     }
 
@@ -110,22 +128,24 @@ impl Telemetry {
         );
         #[cfg(feature = "metrics")]
         {
-            let class = match status.as_u16() / 100 {
-                2 => "2xx",
-                3 => "3xx",
-                4 => "4xx",
-                _ => "5xx",
-            };
-            metrics::counter!(
-                "lacewing_server_requests_total",
-                "protocol" => self.protocol, "status" => class
-            )
-            .increment(1);
-            metrics::histogram!(
-                "lacewing_server_response_seconds",
-                "protocol" => self.protocol
-            )
-            .record(elapsed.as_secs_f64());
+            let protocol = self.protocol;
+            let class = usize::from(status.as_u16() / 100).saturating_sub(2);
+            let class = class.min(CLASSES.len() - 1);
+            if let (Some(handle), Some(label)) =
+                (self.handles.requests.get(class), CLASSES.get(class))
+            {
+                let find = || {
+                    metrics::counter!(
+                        "lacewing_server_requests_total",
+                        "protocol" => protocol, "status" => *label
+                    )
+                };
+                handle.get_or_init(find).increment(1);
+            }
+            let find =
+                || metrics::histogram!("lacewing_server_response_seconds", "protocol" => protocol);
+            let seconds = self.handles.seconds.get_or_init(find);
+            seconds.record(elapsed.as_secs_f64());
         }
     }
 
@@ -236,7 +256,8 @@ impl Telemetry {
     pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
         if open != self.open.load(Ordering::Relaxed) {
-            let gauge = metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
+            let find = || metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
+            let gauge = self.handles.streams.get_or_init(find);
             let before = self.open.swap(open, Ordering::Relaxed);
             gauge.increment(count(open) - count(before));
         }
