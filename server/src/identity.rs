@@ -58,11 +58,14 @@ pub use self::error::{IdentityError, IdentityProblem};
 /// [`resolver`](Self::resolver).
 #[derive(Clone)]
 pub struct Identity {
-    /// The first pair is for clients without a server name, or with a name that no certificate is
-    /// valid for.
-    slots: Vec<Arc<Slot>>,
+    slots: Arc<Slots>,
     template: Arc<ServerConfig>,
 }
+
+/// The certificates of a listener. The first is for clients without a server name, or with a name
+/// that no certificate is valid for.
+#[derive(Debug)]
+struct Slots(RwLock<Arc<[Arc<Slot>]>>);
 
 /// One certificate at a time.
 #[derive(Debug)]
@@ -142,7 +145,7 @@ impl Identity {
             current: RwLock::new(Arc::new(current)),
         };
         Self {
-            slots: vec![Arc::new(slot)],
+            slots: Arc::new(Slots::of([Arc::new(slot)])),
             template: Arc::new(template),
         }
     }
@@ -160,9 +163,13 @@ impl Identity {
     /// # Ok::<(), lacewing_server::IdentityError>(())
     /// ```
     #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.slots.extend(other.slots);
-        self
+    pub fn and(self, other: Self) -> Self {
+        let (first, further) = (self.slots.all(), other.slots.all());
+        let all = first.iter().chain(&*further).cloned();
+        Self {
+            slots: Arc::new(Slots::of(all)),
+            template: self.template,
+        }
     }
 
     /// Reads the files again. New handshakes use their present contents. Open connections stay as
@@ -174,14 +181,15 @@ impl Identity {
     /// identity from memory. After an error, the old certificate stays.
     pub fn reload(&self) -> Result<(), IdentityError> {
         let provider = self.template.crypto_provider();
-        let mut loaded = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
+        let slots = self.slots.all();
+        let mut loaded = Vec::with_capacity(slots.len());
+        for slot in &*slots {
             match &slot.files {
                 Some(files) => loaded.push(files.load(provider)?),
                 None => return Err(IdentityProblem::NoFiles.into()),
             }
         }
-        for (slot, new) in self.slots.iter().zip(loaded) {
+        for (slot, new) in slots.iter().zip(loaded) {
             slot.replace(new);
         }
         Ok(())
@@ -195,29 +203,53 @@ impl Identity {
     /// As [`from_pem`](Self::from_pem). After an error, the old certificate stays.
     pub fn replace_pem(&self, certificates: &[u8], key: &[u8]) -> Result<(), IdentityError> {
         let new = parse(certificates, key, self.template.crypto_provider())?;
-        if let Some(slot) = self.slots.first() {
+        if let Some(slot) = self.slots.all().first() {
             slot.replace(new);
         }
         Ok(())
     }
 
+    /// Replaces all certificates with those of another identity, which may be more or fewer. New
+    /// handshakes use them. Open connections stay as they are.
+    ///
+    /// ```no_run
+    /// # fn changed() -> Result<(), lacewing_server::IdentityError> {
+    /// # let running = lacewing_server::Identity::from_pem_files("cert.pem", "key.pem")?;
+    /// use lacewing_server::Identity;
+    ///
+    /// let new = Identity::from_pem_files("example.org.pem", "example.org.key")?
+    ///     .and(Identity::from_pem_files("example.net.pem", "example.net.key")?);
+    /// running.replace(&new);
+    /// # Ok(())
+    /// # }
+    /// # let _ = changed;
+    /// ```
+    pub fn replace(&self, other: &Self) {
+        self.slots.set(other.slots.all());
+    }
+
     /// The certificate chain that the server shows now, its own certificate first: for a log, or
     /// a check of the day on which it expires. Of several, the first.
     pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        let first = self.slots.first().map(|slot| slot.current());
-        first.map_or_else(Vec::new, |pair| pair.chain().to_vec())
+        self.certificates_for(None)
+    }
+
+    /// As [`certificates`](Self::certificates): the chain that a client with this server name
+    /// (SNI) receives now.
+    pub fn certificates_for(&self, name: Option<&str>) -> Vec<CertificateDer<'static>> {
+        let pair = self.choose(name);
+        pair.map_or_else(Vec::new, |pair| pair.chain().to_vec())
     }
 
     /// Returns the pair for a client with this server name (SNI).
-    #[cfg(feature = "npn")]
     pub(crate) fn choose(&self, name: Option<&str>) -> Option<Arc<Pair>> {
-        choose(&self.slots, name)
+        self.slots.choose(name)
     }
 
     /// Returns the present pair of each certificate.
     #[cfg(feature = "npn")]
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = Arc<Pair>> {
-        self.slots.iter().map(|slot| slot.current())
+    pub(crate) fn pairs(&self) -> Vec<Arc<Pair>> {
+        self.slots.all().iter().map(|slot| slot.current()).collect()
     }
 
     /// Returns the source of certificates for a rustls configuration of your
@@ -251,7 +283,34 @@ impl Identity {
     /// # let _ = config;
     /// ```
     pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
-        Arc::new(Resolver(self.slots.clone()))
+        Arc::new(Resolver(Arc::clone(&self.slots)))
+    }
+}
+
+impl Slots {
+    fn of(all: impl IntoIterator<Item = Arc<Slot>>) -> Self {
+        Self(RwLock::new(all.into_iter().collect()))
+    }
+
+    fn all(&self) -> Arc<[Arc<Slot>]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, all: Arc<[Arc<Slot>]>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Returns the pair for a client with this server name (SNI).
+    fn choose(&self, name: Option<&str>) -> Option<Arc<Pair>> {
+        let slots = self.all();
+        let first = slots.first()?;
+        let name = name.and_then(|name| ServerName::try_from(name).ok());
+        let Some(name) = name.filter(|_| slots.len() > 1) else {
+            return Some(first.current());
+        };
+        let mut all = slots.iter().map(|slot| slot.current());
+        all.find(|pair| is_valid_for(&pair.certified, &name))
+            .or_else(|| Some(first.current()))
     }
 }
 
@@ -348,28 +407,18 @@ fn template() -> Result<ServerConfig, IdentityError> {
         .map_err(IdentityProblem::Provider)?;
     Ok(builder
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Resolver(Vec::new()))))
+        .with_cert_resolver(Arc::new(Resolver(Arc::new(Slots::of([]))))))
 }
 
 /// Finds the certificate for each client.
 #[derive(Debug)]
-struct Resolver(Vec<Arc<Slot>>);
+struct Resolver(Arc<Slots>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        choose(&self.0, hello.server_name()).map(|pair| Arc::clone(&pair.certified))
+        let pair = self.0.choose(hello.server_name());
+        pair.map(|pair| Arc::clone(&pair.certified))
     }
-}
-
-fn choose(slots: &[Arc<Slot>], name: Option<&str>) -> Option<Arc<Pair>> {
-    let first = slots.first()?;
-    let name = name.and_then(|name| ServerName::try_from(name).ok());
-    let Some(name) = name.filter(|_| slots.len() > 1) else {
-        return Some(first.current());
-    };
-    let mut all = slots.iter().map(|slot| slot.current());
-    all.find(|pair| is_valid_for(&pair.certified, &name))
-        .or_else(|| Some(first.current()))
 }
 
 fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
@@ -405,7 +454,8 @@ impl From<Identity> for Arc<ServerConfig> {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = self.slots.iter().map(|slot| &slot.files);
+        let slots = self.slots.all();
+        let files = slots.iter().map(|slot| &slot.files);
         f.debug_struct("Identity")
             .field("files", &files.collect::<Vec<_>>())
             .finish_non_exhaustive()

@@ -234,7 +234,8 @@ impl ServerOptions {
     }
 
     /// Reports each connection's [`ConnectionStats`] to the observer in this
-    /// interval, and at its end ([`ServerEvent::Stats`]). Default: never.
+    /// interval, and at its end ([`ServerEvent::Stats`]), and counts bytes and stalls (feature
+    /// `metrics`). Default: never.
     ///
     /// [`ConnectionStats`]: crate::ConnectionStats
     #[must_use]

@@ -73,6 +73,7 @@ impl Server {
             binds: Vec::new(),
             options: ServerOptions::default(),
             threads: None,
+            sharing: Sharing::None,
             signal: None,
         }
     }
@@ -231,6 +232,7 @@ pub struct ServerBuilder {
     binds: Vec<(Bind, Handshake)>,
     options: ServerOptions,
     threads: Option<NonZeroUsize>,
+    sharing: Sharing,
     signal: Option<Signal>,
 }
 
@@ -242,9 +244,9 @@ enum Bind {
 }
 
 impl Bind {
-    fn socket(self) -> Result<Socket, StartError> {
+    fn socket(self, sharing: Sharing) -> Result<Socket, StartError> {
         match self {
-            Self::Address(address) => Socket::bind(address, Sharing::None),
+            Self::Address(address) => Socket::bind(address, sharing),
             #[cfg(unix)]
             Self::Path(path) => Socket::bind_unix(&path),
             Self::Bound(socket) => Ok(socket),
@@ -252,11 +254,15 @@ impl Bind {
     }
 
     /// Returns one socket for each of `count` threads, and the address of all.
-    fn sockets(self, count: usize) -> Result<(Address, Vec<Detached>), StartError> {
+    fn sockets(
+        self,
+        count: usize,
+        sharing: Sharing,
+    ) -> Result<(Address, Vec<Detached>), StartError> {
         if let Self::Address(address) = self {
-            return Socket::bind_for_threads(address, count);
+            return Socket::bind_for_threads(address, count, sharing);
         }
-        let socket = self.socket()?;
+        let socket = self.socket(sharing)?;
         let address = socket.address();
         match socket.detach(count) {
             Ok(sockets) => Ok((address, sockets)),
@@ -421,6 +427,35 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets other sockets [bind](Self::bind) the same addresses, if they permit it too and are of
+    /// the same user (SO_REUSEPORT). The kernel spreads connections over all of them: for
+    /// several processes, or for a new one that starts before the old one ends. Without this call, an
+    /// address that is in use is an error.
+    ///
+    /// ```
+    /// # async fn run() -> Result<(), lacewing_server::StartError> {
+    /// use lacewing_server::Server;
+    ///
+    /// let first = Server::builder()
+    ///     .bind(([127, 0, 0, 1], 0).into())
+    ///     .reuse_port()
+    ///     .build()
+    ///     .await?;
+    /// for address in first.local_addrs() {
+    ///     Server::builder().bind(address).reuse_port().build().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(run()).unwrap();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(target_os = "linux")]
+    pub fn reuse_port(mut self) -> Self {
+        self.sharing = Sharing::ReusePort;
+        self
+    }
+
     /// Shuts the server down gracefully when `signal` completes. It then accepts no more
     /// connections, sends GOAWAY, and answers the requests that arrived. It ends at the latest
     /// after the limit `drain_timeout`.
@@ -457,7 +492,7 @@ impl ServerBuilder {
             None => {
                 let mut listeners = Vec::with_capacity(self.binds.len());
                 for (bind, handshake) in self.binds {
-                    let socket = bind.socket()?;
+                    let socket = bind.socket(self.sharing)?;
                     let address = socket.address();
                     addresses.push(address.clone());
                     listeners.push(Listener {
@@ -476,7 +511,7 @@ impl ServerBuilder {
                 }
                 for (bind, handshake) in self.binds {
                     let transport = handshake.transport(&options.protocols)?;
-                    let (address, sockets) = bind.sockets(count.get())?;
+                    let (address, sockets) = bind.sockets(count.get(), self.sharing)?;
                     addresses.push(address.clone());
                     for ((_, listeners), socket) in threads.iter_mut().zip(sockets) {
                         listeners.push(Listener {

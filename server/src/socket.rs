@@ -79,6 +79,7 @@ impl Socket {
     pub(crate) fn bind_for_threads(
         address: SocketAddr,
         count: usize,
+        sharing: Sharing,
     ) -> Result<(Address, Vec<Detached>), StartError> {
         let failed = |source| StartError::Bind {
             address: address.into(),
@@ -87,7 +88,7 @@ impl Socket {
         #[cfg(target_os = "linux")]
         {
             // With SO_REUSEPORT alone, two programs could share a port unnoticed.
-            if address.port() != 0 {
+            if address.port() != 0 && sharing == Sharing::None {
                 drop(Self::bind(address, Sharing::None)?);
             }
             let mut address = address;
@@ -102,7 +103,7 @@ impl Socket {
         }
         #[cfg(not(target_os = "linux"))]
         {
-            let socket = Self::bind(address, Sharing::None)?;
+            let socket = Self::bind(address, sharing)?;
             Ok((socket.address(), socket.detach(count).map_err(failed)?))
         }
     }
@@ -253,7 +254,10 @@ mod tests {
         let address = first.address();
         let same = address.socket_addr().unwrap();
         let alone = Socket::bind(same, Sharing::None).map(drop);
-        for other in [alone, Socket::bind_for_threads(same, 2).map(drop)] {
+        for other in [
+            alone,
+            Socket::bind_for_threads(same, 2, Sharing::None).map(drop),
+        ] {
             match other {
                 Err(StartError::Bind {
                     address: named,
@@ -307,13 +311,18 @@ mod tests {
     #[tokio::test]
     async fn threads_that_share_a_port_keep_others_from_it() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (address, sockets) = Socket::bind_for_threads(any, 3).unwrap();
+        let (address, sockets) = Socket::bind_for_threads(any, 3, Sharing::None).unwrap();
         assert_eq!(sockets.len(), 3);
         let attached = sockets.into_iter().map(|socket| socket.attach().unwrap());
         let attached = attached.collect::<Vec<_>>();
         assert!(attached.iter().all(|socket| socket.address() == address));
         let same = address.socket_addr().unwrap();
         assert!(Socket::bind(same, Sharing::None).is_err());
-        assert!(Socket::bind_for_threads(same, 2).is_err());
+        #[cfg(target_os = "linux")]
+        {
+            let permitted = Socket::bind_for_threads(same, 2, Sharing::ReusePort);
+            assert_eq!(permitted.unwrap().0, address);
+        }
+        assert!(Socket::bind_for_threads(same, 2, Sharing::None).is_err());
     }
 }

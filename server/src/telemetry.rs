@@ -1,14 +1,24 @@
 //! Spans and events, with the feature `tracing`; counters, a gauge and a
 //! histogram, with the feature `metrics`. Without them all of this is empty.
 
-#[cfg(feature = "metrics")]
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+#[cfg(feature = "metrics")]
+use std::{
+    borrow::Cow,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use http::{Method, StatusCode, Uri};
+use lacewing_conn::{
+    Error,
+    driver::facade::MemoryReport,
+    proto::{ConnectionStats, StreamId},
+};
 #[cfg(feature = "metrics")]
-use lacewing_conn::driver::MemoryStep;
-use lacewing_conn::{Error, driver::facade::MemoryReport, proto::StreamId};
+use lacewing_conn::{Reason, driver::MemoryStep};
 
 use crate::{ConnectionInfo, StreamError};
 
@@ -19,7 +29,39 @@ pub(crate) struct Telemetry {
     /// The number that the gauge has.
     #[cfg(feature = "metrics")]
     open: AtomicUsize,
+    /// The figures that are counted already.
+    #[cfg(feature = "metrics")]
+    counted: Mutex<Figures>,
+    #[cfg(feature = "metrics")]
+    handles: Handles,
 }
+
+/// The metrics that every request changes. To find one by its labels costs two allocations.
+#[cfg(feature = "metrics")]
+#[derive(Default)]
+struct Handles {
+    /// By the class of the status.
+    requests: [OnceLock<metrics::Counter>; CLASSES.len()],
+    seconds: OnceLock<metrics::Histogram>,
+    streams: OnceLock<metrics::Gauge>,
+}
+
+/// The classes of a final response's status.
+#[cfg(feature = "metrics")]
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// The figures of a connection that only grow, by the labels that their metrics have.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    bytes: [u64; 2],
+    stalls: [u64; 3],
+}
+
+#[cfg(feature = "metrics")]
+const DIRECTIONS: [&str; 2] = ["sent", "received"];
+#[cfg(feature = "metrics")]
+const CAUSES: [&str; 3] = ["connection_window", "stream_window", "transport"];
 
 /// The time at which a request arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +92,10 @@ impl Telemetry {
             protocol: info.protocol().alpn(),
             #[cfg(feature = "metrics")]
             open: AtomicUsize::new(0),
+            #[cfg(feature = "metrics")]
+            counted: Mutex::default(),
+            #[cfg(feature = "metrics")]
+            handles: Handles::default(),
         }
     }
 
@@ -82,22 +128,24 @@ impl Telemetry {
         );
         #[cfg(feature = "metrics")]
         {
-            let class = match status.as_u16() / 100 {
-                2 => "2xx",
-                3 => "3xx",
-                4 => "4xx",
-                _ => "5xx",
-            };
-            metrics::counter!(
-                "lacewing_server_requests_total",
-                "protocol" => self.protocol, "status" => class
-            )
-            .increment(1);
-            metrics::histogram!(
-                "lacewing_server_response_seconds",
-                "protocol" => self.protocol
-            )
-            .record(elapsed.as_secs_f64());
+            let protocol = self.protocol;
+            let class = usize::from(status.as_u16() / 100).saturating_sub(2);
+            let class = class.min(CLASSES.len() - 1);
+            if let (Some(handle), Some(label)) =
+                (self.handles.requests.get(class), CLASSES.get(class))
+            {
+                let find = || {
+                    metrics::counter!(
+                        "lacewing_server_requests_total",
+                        "protocol" => protocol, "status" => *label
+                    )
+                };
+                handle.get_or_init(find).increment(1);
+            }
+            let find =
+                || metrics::histogram!("lacewing_server_response_seconds", "protocol" => protocol);
+            let seconds = self.handles.seconds.get_or_init(find);
+            seconds.record(elapsed.as_secs_f64());
         }
     }
 
@@ -114,7 +162,7 @@ impl Telemetry {
         #[cfg(feature = "metrics")]
         metrics::counter!(
             "lacewing_server_resets_total",
-            "protocol" => self.protocol, "reason" => error.reason().to_string()
+            "protocol" => self.protocol, "reason" => label(error.reason())
         )
         .increment(1);
     }
@@ -168,11 +216,48 @@ impl Telemetry {
         }
     }
 
+    /// The statistics of the connection are due.
+    pub(crate) fn stats(&self, stats: &ConnectionStats) {
+        #[cfg(feature = "metrics")]
+        {
+            let stalls = stats.stalls;
+            let now = Figures {
+                bytes: [stats.data_sent, stats.data_received],
+                stalls: [
+                    stalls.connection_window,
+                    stalls.stream_window,
+                    stalls.transport,
+                ],
+            };
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut *counted, now);
+            drop(counted);
+            let protocol = self.protocol;
+            for ((direction, now), before) in DIRECTIONS.iter().zip(now.bytes).zip(before.bytes) {
+                metrics::counter!(
+                    "lacewing_server_bytes_total",
+                    "protocol" => protocol, "direction" => *direction
+                )
+                .increment(now.saturating_sub(before));
+            }
+            for ((cause, now), before) in CAUSES.iter().zip(now.stalls).zip(before.stalls) {
+                if now > before {
+                    metrics::counter!(
+                        "lacewing_server_stalls_total",
+                        "protocol" => protocol, "cause" => *cause
+                    )
+                    .increment(now.saturating_sub(before));
+                }
+            }
+        }
+    }
+
     /// Sets the number of open streams.
     pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
         if open != self.open.load(Ordering::Relaxed) {
-            let gauge = metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
+            let find = || metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
+            let gauge = self.handles.streams.get_or_init(find);
             let before = self.open.swap(open, Ordering::Relaxed);
             gauge.increment(count(open) - count(before));
         }
@@ -184,6 +269,16 @@ impl Drop for Telemetry {
     fn drop(&mut self) {
         self.streams(0);
         metrics::gauge!("lacewing_server_connections", "protocol" => self.protocol).decrement(1);
+    }
+}
+
+/// The label of a reason. A client could send as many codes as it likes: those that no protocol
+/// defines have one label.
+#[cfg(feature = "metrics")]
+fn label(reason: Reason) -> Cow<'static, str> {
+    match reason {
+        Reason::Unknown(_) => "unknown".into(),
+        known => known.to_string().into(),
     }
 }
 
@@ -238,4 +333,17 @@ pub(crate) fn left_out(field: &http::HeaderName) {
         %field,
         "left out of the response: it is about a connection of HTTP/1.1 (RFC 9113 §8.2.2)"
     );
+}
+
+#[cfg(all(test, feature = "metrics"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_nobody_defined_have_one_label() {
+        assert_eq!(label(Reason::Cancel), "CANCEL");
+        for code in [0x77, 0xdead_beef] {
+            assert_eq!(label(Reason::Unknown(code)), "unknown");
+        }
+    }
 }

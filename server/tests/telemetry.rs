@@ -297,6 +297,9 @@ fn requests_of_http_1_1_are_told_and_counted_as_all_others() {
     assert_eq!(told.count("requests_total http/1.1 5xx"), 1);
     assert_eq!(told.count("failures_total http/1.1 handler"), 1);
     assert_eq!(told.count("resets_total http/1.1 CANCEL"), 1);
+    // Of the connection that ended with a report.
+    assert_eq!(told.count("bytes_total http/1.1 sent"), 5);
+    assert_eq!(told.count("bytes_total http/1.1 received"), 4);
     assert_eq!(told.recorded(), 4);
     told.nothing_is_left("http/1.1");
 }

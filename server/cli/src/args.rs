@@ -3,15 +3,20 @@
 mod content;
 mod generate;
 mod limits;
+mod log;
 mod proxy;
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
 pub(crate) use self::{
-    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, proxy::ProxyArgs,
+    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, log::LogArgs, proxy::ProxyArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -20,12 +25,18 @@ Examples:
       the current directory, at https://127.0.0.1:8443 and http://127.0.0.1:8080
   lacewingd public --https 0.0.0.0:443 --http off --cert cert.pem --key key.pem
       to the world, with a certificate
+  lacewingd --config /etc/lacewingd.toml --check
+      are the configuration and its files right? The same without --check serves
+  lacewingd --cert a.pem --key a.key --cert b.pem --key b.key
+      two certificates; the client's SNI chooses
   lacewingd --protocols spdy/3.1,http/1.1 --http 127.0.0.1:6121 --https off
       SPDY/3.1 in cleartext, for a client without HTTP/2
   lacewingd ~/notes --hidden --follow-links
       with dotfiles, and wherever links lead
   lacewingd dist --spa --cache-control max-age=60 --error-page 500=oops.html
       a single-page application
+  lacewingd dist --precompressed --compress
+      app.js.br, app.js.zst or app.js.gz if it is there, else compressed on its way
   lacewingd --proxy http://127.0.0.1:3000
       HTTP/2 and SPDY before a server that speaks HTTP/1.1
   lacewingd dist --proxy /api=http://127.0.0.1:3000,http://127.0.0.1:3001
@@ -34,6 +45,12 @@ Examples:
       gRPC for one host name
   lacewingd --proxy spdy31://127.0.0.1:6121
       HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
+  lacewingd --http unix:/run/lacewingd/http.sock --https off
+      on a Unix socket
+  lacewingd --http fd:http --https fd:https
+      on sockets that systemd passes (FileDescriptorName=)
+  lacewingd --metrics 127.0.0.1:9100
+      with metrics at http://127.0.0.1:9100/metrics
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -60,22 +77,46 @@ pub(crate) struct Args {
     /// The directory to serve. Default: the current one; with --proxy, none.
     pub(crate) directory: Option<PathBuf>,
 
-    /// The address for TLS; `off` for none.
+    /// The address for TLS; `off` for none. `fd:NAME` is a socket that systemd passes.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Listen,
 
-    /// The address for cleartext; `off` for none.
+    /// The address for cleartext; `off` for none. `unix:/PATH` is a Unix socket,
+    /// `fd:NAME` a socket that systemd passes.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: Listen,
 
-    /// The certificate chain, PEM. Without it, each start makes a self-signed
-    /// certificate. SIGHUP reads certificate and key again.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
+    /// Lets other processes listen on the same addresses, if they do the same
+    /// (SO_REUSEPORT).
+    #[cfg(target_os = "linux")]
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
 
-    /// The private key of the certificate, PEM.
+    /// The address of metrics for Prometheus (/metrics) and of answers for probes
+    /// (/healthz, /ready), in HTTP/1.1. Default: none.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// The options of this file, TOML, apply too. Its keys are the names of the long
+    /// options; an option of the command line is stronger. SIGHUP reads it again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Checks the options, the configuration and the files that they name, and ends.
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// A certificate chain, PEM. Without it, each start makes a self-signed
+    /// certificate. May be repeated, each with its key: a client receives the first
+    /// that is valid for the name that it asks for (SNI), and else the first of all.
+    /// Renewed files are noticed.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Vec<PathBuf>,
+
+    /// The private key of the certificate, PEM: the first is that of the first
+    /// certificate.
     #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Vec<PathBuf>,
 
     /// The protocols that are offered, the preferred first: h2, spdy/3.1,
     /// spdy/3, spdy/2, http/1.1.
@@ -128,6 +169,9 @@ pub(crate) struct Args {
     pub(crate) proxy: ProxyArgs,
 
     #[command(flatten)]
+    pub(crate) log: LogArgs,
+
+    #[command(flatten)]
     pub(crate) generate: GenerateArgs,
 }
 
@@ -141,17 +185,22 @@ pub(crate) enum Runtime {
     PerThread,
 }
 
-/// An address, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The place where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
     On(SocketAddr),
+    Unix(PathBuf),
+    /// The name of an inherited descriptor.
+    Inherited(String),
     Off,
 }
 
 impl Listen {
-    pub(crate) fn address(self) -> Option<SocketAddr> {
+    /// The host that a certificate should name.
+    pub(crate) fn host(&self) -> Option<IpAddr> {
         match self {
-            Self::On(address) => Some(address),
+            Self::On(address) => Some(address.ip()),
+            Self::Unix(_) | Self::Inherited(_) => Some(Ipv4Addr::UNSPECIFIED.into()),
             Self::Off => None,
         }
     }
@@ -164,6 +213,16 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
+        let rest = |prefix| {
+            text.strip_prefix(prefix)
+                .filter(|rest: &&str| !rest.is_empty())
+        };
+        if let Some(path) = rest("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        if let Some(name) = rest("fd:") {
+            return Ok(Self::Inherited(name.to_owned()));
+        }
         let with_host = text
             .strip_prefix("localhost:")
             .map(|port| format!("127.0.0.1:{port}"));
@@ -173,7 +232,10 @@ impl FromStr for Listen {
             .parse()
             .map(Self::On)
             .map_err(|_| {
-                format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080")
+                format!(
+                    "`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080, \
+                     and no unix:/PATH or fd:NAME"
+                )
             })
     }
 }
@@ -277,8 +339,18 @@ mod tests {
 
     #[test]
     fn addresses_are_of_every_kind() {
-        for right in ["0.0.0.0:80", "[::1]:8443", "localhost:0", "off"] {
+        for right in [
+            "0.0.0.0:80",
+            "[::1]:8443",
+            "localhost:0",
+            "off",
+            "unix:/run/a.sock",
+            "fd:http",
+        ] {
             assert!(right.parse::<Listen>().is_ok(), "{right}");
+        }
+        for wrong in ["", "on", "unix:", "fd:", "127.0.0.1"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
         }
     }
 }

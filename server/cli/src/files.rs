@@ -23,8 +23,9 @@ use bytes::Bytes;
 use self::{cache::Cache, facts::Facts};
 pub(crate) use self::{
     cache::Entry,
-    charset::content_type_of,
+    charset::{content_type_of, is_compressible},
     conditions::Verdict,
+    facts::Varies,
     ranges::{Ranges, Span},
     reader::{Reader, Source},
 };
@@ -64,6 +65,7 @@ pub(crate) struct Files {
     disk: Arc<Disk>,
     /// The names of files that are served in place of their directory.
     index: Vec<String>,
+    varies: Varies,
     cache: Cache,
     chunks: Arc<Budget>,
     start: Instant,
@@ -73,11 +75,17 @@ pub(crate) struct Files {
 
 impl Files {
     /// `index` has the names of files that are served in place of their directory.
-    pub(crate) fn new(root: Arc<Root>, disk: Arc<Disk>, index: Vec<String>) -> Self {
+    pub(crate) fn new(
+        root: Arc<Root>,
+        disk: Arc<Disk>,
+        index: Vec<String>,
+        varies: Varies,
+    ) -> Self {
         Self {
             root,
             disk,
             index,
+            varies,
             cache: Cache::default(),
             chunks: Budget::new(MAX_CHUNK_BYTES),
             start: Instant::now(),
@@ -175,8 +183,8 @@ impl Files {
                 None
             };
             let facts = match &body {
-                Some(body) => Facts::new(&whole, identity, body),
-                None => Facts::new(&whole, identity, &sample(&file)?),
+                Some(body) => Facts::new(&whole, identity, body, self.varies),
+                None => Facts::new(&whole, identity, &sample(&file)?, self.varies),
             };
             if body.is_none() {
                 // The response reads it next.
@@ -188,7 +196,7 @@ impl Files {
             }
             return Ok(entry);
         }
-        let facts = Facts::new(&whole, identity, &sample(&file)?);
+        let facts = Facts::new(&whole, identity, &sample(&file)?, self.varies);
         self.disk.handles.keep(identity, Arc::new(file));
         Ok(Arc::new(Entry::new(whole, facts, None)))
     }
@@ -299,7 +307,12 @@ mod tests {
             let folder = TestFolder::new(name);
             let root = Arc::new(Root::new(folder.path(), Links::Within));
             let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
-            let files = Arc::new(Files::new(root, disk, vec!["index.html".into()]));
+            let files = Arc::new(Files::new(
+                root,
+                disk,
+                vec!["index.html".into()],
+                Varies::Never,
+            ));
             Self { folder, files }
         }
 

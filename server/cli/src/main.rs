@@ -5,27 +5,35 @@
 
 mod args;
 mod budget;
-mod certificate;
+mod certificates;
 mod complaints;
+mod configuration;
 mod disk;
 mod failure;
 mod files;
+mod generation;
+mod greeting;
+mod listeners;
 mod listing;
 mod log;
+mod prometheus;
 mod proxy;
 mod reload;
 mod run;
+mod settings;
 mod site;
 mod target;
 
 use std::{
+    env,
     io::{self, Write as _},
     process::ExitCode,
 };
 
-use clap::Parser;
+use crate::configuration::{Error, Options};
 
-use crate::args::Args;
+/// The exit code for a wrong command line or configuration; clap has the same.
+const EXIT_USAGE: u8 = 2;
 
 /// A thread of the allocator returns freed memory to the system within seconds. glibc keeps memory
 /// while a later block is in use.
@@ -34,9 +42,21 @@ use crate::args::Args;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = match args.generate.write(&mut io::stdout()) {
-        Ok(false) => run::run(args),
+    let command_line: Vec<_> = env::args_os().collect();
+    let options = match Options::read(&command_line) {
+        Ok(options) => options,
+        Err(Error::CommandLine(error)) => error.exit(),
+        Err(Error::Unreadable(error)) => return failed(&error),
+        Err(Error::Configuration(report)) => {
+            let _ = writeln!(io::stderr(), "{report}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let done = match options.args.generate.write(&mut io::stdout()) {
+        Ok(false) if options.args.check => run::check(&options.args).map(|()| {
+            let _ = writeln!(io::stdout(), "the options and their files are valid");
+        }),
+        Ok(false) => run::run(command_line, options),
         Ok(true) => Ok(()),
         // A reader that has enough is no error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -44,10 +64,12 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The standard error output may be closed.
-            let _ = writeln!(io::stderr(), "lacewingd: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &str) -> ExitCode {
+    // The standard error output may be closed.
+    let _ = writeln!(io::stderr(), "lacewingd: {error}");
+    ExitCode::FAILURE
 }

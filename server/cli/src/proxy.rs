@@ -21,6 +21,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::{
@@ -33,14 +34,17 @@ use tower_service::Service;
 pub(crate) use self::{
     body::Reply,
     routes::RouteSpec,
-    settings::{Active, Balance, HostField, Network, Passive, Settings, Timeouts},
+    settings::{
+        Active, Authorities, Balance, HostField, Network, Passive, Reach, Settings, Timeouts, Trust,
+    },
 };
 use self::{
     failure::{Failure, Kind},
     group::Group,
-    routes::Routes,
+    routes::{Pattern, Routes},
     upstream::Upstream,
 };
+use crate::log::Reason;
 use crate::site::{Answering, Names, Rules, Site, status_page};
 
 /// Forwards the requests whose route leads to upstreams.
@@ -55,17 +59,28 @@ struct Shared {
 }
 
 impl Proxy {
+    /// The upstreams that `before` has in the same route, reached in the same way, keep their
+    /// connections and their health.
     pub(crate) fn new(
         settings: Settings,
         rules: Rules,
         names: Names,
         memory: &MemoryBudget,
+        before: Option<&Self>,
     ) -> Result<Self, String> {
-        let routes = Routes::new(&settings.routes, |_, addresses| {
+        let before = before.filter(|before| {
+            let old = &before.0.settings;
+            // Nothing would heal what another check left out.
+            old.reach == settings.reach && old.active == settings.active
+        });
+        let routes = Routes::new(&settings.routes, |pattern, addresses| {
             let upstreams = addresses.into_iter();
-            let upstreams: Result<Vec<_>, String> = upstreams
-                .map(|address| Upstream::new(address, &settings, memory).map(Arc::new))
-                .collect();
+            let known = before.and_then(|before| before.group(pattern));
+            let make = |address| match known.and_then(|group| group.upstream(&address)) {
+                Some(upstream) => Ok(Arc::clone(upstream)),
+                None => Upstream::new(address, &settings.reach, memory).map(Arc::new),
+            };
+            let upstreams: Result<Vec<_>, String> = upstreams.map(make).collect();
             Ok(Arc::new(Group::new(upstreams?, settings.balance)))
         })?;
         Ok(Self(Arc::new(Shared {
@@ -74,6 +89,12 @@ impl Proxy {
             rules,
             names,
         })))
+    }
+
+    fn group(&self, pattern: &Pattern) -> Option<&Arc<Group>> {
+        let mut routes = self.0.routes.iter();
+        let found = routes.find(|(one, _)| one == pattern);
+        found.map(|(_, group)| group)
     }
 
     /// One line for each route.
@@ -90,19 +111,45 @@ impl Proxy {
         text
     }
 
+    /// The state of each upstream of each route.
+    pub(crate) fn states(&self) -> Vec<UpstreamState> {
+        let routes = self.0.routes.iter();
+        let states = routes.flat_map(|(pattern, group)| {
+            let upstreams = group.upstreams.iter();
+            upstreams.map(|upstream| UpstreamState {
+                route: pattern.to_string(),
+                upstream: upstream.address.to_string(),
+                is_up: upstream.rest(Instant::now()).is_none(),
+                requests: upstream.load(),
+            })
+        });
+        states.collect()
+    }
+
     /// Asks the upstreams for their health, if that is set, for ever.
     pub(crate) async fn check_health(self) {
         let Some(active) = self.0.settings.active.clone() else {
             return;
         };
-        check::run(&self.0.routes, &active, self.0.settings.timeouts).await;
+        check::run(&self.0.routes, &active, self.0.settings.reach.timeouts).await;
     }
 }
 
-/// The proxy before a site; without a site, requests without a route are 404.
+/// The state of one upstream of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UpstreamState {
+    pub(crate) route: String,
+    pub(crate) upstream: String,
+    /// It gets requests.
+    pub(crate) is_up: bool,
+    /// Those that are open.
+    pub(crate) requests: usize,
+}
+
+/// The proxy before a site. Without a site, requests without a route are 404.
 #[derive(Clone)]
 pub(crate) struct Front {
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) site: Option<Site>,
 }
 
@@ -116,7 +163,11 @@ impl Service<Request<RequestBody>> for Front {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Fronted {
-        let shared = &self.proxy.0;
+        let shared = match (&self.proxy, &mut self.site) {
+            (Some(proxy), _) => &proxy.0,
+            (None, Some(site)) => return Fronted::Site(site.call(request)),
+            (None, None) => return Fronted::Refused(Some(not_found())),
+        };
         let path = request.uri().path();
         let found = match routes::normalize(path) {
             Ok(normal) => shared.routes.find(host(&request), &normal).cloned(),
@@ -195,6 +246,8 @@ impl Shared {
         let mut response = status_page(failure.kind.status());
         self.rules
             .finish_with(request, &mut response, failure.kind.explanation());
+        let reason = Reason(failure.kind.error_type());
+        response.extensions_mut().insert(reason);
         let fields = response.headers_mut();
         fields.insert("proxy-status", failure.kind.proxy_status());
         if failure.kind.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -206,6 +259,10 @@ impl Shared {
         }
         response.map(Reply::Own)
     }
+}
+
+fn not_found() -> Response<Reply> {
+    status_page(StatusCode::NOT_FOUND).map(Reply::Own)
 }
 
 /// The host that a request is for; empty if it names none.

@@ -4,10 +4,13 @@ mod accept;
 mod answer;
 mod authority;
 pub(crate) mod body;
+mod coding;
+mod compression;
 mod error_page;
 mod rules;
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     future::Future,
     path::Path,
@@ -32,12 +35,14 @@ use self::{
     answer::{Asked, answer},
     body::{Content, Piece},
 };
-pub(crate) use self::{authority::Names, error_page::ErrorPages, rules::Rules};
+pub(crate) use self::{
+    authority::Names, coding::Coding, compression::Compressor, error_page::ErrorPages, rules::Rules,
+};
 use crate::{
     complaints::Complaints,
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
-    files::{Files, Found},
+    files::{Entry, Files, Found, Varies},
     listing::{self, Format, Listings, View},
     target::{Hidden, Target},
 };
@@ -54,6 +59,16 @@ pub(crate) struct Policy {
     /// The names of files that are served in place of their directory.
     pub(crate) index: Vec<String>,
     pub(crate) rules: Rules,
+    /// The codings of files beside those that are asked for.
+    pub(crate) precompressed: Vec<Coding>,
+    pub(crate) compression: Compression,
+}
+
+/// Compression while a response is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Off,
+    On,
 }
 
 /// Serves one directory and everything below.
@@ -64,9 +79,9 @@ struct Shared {
     hidden: Hidden,
     rules: Rules,
     names: Names,
+    precompressed: Vec<Coding>,
+    compressor: Option<Compressor>,
     disk: Arc<Disk>,
-    /// On while file handles are short.
-    handles: Alarm,
     files: Arc<Files>,
     listings: Arc<Listings>,
     complaints: Complaints,
@@ -74,32 +89,48 @@ struct Shared {
 
 impl Site {
     /// `root` has no links in it.
-    pub(crate) fn new(root: &Path, policy: Policy, names: Names, handles: Alarm) -> Self {
+    pub(crate) fn new(root: &Path, policy: Policy, names: Names) -> Self {
         let root = Arc::new(Root::new(root, policy.links));
         let disk = Arc::new(Disk::new(policy.max_open_files));
+        let varies = match policy.compression {
+            _ if !policy.precompressed.is_empty() => Varies::Always,
+            Compression::On => Varies::Text,
+            Compression::Off => Varies::Never,
+        };
+        let compressor = (policy.compression == Compression::On).then(Compressor::default);
         Self(Arc::new(Shared {
             hidden: policy.hidden,
             rules: policy.rules,
             names,
+            precompressed: policy.precompressed,
+            compressor,
             files: Arc::new(Files::new(
                 Arc::clone(&root),
                 Arc::clone(&disk),
                 policy.index,
+                varies,
             )),
             listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
             disk,
-            handles,
             complaints: Complaints::default(),
         }))
     }
 
-    /// Closes idle files, and sets the alarm while file handles are short, for ever.
-    pub(crate) async fn maintain_handles(self) {
-        let mut ticks = interval(IDLE_HANDLE);
-        loop {
-            ticks.tick().await;
-            self.0.disk.handles.close_idle(IDLE_HANDLE);
-            self.0.handles.set(self.0.disk.is_near_capacity());
+    /// Closes idle files, and sets the alarm while file handles are short, until the last response
+    /// from a file has ended.
+    pub(crate) fn maintain_handles(
+        &self,
+        alarm: Alarm,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let disk = Arc::downgrade(&self.0.disk);
+        async move {
+            let mut ticks = interval(IDLE_HANDLE);
+            loop {
+                ticks.tick().await;
+                let Some(disk) = disk.upgrade() else { return };
+                disk.handles.close_idle(IDLE_HANDLE);
+                alarm.set(disk.is_near_capacity());
+            }
         }
     }
 }
@@ -144,13 +175,14 @@ impl Service<Request<RequestBody>> for Site {
         } else {
             &*target.path
         };
-        if let Some(entry) = shared.files.remembered(path) {
+        if let Some((entry, path)) = shared.remembered(path, &head.headers) {
             let asked = Asked {
                 method: &head.method,
                 fields: &head.headers,
             };
-            let mut response = answer(&shared.files, asked, path, &entry);
+            let mut response = answer(&shared.files, asked, &path, &entry);
             shared.rules.finish_file(&mut response);
+            shared.compress(&head.method, &head.headers, &mut response);
             return shared.at_once(&head.headers, response);
         }
         let path = target.path.into_owned();
@@ -174,6 +206,7 @@ impl Shared {
         path: String,
     ) -> Response<Content> {
         let mut response = self.look_at_disk(&method, &uri, &fields, path).await;
+        self.compress(&method, &fields, &mut response);
         self.rules.finish(&fields, &mut response);
         response
     }
@@ -192,6 +225,7 @@ impl Shared {
         };
         match found {
             Found::File(entry, path) => {
+                let (entry, path) = self.in_coding(entry, path, fields).await;
                 let asked = Asked { method, fields };
                 let mut response = answer(&self.files, asked, &path, &entry);
                 self.rules.finish_file(&mut response);
@@ -209,6 +243,55 @@ impl Shared {
                     Err(failure) => self.refuse(&failure),
                 }
             }
+        }
+    }
+
+    /// A file in memory, in the coding that the client prefers.
+    fn remembered<'a>(
+        &self,
+        path: &'a str,
+        fields: &HeaderMap,
+    ) -> Option<(Arc<Entry>, Cow<'a, str>)> {
+        let plain = self.files.remembered(path)?;
+        let Some(coding) = self.accepted(fields).first().copied() else {
+            return Some((plain, path.into()));
+        };
+        // If it is not there, the next one may be: the disk knows.
+        let path = format!("{path}{}", coding.ending());
+        let coded = self.files.remembered(&path)?;
+        let entry = coded.in_coding(&plain, &coding.value())?;
+        Some((Arc::new(entry), path.into()))
+    }
+
+    /// The file beside this one in the coding that the client prefers, if there is one.
+    async fn in_coding(
+        &self,
+        plain: Arc<Entry>,
+        path: String,
+        fields: &HeaderMap,
+    ) -> (Arc<Entry>, String) {
+        for coding in self.accepted(fields) {
+            let beside = format!("{path}{}", coding.ending());
+            if let Ok(Found::File(coded, beside)) = self.files.find(beside, false).await
+                && let Some(entry) = coded.in_coding(&plain, &coding.value())
+            {
+                return (Arc::new(entry), beside);
+            }
+        }
+        (plain, path)
+    }
+
+    /// The codings of files that the client accepts.
+    fn accepted(&self, fields: &HeaderMap) -> Vec<Coding> {
+        match &*self.precompressed {
+            [] => Vec::new(),
+            offered => Coding::accepted(fields, offered),
+        }
+    }
+
+    fn compress(&self, method: &Method, fields: &HeaderMap, response: &mut Response<Content>) {
+        if let Some(compressor) = &self.compressor {
+            compressor.apply(method, fields, response);
         }
     }
 
@@ -230,6 +313,7 @@ impl Shared {
         };
         match self.files.find(fallback, false).await {
             Ok(Found::File(entry, path)) => {
+                let (entry, path) = self.in_coding(entry, path, fields).await;
                 let asked = Asked { method, fields };
                 let mut response = answer(&self.files, asked, &path, &entry);
                 let no_cache = HeaderValue::from_static("no-cache");
@@ -355,7 +439,9 @@ fn page<const N: usize>(
     };
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(VARY, HeaderValue::from_static("accept"));
-    fields.insert(CONTENT_LENGTH, len.into());
+    if let Some(len) = len {
+        fields.insert(CONTENT_LENGTH, len.into());
+    }
     // Names of files are escaped; this is a second line of defence.
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     fields.insert(CONTENT_SECURITY_POLICY, policy);

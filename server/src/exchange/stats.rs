@@ -28,9 +28,11 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     fn tell_stats(&self, conn: &Context<'_>) {
+        let stats = conn.stats();
+        self.telemetry.stats(&stats);
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
-            stats: &conn.stats(),
+            stats: &stats,
         });
     }
 }

@@ -75,9 +75,11 @@ impl Ledger {
     }
 
     pub(super) fn tell_stats(&self) {
+        let stats = self.watch.stats();
+        self.telemetry.stats(&stats);
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
-            stats: &self.watch.stats(),
+            stats: &stats,
         });
     }
 

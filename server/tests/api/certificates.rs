@@ -127,6 +127,36 @@ async fn the_name_that_a_client_asks_for_chooses_the_certificate() {
     running.stop().await;
 }
 
+/// The running server takes all certificates of another identity, and a wildcard is a name.
+#[tokio::test]
+async fn all_certificates_are_replaced_while_the_server_runs() {
+    let made = ["one.example", "*.two.example", "three.example"].map(tls::make);
+    let load = |made: &tls::Made| {
+        Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap()
+    };
+    let identity = load(&made[0]);
+    let (running, address) = start(&identity).await;
+    let shown = async |name: &str| {
+        let io = TcpStream::connect(address).await.unwrap();
+        let all = [&made[0], &made[1], &made[2]];
+        let config = tls::config(&all, None, Some(Protocol::Http2));
+        tls::shown(&tls::connect(io, name, config).await)
+    };
+    assert_eq!(shown("one.example").await, made[0].der);
+    identity.replace(&load(&made[2]).and(load(&made[1])));
+    for (name, expected) in [("a.two.example", &made[1]), ("three.example", &made[2])] {
+        assert_eq!(shown(name).await, expected.der, "{name}");
+        let chain = identity.certificates_for(Some(name));
+        assert_eq!(chain.first(), Some(&expected.der), "{name}");
+    }
+    // The first is for all other names.
+    for name in [None, Some("a.b.two.example"), Some("no name")] {
+        assert_eq!(identity.certificates_for(name), [made[2].der.clone()]);
+    }
+    assert_eq!(identity.certificates(), [made[2].der.clone()]);
+    running.stop().await;
+}
+
 const ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n\
     MIIBHDBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQI\n\
     -----END ENCRYPTED PRIVATE KEY-----\n";

@@ -11,6 +11,8 @@ use http::{
     },
 };
 
+use crate::site::Coding;
+
 /// The options for what responses contain.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Content")]
@@ -34,6 +36,18 @@ pub(crate) struct ContentArgs {
     /// The `cache-control` of files, such as `max-age=3600`.
     #[arg(long, value_name = "VALUE")]
     pub(crate) cache_control: Option<HeaderValue>,
+
+    /// Compresses text on its way, in a coding that the client accepts: files and
+    /// directory pages, not what upstreams send.
+    #[arg(long)]
+    pub(crate) compress: bool,
+
+    /// Serves the files `NAME.br`, `NAME.zst` and `NAME.gz` in place of NAME to clients
+    /// that accept their codings, unless NAME is newer: `br,zstd,gzip`, the preferred
+    /// first.
+    #[arg(long, value_name = "CODINGS", value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "br,zstd,gzip", require_equals = true)]
+    pub(crate) precompressed: Vec<Coding>,
 
     /// A field for every response, which replaces the one of that name. May be
     /// repeated.

@@ -3,10 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use lacewing_client::tls::Certificates;
 
 use super::limits::seconds;
-use crate::proxy::{Active, Balance, HostField, Network, Passive, RouteSpec, Settings, Timeouts};
+use crate::proxy::{
+    Active, Authorities, Balance, HostField, Network, Passive, Reach, RouteSpec, Settings,
+    Timeouts, Trust,
+};
 
 /// The options of the reverse proxy.
 #[derive(Debug, Args)]
@@ -95,12 +97,10 @@ impl ProxyArgs {
 
     /// The settings of the proxy, with the certificates that they name.
     pub(crate) fn settings(&self) -> Result<Settings, String> {
-        let certificates = match (&self.proxy_ca, self.proxy_insecure) {
-            (_, true) => Certificates::danger_accept_any(),
-            (None, false) => Certificates::mozilla(),
-            (Some(path), false) => Certificates::mozilla()
-                .add_ca_file(path)
-                .map_err(|error| format!("--proxy-ca: {error}"))?,
+        let trust = match (&self.proxy_ca, self.proxy_insecure) {
+            (_, true) => Trust::Any,
+            (None, false) => Trust::Mozilla,
+            (Some(file), false) => Trust::Also(Authorities::read(file)?),
         };
         Ok(Settings {
             routes: self.proxy.clone(),
@@ -109,23 +109,25 @@ impl ProxyArgs {
                 false => HostField::Client,
             },
             trusted: self.trusted_proxy.clone(),
-            certificates,
-            timeouts: Timeouts {
-                connect: self.proxy_connect_timeout,
-                response: self.proxy_response_timeout,
-                idle: self.proxy_idle_timeout,
-                tunnel: self.proxy_tunnel_timeout,
-            },
             balance: self.proxy_balance,
-            passive: Passive {
-                max_fails: self.proxy_max_fails,
-                pause: self.proxy_fail_duration,
-            },
             active: self.health_check.clone().map(|path| Active {
                 path,
                 interval: self.health_interval,
             }),
-            max_connections: self.proxy_connections.into(),
+            reach: Reach {
+                trust,
+                timeouts: Timeouts {
+                    connect: self.proxy_connect_timeout,
+                    response: self.proxy_response_timeout,
+                    idle: self.proxy_idle_timeout,
+                    tunnel: self.proxy_tunnel_timeout,
+                },
+                passive: Passive {
+                    max_fails: self.proxy_max_fails,
+                    pause: self.proxy_fail_duration,
+                },
+                max_connections: self.proxy_connections.into(),
+            },
         })
     }
 }

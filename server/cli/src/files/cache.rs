@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use super::facts::Facts;
 use crate::{
@@ -51,6 +52,16 @@ impl Entry {
             used: AtomicU64::new(0),
             fresh_at: AtomicU64::new(0),
         }
+    }
+
+    /// This file as a representation of another, in a coding. `None` if the other is newer: it was
+    /// changed and not compressed again.
+    pub(crate) fn in_coding(&self, plain: &Self, coding: &HeaderValue) -> Option<Self> {
+        let is_new = self.facts.identity.modified() >= plain.facts.identity.modified();
+        is_new.then(|| {
+            let facts = self.facts.in_coding(&plain.facts, coding);
+            Self::new(self.path.clone(), facts, self.body.clone())
+        })
     }
 
     /// Returns true if the file on the disk is the same.
@@ -148,7 +159,7 @@ mod tests {
     fn entry(cache: &Cache, len: usize) -> Option<Arc<Entry>> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let identity = Identity::from(&fs::metadata(&path).unwrap());
-        let facts = Facts::new(&path, identity, b"");
+        let facts = Facts::new(&path, identity, b"", crate::files::Varies::Never);
         let body = cache.charge(len)?.hold(vec![0; len]);
         Some(Arc::new(Entry::new(path, facts, Some(body))))
     }

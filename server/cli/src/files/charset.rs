@@ -49,6 +49,15 @@ fn is_text(media_type: &str) -> bool {
         )
 }
 
+/// Returns whether a file of this media type becomes much smaller by compression.
+pub(crate) fn is_compressible(media_type: &str) -> bool {
+    is_text(media_type)
+        || matches!(
+            media_type,
+            "application/wasm" | "font/ttf" | "font/otf" | "application/vnd.ms-fontobject"
+        )
+}
+
 /// The end of the sample may cut a character. UTF-16 has zeros or is invalid; ISO-2022 has escapes.
 fn is_utf8(sample: &[u8]) -> bool {
     let (sample, cut) = match sample.get(..SAMPLE) {

@@ -66,9 +66,10 @@ impl Events {
     /// Logs an event, unless its kind has used up the lines of this window.
     pub(crate) fn log(&self, event: &ServerEvent<'_>) {
         match event {
-            ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
-                debug!("{event}");
-            }
+            // Statistics are for metrics.
+            ServerEvent::Connected { .. }
+            | ServerEvent::Stats { .. }
+            | ServerEvent::Closed { error: None, .. } => debug!("{event}"),
             // A client may hang up at any time.
             ServerEvent::Closed {
                 error: Some(error), ..

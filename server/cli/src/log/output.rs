@@ -36,6 +36,8 @@ struct Shared {
 struct Queue {
     lines: Vec<u8>,
     left_out: u64,
+    /// Since the start.
+    left_out_in_all: u64,
     writer: Writer,
     /// Calls of `flush` that wait.
     flushes: usize,
@@ -83,6 +85,11 @@ impl Output {
         self.0.push(line);
     }
 
+    /// The lines that were left out since the start.
+    pub(crate) fn left_out_lines(&self) -> u64 {
+        self.0.lock().left_out_in_all
+    }
+
     /// Waits until all is written, but no longer than `patience`.
     pub(crate) fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -110,6 +117,7 @@ impl Shared {
         let mut queue = self.lock();
         if queue.lines.len().saturating_add(line.len()) > MAX_WAITING {
             queue.left_out = queue.left_out.saturating_add(1);
+            queue.left_out_in_all = queue.left_out_in_all.saturating_add(1);
         } else {
             queue.lines.extend_from_slice(line);
         }
@@ -248,6 +256,7 @@ mod tests {
         let all = String::from_utf8(all).unwrap();
         let written = all.lines().filter(|line| line.starts_with('x')).count();
         let said = format!("WARN {} lines of the log are left out", lines - written);
+        assert_eq!(output.left_out_lines(), (lines - written) as u64);
         assert!(
             written < lines && all.contains(&said),
             "{written} of {lines}"

@@ -5,51 +5,32 @@
 
 use std::{
     cell::RefCell,
-    fmt::{self, Write},
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Buf;
-use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{ConnectionInfo, RequestBody};
+use lacewing_server::RequestBody;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 use tracing::{Level, enabled};
-use tracing_subscriber::fmt::{
-    format::Writer,
-    time::{FormatTime, SystemTime},
-};
 
-use super::Output;
-
-/// Bytes of a path that a line shows; a path may be as long as a header list.
-const MAX_PATH: usize = 2048;
-
-/// The time for which a thread shows the same time again.
-const SAME_TIME: Duration = Duration::from_millis(1);
+use super::{Format, Look, Output, combined, entry::Entry, json, text};
 
 thread_local! {
-    static ROOM: RefCell<Room> = const { RefCell::new(Room::new()) };
-}
-
-/// The look of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    Plain,
-    Colored,
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Logs the requests of a service.
 #[derive(Clone)]
 pub(crate) struct Logged<S> {
-    pub(crate) service: S,
-    pub(crate) output: Output,
-    pub(crate) style: Style,
+    pub(super) service: S,
+    pub(super) output: Output,
+    pub(super) look: Look,
 }
 
 impl<S, B> Service<Request<RequestBody>> for Logged<S>
@@ -68,15 +49,8 @@ where
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let line = enabled!(Level::INFO).then(|| Line {
             output: self.output.clone(),
-            style: self.style,
-            connection: request.body().connection().cloned(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            status: None,
-            bytes: 0,
-            expected: None,
-            start: Instant::now(),
-            whole: false,
+            look: self.look.clone(),
+            entry: Entry::of(&request, self.look.format()),
         });
         Logging {
             response: self.service.call(request),
@@ -105,7 +79,7 @@ where
         let this = self.project();
         let response = ready!(this.response.poll(cx))?;
         let line = this.line.take().map(|mut line| {
-            line.answered(&response);
+            line.entry.answered(&response);
             line
         });
         Poll::Ready(Ok(response.map(|body| LoggedBody { body, line })))
@@ -137,12 +111,15 @@ impl<B: Body> Body for LoggedBody<B> {
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let len = frame.data_ref().map_or(0, Buf::remaining);
-                line.bytes = line.bytes.saturating_add(len as u64);
+                let entry = &mut line.entry;
+                entry.bytes = entry.bytes.saturating_add(len as u64);
                 // HTTP/1.1 asks no more once it has the length that it declared.
-                line.whole = this.body.is_end_stream()
-                    || line.expected.is_some_and(|expected| line.bytes >= expected);
+                entry.whole = this.body.is_end_stream()
+                    || entry
+                        .expected
+                        .is_some_and(|expected| entry.bytes >= expected);
             }
-            Poll::Ready(None) => line.whole = true,
+            Poll::Ready(None) => line.entry.whole = true,
             _ => {}
         }
         polled
@@ -160,152 +137,35 @@ impl<B: Body> Body for LoggedBody<B> {
 /// A line in the log, written when it is dropped.
 struct Line {
     output: Output,
-    style: Style,
-    connection: Option<ConnectionInfo>,
-    method: Method,
-    uri: Uri,
-    /// `None` if the request ended without a response.
-    status: Option<StatusCode>,
-    bytes: u64,
-    /// The length of the body, if it is known.
-    expected: Option<u64>,
-    start: Instant,
-    /// The response is complete.
-    whole: bool,
-}
-
-impl Line {
-    fn answered<B: Body>(&mut self, response: &Response<B>) {
-        self.status = Some(response.status());
-        let declared = response.headers().get(CONTENT_LENGTH);
-        self.expected = declared
-            .and_then(|length| length.to_str().ok()?.parse().ok())
-            .or(response.body().size_hint().exact());
-        let empty = self.expected == Some(0) || response.body().is_end_stream();
-        self.whole = empty || self.method == Method::HEAD;
-    }
-
-    fn write(&self, room: &mut Room) -> fmt::Result {
-        let now = Instant::now();
-        room.text.clear();
-        room.write_start(self.style, now)?;
-        match &self.connection {
-            Some(connection) => {
-                if let Some(peer) = connection.peer_addr() {
-                    room.write_peer(peer)?;
-                }
-                room.text.push(' ');
-                room.text.push_str(connection.protocol().alpn());
-            }
-            None => room.text.push_str(" -"),
-        }
-        let text = &mut room.text;
-        text.push(' ');
-        text.push_str(self.method.as_str());
-        text.push(' ');
-        self.write_path(text)?;
-        text.push(' ');
-        text.push_str(self.status.as_ref().map_or("-", StatusCode::as_str));
-        let took = now.saturating_duration_since(self.start);
-        // By `itoa`: the formatting machinery costs more than the rest of the line.
-        let mut number = itoa::Buffer::new();
-        text.push(' ');
-        text.push_str(number.format(self.bytes));
-        text.push_str(" B ");
-        text.push_str(number.format(took.as_millis()));
-        text.push('.');
-        text.push_str(number.format(took.subsec_micros() / 100 % 10));
-        text.push_str(" ms");
-        text.push_str(if self.whole { "\n" } else { " (cut short)\n" });
-        Ok(())
-    }
-
-    /// The path, cut to the length of a line. Control characters are escaped: they must not reach a
-    /// terminal.
-    fn write_path(&self, text: &mut String) -> fmt::Result {
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let shown = if path.len() > MAX_PATH {
-            let end = (0..=MAX_PATH).rev().find(|&end| path.is_char_boundary(end));
-            end.and_then(|end| path.get(..end)).unwrap_or_default()
-        } else {
-            path
-        };
-        if shown.contains(char::is_control) {
-            write!(text, "{}", shown.escape_debug())?;
-        } else {
-            text.push_str(shown);
-        }
-        if shown.len() < path.len() {
-            text.push_str("...");
-        }
-        Ok(())
-    }
+    look: Look,
+    entry: Entry,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        ROOM.with_borrow_mut(|room| {
-            if self.write(room).is_ok() {
-                self.output.push(room.text.as_bytes());
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            let (entry, now) = (&self.entry, Instant::now());
+            let written = match self.look.format() {
+                Format::Text => text::write(line, entry, self.look.style, now),
+                Format::Json => json::write(line, entry, now),
+                Format::Combined => combined::write(line, entry),
+            };
+            if written.is_ok() {
+                self.output.push(line.as_bytes());
             }
         });
     }
 }
 
-/// Room for the text of a line, and what the lines of a thread have in common.
-struct Room {
-    text: String,
-    start: String,
-    start_at: Option<Instant>,
-    peer: String,
-    peer_is: Option<SocketAddr>,
-}
-
-impl Room {
-    const fn new() -> Self {
-        Self {
-            text: String::new(),
-            start: String::new(),
-            start_at: None,
-            peer: String::new(),
-            peer_is: None,
-        }
-    }
-
-    /// Writes the time and the level.
-    fn write_start(&mut self, style: Style, now: Instant) -> fmt::Result {
-        let fresh = |at| now.saturating_duration_since(at) < SAME_TIME;
-        if !self.start_at.is_some_and(fresh) {
-            let (dim, green, plain) = match style {
-                Style::Plain => ("", "", ""),
-                Style::Colored => ("\x1b[2m", "\x1b[32m", "\x1b[0m"),
-            };
-            self.start_at = Some(now);
-            self.start.clear();
-            self.start.push_str(dim);
-            SystemTime.format_time(&mut Writer::new(&mut self.start))?;
-            write!(self.start, "{plain} {green} INFO{plain} ")?;
-        }
-        self.text.push_str(&self.start);
-        Ok(())
-    }
-
-    fn write_peer(&mut self, peer: SocketAddr) -> fmt::Result {
-        if self.peer_is != Some(peer) {
-            self.peer_is = Some(peer);
-            self.peer.clear();
-            write!(self.peer, "{peer}")?;
-        }
-        self.text.push_str(&self.peer);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{io, sync::mpsc};
+    use std::{io, sync::mpsc, time::Duration};
+
+    use http::{HeaderValue, Method, StatusCode, Uri};
 
     use super::*;
+    use crate::log::{Reason, Style, entry::Fields, escape::MAX_SHOWN};
 
     struct Sent(mpsc::Sender<Vec<u8>>);
 
@@ -320,25 +180,37 @@ mod tests {
         }
     }
 
-    /// The line of a request for a path, without its time.
-    fn line(path: &str, whole: bool) -> String {
-        let (sent, received) = mpsc::channel();
-        let output = Output::start(Sent(sent)).unwrap();
-        drop(Line {
-            output: output.clone(),
-            style: Style::Plain,
+    fn entry(path: &str, whole: bool) -> Entry {
+        Entry {
             connection: None,
             method: Method::GET,
             uri: Uri::try_from(path).unwrap(),
+            fields: None,
             status: Some(StatusCode::OK),
+            reason: None,
             bytes: 5,
             expected: None,
             start: Instant::now(),
             whole,
+        }
+    }
+
+    fn written(format: Format, entry: Entry) -> String {
+        let (sent, received) = mpsc::channel();
+        let output = Output::start(Sent(sent)).unwrap();
+        drop(Line {
+            output: output.clone(),
+            look: Look::new(format, Style::Plain),
+            entry,
         });
-        output.flush(std::time::Duration::from_secs(600));
+        output.flush(Duration::from_secs(600));
         let bytes: Vec<u8> = received.try_iter().flatten().collect();
-        let line = String::from_utf8(bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// The line of a request for a path, without its time.
+    fn line(path: &str, whole: bool) -> String {
+        let line = written(Format::Text, entry(path, whole));
         let (_, line) = line.split_once("INFO").unwrap();
         let (line, milliseconds) = line.split_once(" 5 B ").unwrap();
         format!("{line} {}", milliseconds.split_once(' ').unwrap().1)
@@ -348,14 +220,50 @@ mod tests {
     fn a_line_names_the_request_and_how_it_ended() {
         assert_eq!(line("/a?b", true), "  - GET /a?b 200 ms\n");
         assert_eq!(line("/a", false), "  - GET /a 200 ms (cut short)\n");
+        let mut failed = entry("/a", true);
+        failed.reason = Some(Reason("connection_refused"));
+        let line = written(Format::Text, failed);
+        assert!(line.ends_with(" ms (connection_refused)\n"), "{line}");
     }
 
     #[test]
     fn a_path_is_cut_between_characters_and_cannot_steer_a_terminal() {
-        let long = format!("/{}", "é".repeat(MAX_PATH));
-        let shown = format!("/{}...", "é".repeat((MAX_PATH - 1) / 2));
+        let long = format!("/{}", "é".repeat(MAX_SHOWN));
+        let shown = format!("/{}...", "é".repeat((MAX_SHOWN - 1) / 2));
         assert_eq!(line(&long, true), format!("  - GET {shown} 200 ms\n"));
         let steering = "/a\u{9b}31m";
         assert_eq!(line(steering, true), "  - GET /a\\u{9b}31m 200 ms\n");
+    }
+
+    /// What a client sends stays inside its field.
+    #[test]
+    fn no_request_forges_a_line_in_any_format() {
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).ok();
+        let hostile = || Entry {
+            fields: Some(Box::new(Fields {
+                host: value(b"a\"b"),
+                referer: value(b"\"} {\"ts\":1 \\"),
+                user_agent: value(b"x\" 200 5 \"-\" \"y\xff\t"),
+            })),
+            ..entry("/%0a\"\u{9b}{}", false)
+        };
+        let json = written(Format::Json, hostile());
+        assert_eq!(json.matches('\n').count(), 1, "{json}");
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(object["uri"], "/%0a\"\u{9b}{}");
+        assert_eq!(object["host"], "a\"b");
+        assert_eq!(object["user_agent"], "x\" 200 5 \"-\" \"y\u{fffd}\t");
+        assert_eq!(
+            (&object["status"], &object["size"]),
+            (&200.into(), &5.into())
+        );
+        assert_eq!(object["complete"], false);
+        let combined = written(Format::Combined, hostile());
+        assert_eq!(combined.matches('\n').count(), 1, "{combined}");
+        let parts: Vec<_> = combined.split('"').collect();
+        assert_eq!(parts.len(), 7, "{combined}");
+        assert_eq!(parts[1], "GET /%0a\\x22\\xC2\\x9B{} HTTP/1.1");
+        assert_eq!(parts[2], " 200 5 ");
+        assert_eq!(parts[5], "x\\x22 200 5 \\x22-\\x22 \\x22y\\xFF\\x09");
     }
 }

@@ -183,9 +183,14 @@ impl Kind {
         self.facts().2
     }
 
+    /// The error type of RFC 9209.
+    pub(crate) fn error_type(self) -> &'static str {
+        self.facts().1
+    }
+
     /// The value of `proxy-status` (RFC 9209).
     pub(crate) fn proxy_status(self) -> HeaderValue {
-        let text = format!("{PSEUDONYM}; error={}", self.facts().1);
+        let text = format!("{PSEUDONYM}; error={}", self.error_type());
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(PSEUDONYM))
     }
 

@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use lacewing_client::{Body, ClientError};
 use lacewing_server::RequestBody;
+use metrics::counter;
 use tracing::warn;
 
 use super::{
@@ -79,7 +80,7 @@ impl Shared {
                 upstream.client.request(head.map(|()| upload))
             }
         };
-        let patience = self.settings.timeouts.response;
+        let patience = self.settings.reach.timeouts.response;
         let response = tokio::select! {
             biased;
             response = sent => response?,
@@ -91,7 +92,7 @@ impl Shared {
         if let Some(home) = home.filter(|_| response.status().as_u16() >= 300) {
             home.end();
         }
-        let idle = self.settings.timeouts.idle;
+        let idle = self.settings.reach.timeouts.idle;
         Ok(passed_on(response, |body| {
             Download::new(Source::Client(body), idle, open)
         }))
@@ -104,6 +105,10 @@ impl Shared {
         outbound: &Outbound,
         failure: Failure,
     ) -> Failure {
+        let kind = failure.kind.error_type();
+        counter!("lacewingd_upstream_failures_total",
+            "upstream" => upstream.address.to_string(), "error" => kind)
+        .increment(1);
         if failure.kind.is_upstreams() {
             upstream.failed(&failure);
         }

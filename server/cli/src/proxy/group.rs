@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{settings::Balance, upstream::Upstream};
+use super::{address::UpstreamAddress, settings::Balance, upstream::Upstream};
 
 /// The upstreams of one route.
 pub(super) struct Group {
@@ -35,6 +35,11 @@ impl Group {
             balance,
             turn: AtomicUsize::new(0),
         }
+    }
+
+    pub(super) fn upstream(&self, address: &UpstreamAddress) -> Option<&Arc<Upstream>> {
+        let mut upstreams = self.upstreams.iter();
+        upstreams.find(|one| one.address == *address)
     }
 
     /// The next upstream for a request; `None` if it has tried all. If none is well, the one that

@@ -1,26 +1,78 @@
 //! The settings of the proxy.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt::Display, fs, net::IpAddr, path::Path, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use lacewing_client::tls::Certificates;
 
 use super::routes::RouteSpec;
 
-/// The settings of the proxy, as the command line has them.
+/// The settings of the proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) routes: Vec<RouteSpec>,
     pub(crate) host: HostField,
     pub(crate) trusted: Vec<Network>,
-    pub(crate) certificates: Certificates,
-    pub(crate) timeouts: Timeouts,
     pub(crate) balance: Balance,
-    pub(crate) passive: Passive,
     pub(crate) active: Option<Active>,
+    pub(crate) reach: Reach,
+}
+
+/// How upstreams are reached, and when they count as down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    pub(crate) trust: Trust,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) passive: Passive,
     /// Connections in HTTP/1.1 to one upstream.
     pub(crate) max_connections: usize,
 }
+
+/// The certificates of upstreams that are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    Mozilla,
+    /// Those of other authorities too.
+    Also(Authorities),
+    /// Every certificate.
+    Any,
+}
+
+impl Trust {
+    pub(super) fn certificates(&self) -> Certificates {
+        match self {
+            Self::Mozilla => Certificates::mozilla(),
+            Self::Also(authorities) => authorities.all.clone(),
+            Self::Any => Certificates::danger_accept_any(),
+        }
+    }
+}
+
+/// Authorities of a file, beside Mozilla's. Two are equal if their files had the same bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorities {
+    pem: Vec<u8>,
+    all: Certificates,
+}
+
+impl Authorities {
+    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+        let failed = |error: &dyn Display| format!("--proxy-ca: {error}");
+        let all = Certificates::mozilla().add_ca_file(file);
+        Ok(Self {
+            all: all.map_err(|error| failed(&error))?,
+            pem: fs::read(file).map_err(|error| failed(&error))?,
+        })
+    }
+}
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.pem == other.pem
+    }
+}
+
+impl Eq for Authorities {}
 
 /// The host that an upstream sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +85,7 @@ pub(crate) enum HostField {
 }
 
 /// The waits for an upstream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timeouts {
     /// Names, TCP and TLS.
     pub(crate) connect: Duration,
@@ -56,14 +108,14 @@ pub(crate) enum Balance {
 }
 
 /// Failures in a row, after which an upstream is left out for a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passive {
     pub(crate) max_fails: u32,
     pub(crate) pause: Duration,
 }
 
 /// Requests that ask each upstream for its health.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Active {
     pub(crate) path: String,
     pub(crate) interval: Duration,

@@ -113,7 +113,7 @@ impl Shared {
             return Err(Failure::new(Kind::Unreachable, "the route has no upstream"));
         };
         let open = upstream.open();
-        let timeouts = self.settings.timeouts;
+        let timeouts = self.settings.reach.timeouts;
         let opened = if upstream.may_speak_http1() {
             by_upgrade(upstream, &mut outbound, asked, timeouts, open).await
         } else {

@@ -12,7 +12,8 @@ use std::{
 use http::{Uri, uri::PathAndQuery};
 use lacewing_client::{
     Client, Concurrency, ConnectionConfig, Connector, Limits, MemoryBudget, Origin, Side, Unix,
-    Version, tls::Tls,
+    Version,
+    tls::{Certificates, Tls},
 };
 use tracing::{info, warn};
 
@@ -20,7 +21,7 @@ use super::{
     address::{Speaks, UpstreamAddress},
     failure::Failure,
     health::{Change, Health},
-    settings::Settings,
+    settings::Reach,
 };
 use crate::complaints::Complaints;
 
@@ -53,17 +54,18 @@ pub(super) struct Upstream {
 impl Upstream {
     pub(super) fn new(
         address: UpstreamAddress,
-        settings: &Settings,
+        reach: &Reach,
         memory: &MemoryBudget,
     ) -> Result<Self, String> {
         let uri = uri(&address, PathAndQuery::from_static("/"));
+        let certificates = reach.trust.certificates();
         let origin = Origin::of(&uri).map_err(|error| format!("{address}: {error}"))?;
         Ok(Self {
-            client: client(&address, settings, memory),
-            connector: connector(&address, settings),
+            client: client(&address, reach, &certificates, memory),
+            connector: connector(&address, certificates),
             origin,
             address,
-            health: Health::new(settings.passive),
+            health: Health::new(reach.passive),
             open: AtomicUsize::new(0),
             complaints: Complaints::default(),
         })
@@ -152,8 +154,13 @@ fn uri(address: &UpstreamAddress, path: PathAndQuery) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-fn client(address: &UpstreamAddress, settings: &Settings, memory: &MemoryBudget) -> Client {
-    let timeouts = settings.timeouts;
+fn client(
+    address: &UpstreamAddress,
+    reach: &Reach,
+    certificates: &Certificates,
+    memory: &MemoryBudget,
+) -> Client {
+    let timeouts = reach.timeouts;
     let connection = ConnectionConfig::new(Side::Client).with(|config| {
         config.limits = Limits::new(Side::Client)
             .with(|limits| {
@@ -178,9 +185,9 @@ fn client(address: &UpstreamAddress, settings: &Settings, memory: &MemoryBudget)
             })
         })
         .connect_timeout(timeouts.connect)
-        .max_connections(settings.max_connections)
-        .max_http1_connections(settings.max_connections)
-        .certificates(settings.certificates.clone())
+        .max_connections(reach.max_connections)
+        .max_http1_connections(reach.max_connections)
+        .certificates(certificates.clone())
         .protocols(OFFERED);
     let builder = match address.speaks {
         Speaks::Multiplexed(version) => builder.cleartext_protocol(version),
@@ -193,8 +200,8 @@ fn client(address: &UpstreamAddress, settings: &Settings, memory: &MemoryBudget)
 }
 
 /// Offers HTTP/1.1 alone.
-fn connector(address: &UpstreamAddress, settings: &Settings) -> Connector {
-    let tls = Tls::with_certificates(settings.certificates.clone(), Vec::new());
+fn connector(address: &UpstreamAddress, certificates: Certificates) -> Connector {
+    let tls = Tls::with_certificates(certificates, Vec::new());
     let connector = Connector::tls(tls, None).http1();
     match &address.socket {
         Some(path) => connector.dial(Unix::new(path)),

@@ -40,7 +40,10 @@ pub(crate) fn names_media_type(fields: &HeaderMap, media_type: &str) -> bool {
 
 /// The members of a list, without their parameters but with their weight. A malformed weight
 /// counts as 0.
-fn members<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, u16)> {
+pub(super) fn members<'a>(
+    fields: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = (&'a str, u16)> {
     let values = fields.get_all(name).iter();
     let members = values.filter_map(|value| value.to_str().ok());
     members.flat_map(|value| value.split(',')).map(|member| {

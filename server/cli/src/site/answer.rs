@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+    header::{
+        ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+    },
 };
 
 use super::{
@@ -40,7 +42,7 @@ pub(crate) fn answer(
             let mut response = Response::new(Content::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             let fields = response.headers_mut();
-            for name in [ETAG, LAST_MODIFIED] {
+            for name in [ETAG, LAST_MODIFIED, VARY] {
                 if let Some(value) = entry.facts.fields.get(&name) {
                     fields.insert(name, value.clone());
                 }

@@ -4,7 +4,7 @@ use http::{Request, header::HOST, uri::Authority};
 use lacewing_server::{ConnectionInfo, Identity};
 use rustls::{client::verify_server_name, pki_types::ServerName, server::ParsedCertificate};
 
-/// The names in the current certificate of the TLS port; none without such a port.
+/// The names in the current certificates of the TLS port; none without such a port.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Option<Identity>);
 
@@ -14,8 +14,8 @@ impl Names {
     }
 
     /// Returns true if the host is neither the name of the handshake (SNI) nor in
-    /// the certificate (421, RFC 9110 §15.5.20). A client may use one connection
-    /// for every name in the certificate (RFC 9113 §9.1.1).
+    /// the certificate for that name (421, RFC 9110 §15.5.20). A client may use one
+    /// connection for every name in the certificate (RFC 9113 §9.1.1).
     pub(crate) fn is_misdirected<B>(
         &self,
         request: &Request<B>,
@@ -32,11 +32,12 @@ impl Names {
             },
         };
         let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-        plain(&host) != plain(asked) && !self.cover(&host)
+        plain(&host) != plain(asked) && !self.cover(asked, &host)
     }
 
-    fn cover(&self, host: &str) -> bool {
-        let chain = self.0.as_ref().map(Identity::certificates);
+    /// Returns whether the certificate for a client that asked for one name has another too.
+    fn cover(&self, asked: &str, host: &str) -> bool {
+        let chain = self.0.as_ref().map(|all| all.certificates_for(Some(asked)));
         let Some(certificate) = chain.iter().flatten().next() else {
             return false;
         };
@@ -62,10 +63,10 @@ mod tests {
     use lacewing_server::{Protocol, TlsInfo};
 
     use super::*;
-    use crate::certificate::Certificate;
+    use crate::certificates::Certificates;
 
     fn is_misdirected(asked: Option<&str>, uri: &str, host: Option<&str>) -> bool {
-        let certificate = Certificate::make("192.0.2.7".parse().unwrap()).unwrap();
+        let certificate = Certificates::make("192.0.2.7".parse().unwrap()).unwrap();
         let mut tls = TlsInfo::default();
         if let Some(asked) = asked {
             tls = tls.with_server_name(asked);

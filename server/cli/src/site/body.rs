@@ -1,5 +1,7 @@
 //! The content of responses.
 
+mod coded;
+
 use std::{
     collections::VecDeque,
     io,
@@ -9,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
+use self::coded::Coded;
+use super::coding::Encoder;
 use crate::files::{Reader, Span};
 
 /// The content of a response.
@@ -17,6 +22,8 @@ pub(crate) enum Content {
     /// Bytes in memory that are still to be sent.
     Bytes(Bytes),
     Pieces(Box<Pieces>),
+    /// Compressed on its way.
+    Coded(Box<Coded>),
 }
 
 /// A piece of content.
@@ -47,13 +54,24 @@ impl Content {
         Self::Pieces(Box::new(Pieces { queue, reader }))
     }
 
-    pub(crate) fn len(&self) -> u64 {
+    /// Compresses content on its way, with an encoder that the permit counts.
+    pub(super) fn coded(plain: Self, encoder: Encoder, permit: OwnedSemaphorePermit) -> Self {
+        Self::Coded(Box::new(Coded {
+            plain,
+            encoder: Some(encoder),
+            _permit: permit,
+        }))
+    }
+
+    /// The number of bytes that are left; `None` if only the end will show it.
+    pub(crate) fn len(&self) -> Option<u64> {
         match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
             Self::Pieces(pieces) => {
                 let lens = pieces.queue.iter().map(Piece::len);
-                lens.fold(0, u64::saturating_add)
+                Some(lens.fold(0, u64::saturating_add))
             }
+            Self::Coded(_) => None,
         }
     }
 }
@@ -103,6 +121,9 @@ impl Body for Content {
             Self::Pieces(pieces) => pieces
                 .poll_next(cx)
                 .map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Self::Coded(coded) => coded
+                .poll_next(cx)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -110,10 +131,11 @@ impl Body for Content {
         match self {
             Self::Bytes(bytes) => bytes.is_empty(),
             Self::Pieces(pieces) => pieces.queue.is_empty(),
+            Self::Coded(coded) => coded.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
+        self.len().map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }

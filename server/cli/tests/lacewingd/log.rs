@@ -113,3 +113,50 @@ fn an_unread_log_does_not_stop_the_server() {
     );
     assert!(log.lines().all(|line| line.len() < 4096));
 }
+
+/// The formats of the lines, with fields that try to forge another line.
+#[test]
+fn lines_have_the_format_that_is_asked_for() {
+    let directory = Directory::new("lacewingd-formats");
+    let hostile = "referer: \" 200 1 \"-\"\r\nuser-agent: curl/7.88.1 \"{}\\\r\n";
+    for (format, expected) in [
+        (
+            "combined",
+            "] \"GET /hello.txt?a=%0a HTTP/1.1\" 200 11 \"\\x22 200 1 \\x22-\\x22\" \
+             \"curl/7.88.1 \\x22{}\\x5C\"",
+        ),
+        (
+            "json",
+            "\"proto\":\"http/1.1\",\"method\":\"GET\",\"host\":\"localhost\",\
+             \"uri\":\"/hello.txt?a=%0a\",\"status\":200,\"size\":11,\"duration\":0.",
+        ),
+        ("text", "http/1.1 GET /hello.txt?a=%0a 200 11 B "),
+    ] {
+        let args = ["--https", "off", "--log-format", format];
+        let running = Running::start(&directory, &args);
+        running.get("/hello.txt?a=%0a", hostile);
+        let (code, log) = running.terminate();
+        assert_eq!(code, Some(0));
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("hello.txt"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains(expected), "{}\n{expected}", lines[0]);
+        if format == "json" {
+            for line in log.lines() {
+                let object: serde_json::Value = serde_json::from_str(line).expect(line);
+                assert!(
+                    object["ts"].is_string() && object["level"] == "info",
+                    "{line}"
+                );
+            }
+            assert!(
+                log.contains("\"msg\":\"all requests are answered, goodbye\""),
+                "{log}"
+            );
+        } else if format == "combined" {
+            assert!(lines[0].starts_with("127.0.0.1 - - ["), "{}", lines[0]);
+        }
+    }
+}

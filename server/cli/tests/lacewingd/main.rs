@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+mod codings;
+mod configuration;
 mod content;
 mod descriptors;
 mod directories;
@@ -16,9 +18,12 @@ mod files;
 mod held;
 mod hosts;
 mod log;
+mod metrics;
+mod packaging;
 mod program;
 mod ranges;
 mod reload;
+mod sockets;
 
 use std::{
     net::TcpListener,

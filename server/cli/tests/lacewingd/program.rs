@@ -49,7 +49,14 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &Directory, args: &[&str]) -> Self {
-        Self::start_by(Command::new(PROGRAM), &directory.0, args)
+        Self::start_by(Command::new(PROGRAM), Some(&directory.0), args)
+    }
+
+    /// Reads what it says up to a line with this text.
+    pub(crate) fn start_until(directory: &Directory, args: &[&str], last: &str) -> Self {
+        let command = Command::new(PROGRAM);
+        let args = [&["--http", "127.0.0.1:0"], args].concat();
+        Self::launch(command, Some(&directory.0), &args, Some(last))
     }
 
     /// As a shell starts it that grants fewer file descriptors.
@@ -57,13 +64,29 @@ impl Running {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {descriptors}; exec \"$@\"");
         shell.args(["-c", &script, "sh", PROGRAM]);
-        Self::start_by(shell, &directory.0, args)
+        Self::start_by(shell, Some(&directory.0), args)
     }
 
-    fn start_by(mut command: Command, directory: &Path, args: &[&str]) -> Self {
+    /// On a free port in cleartext.
+    pub(crate) fn start_by(command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
+        let args = [&["--http", "127.0.0.1:0"], args].concat();
+        Self::launch(command, directory, &args, None)
+    }
+
+    /// With no other options than these.
+    pub(crate) fn start_with(command: Command, directory: Option<&Path>, args: &[&str]) -> Self {
+        Self::launch(command, directory, args, None)
+    }
+
+    /// Reads what it says up to its last line, or the one with this text.
+    pub(crate) fn launch(
+        mut command: Command,
+        directory: Option<&Path>,
+        args: &[&str],
+        last_line: Option<&str>,
+    ) -> Self {
         let mut child = command
-            .arg(directory)
-            .args(["--http", "127.0.0.1:0"])
+            .args(directory)
             .args(args)
             .env_remove("RUST_LOG")
             .stdout(Stdio::piped())
@@ -82,13 +105,20 @@ impl Running {
             if let Some(rest) = line.trim().strip_prefix("https://") {
                 https = address(rest);
             }
-            let last = line.contains("certificate SHA-256") || (tls_off && http.is_some());
+            let last = match last_line {
+                Some(text) => line.contains(text),
+                None => line.contains("certificate SHA-256") || (tls_off && http.is_some()),
+            };
             said.push(line);
             if last {
                 break;
             }
         }
-        let http = http.unwrap_or_else(|| panic!("no address: {said:?}"));
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let http = http.unwrap_or_else(|| match last_line {
+            Some(_) => unknown,
+            None => panic!("no address: {said:?}"),
+        });
         Self {
             child,
             said,

@@ -257,6 +257,63 @@ async fn requests_go_to_upstreams_that_are_well() {
     assert_eq!(log.matches(&line).count(), 1, "{log}");
 }
 
+/// The line of a request has the reason, in each format.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_request_has_the_reason() {
+    for (format, expected) in [
+        ("text", " ms (connection_refused)"),
+        ("json", ",\"error\":\"connection_refused\","),
+    ] {
+        let to = format!("http://{}", nobody().await);
+        let (_directory, running) = forward(&to, &["--log-format", format]);
+        assert_eq!(get(&running, None, "/lost").await.0, 502);
+        let (_, log) = running.terminate();
+        let mut lines = log.lines().filter(|line| line.contains("/lost"));
+        assert!(lines.any(|line| line.contains(expected)), "{log}");
+    }
+}
+
+/// Metrics have the state of each upstream, and its failures.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_the_upstreams() {
+    let alive = upstream(Protocol::Http1, |_| async {
+        Response::new(Full::new(Bytes::from("alive")))
+    })
+    .await;
+    let dead = nobody().await;
+    let directory = crate::program::Directory::new("lacewingd-proxy-metrics");
+    let (first, second) = (format!("/a=http://{alive}"), format!("/b=http://{dead}"));
+    let args = [
+        "--https",
+        "off",
+        "--metrics",
+        "127.0.0.1:0",
+        "--proxy",
+        &first,
+    ];
+    let args = [&args[..], &["--proxy", &second, "--proxy-max-fails", "1"]].concat();
+    let running = Running::start_until(&directory, &args, "metrics at");
+    assert_eq!(get(&running, None, "/a").await.0, 200);
+    assert_eq!(get(&running, None, "/b").await.0, 502);
+    let said = running.said.last().unwrap();
+    let uri = said.trim().strip_prefix("metrics at ").unwrap();
+    let request = Request::get(uri).body(Body::empty()).unwrap();
+    let response = patiently(client(None).request(request)).await.unwrap();
+    let page = patiently(response.into_body().collect()).await.unwrap();
+    let page = String::from_utf8(page.to_bytes().to_vec()).unwrap();
+    for line in [
+        format!("lacewingd_upstream_up{{route=\"/a\",upstream=\"http://{alive}\"}} 1\n"),
+        format!("lacewingd_upstream_up{{route=\"/b\",upstream=\"http://{dead}\"}} 0\n"),
+        format!("lacewingd_upstream_requests{{route=\"/a\",upstream=\"http://{alive}\"}} 0\n"),
+        format!(
+            "lacewingd_upstream_failures_total{{upstream=\"http://{dead}\",\
+             error=\"connection_refused\"}} 1\n"
+        ),
+    ] {
+        assert!(page.contains(&line), "{line}{page}");
+    }
+}
+
 /// A request that an upstream may have processed is never sent to another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_was_sent_is_not_repeated_elsewhere() {

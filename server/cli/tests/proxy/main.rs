@@ -16,6 +16,7 @@ mod peers;
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod program;
 mod recorder;
+mod reloads;
 mod setups;
 mod smuggling;
 mod websockets;
