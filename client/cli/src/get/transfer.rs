@@ -414,7 +414,7 @@ async fn save(
             sink.write(facts, data).await?;
         }
     }
-    match announced(facts, &target.method) {
+    match declared(facts, &target.method) {
         Some(length) if facts.downloaded < length => {
             let text = format!(
                 "{}: the body is not complete: {} bytes of {length} (content-length)",
@@ -426,8 +426,8 @@ async fn save(
     }
 }
 
-/// The length of the body, if the response announces one.
-fn announced(facts: &Facts, method: &Method) -> Option<u64> {
+/// The length of the body, if the response declares one.
+fn declared(facts: &Facts, method: &Method) -> Option<u64> {
     let answer = facts.answer.as_ref()?;
     if *method == Method::HEAD || matches!(answer.status.as_u16(), 204 | 304) {
         return None;
