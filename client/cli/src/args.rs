@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Get(Box<Get>),
     /// Load a server with requests, and measure it
     #[command(after_help = load::HELP)]
-    Load(load::Args),
+    Load(Box<load::Args>),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Box<Conform>),

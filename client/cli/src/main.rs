@@ -25,6 +25,7 @@ mod parse;
 mod ping;
 mod probe;
 mod progress;
+mod proxy;
 mod pushes;
 mod self_signed;
 mod status;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
                 wait_for_connections().await;
                 done
             }),
-            Command::Load(load) => runtime.block_on(load::run(load)),
+            Command::Load(load) => runtime.block_on(load::run(*load)),
             Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),

@@ -13,7 +13,7 @@ use super::{
     dials::{Dials, Observed},
     options::Get,
 };
-use crate::{dialling::Http1, frame_log::Logging, status::Failure};
+use crate::{dialling::Http1, frame_log::Logging, proxy::Environment, status::Failure};
 
 /// A client, and one for `http` origins that answer in HTTP/1.1.
 pub(super) struct Clients {
@@ -76,9 +76,9 @@ impl Clients {
 }
 
 fn client(get: &Get, dials: &Dials, http1: Http1) -> Result<Client, Failure> {
-    let connector = get
-        .dialling
-        .connector(get.protocols.protocol, http1, dials)?;
+    let connector =
+        get.dialling
+            .connector(get.protocols.protocol, http1, dials, Environment::Read)?;
     let connector = Observed::new(connector, dials);
     // One connection for each origin of the command line.
     let mut builder = Client::builder()

@@ -16,7 +16,7 @@ pub(crate) const HELP: &str = "\
 Exit codes, as curl's:
    0  every URL was fetched
    2  usage, or a request that cannot be sent
-   6  the host has no address
+   5  the proxy has no address; 6: the host has none
    7  no connection
   16  a rule of HTTP/2 or SPDY was broken
   18  the body is not complete
@@ -28,7 +28,7 @@ Exit codes, as curl's:
   35  TLS failed, or there is no common protocol
   47  too many redirects
   52  the server closed the connection without an answer
-  56  the transport failed
+  56  the transport failed, or the proxy makes no tunnel
   58  the files of --cert are of no use; 77: that of --cacert
   60  the server's certificate is not trusted
   65  stdin cannot be sent again after a redirect
@@ -42,6 +42,7 @@ Examples:
   lacewing get -fsSL --retry 3 -O https://example.org/file.tar.gz
   lacewing get --json '{\"a\": 1}' https://example.org/api
   lacewing get -C - -o big.iso https://example.org/big.iso
+  lacewing get -x http://user:secret@proxy:3128 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 

@@ -24,6 +24,7 @@ mod ping;
 #[cfg(unix)]
 mod pipes;
 mod probe;
+mod proxy;
 mod record;
 mod servers;
 #[path = "../../../tests/support/lib.rs"]
