@@ -8,6 +8,7 @@ mod conform;
 mod console;
 mod conversation;
 mod decode;
+mod decoding;
 mod detect;
 mod dialling;
 mod frame_log;

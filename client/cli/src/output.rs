@@ -10,10 +10,16 @@ use bytes::Bytes;
 use http::Uri;
 use tokio::{
     fs::File,
-    io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::{console, get::options::Get, progress::Quiet, status::Failure};
+use crate::{
+    console,
+    decoding::{Coding, Writer},
+    get::options::Get,
+    progress::Quiet,
+    status::{self, Failure},
+};
 
 /// One destination for each URL, in the order of the command line.
 #[derive(Debug)]
@@ -41,7 +47,18 @@ pub(crate) enum Start {
 /// A destination that is open.
 pub(crate) struct Sink {
     destination: Destination,
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    writer: Writer,
+    decoding: Decoding,
+}
+
+/// The state of a sink that undoes content codings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoding {
+    /// It writes what it gets.
+    No,
+    /// It has got nothing yet.
+    Empty,
+    Begun,
 }
 
 impl Plan {
@@ -94,7 +111,7 @@ impl Plan {
 impl Destination {
     /// Opens the destination.
     pub(crate) async fn open(self, start: Start) -> Result<Sink, Failure> {
-        let writer: Box<dyn AsyncWrite + Send + Unpin> = match &self {
+        let writer: Writer = match &self {
             Self::Stdout => Box::new(tokio::io::stdout()),
             Self::File(path) => {
                 let file = open_file(path, start).await;
@@ -104,24 +121,54 @@ impl Destination {
         Ok(Sink {
             destination: self,
             writer,
+            decoding: Decoding::No,
         })
     }
 }
 
 impl Sink {
-    pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), Failure> {
-        self.writer
-            .write_all(&data)
-            .await
-            .map_err(|error| failed(&self.destination, &error))
+    /// Undoes these content codings from here on.
+    pub(crate) fn decode(&mut self, codings: &[Coding]) {
+        if !codings.is_empty() {
+            let writer = std::mem::replace(&mut self.writer, Box::new(tokio::io::sink()));
+            self.writer = Coding::undo(codings, writer);
+            self.decoding = Decoding::Empty;
+        }
     }
 
-    /// Flushes the destination.
+    pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), Failure> {
+        let mut written = self.writer.write_all(&data).await;
+        if self.decoding != Decoding::No && !data.is_empty() {
+            self.decoding = Decoding::Begun;
+            if written.is_ok() {
+                // A decoder keeps what a reader could have already.
+                written = self.writer.flush().await;
+            }
+        }
+        written.map_err(|error| self.failed(&error))
+    }
+
+    /// Completes the destination.
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
-        self.writer
-            .flush()
-            .await
-            .map_err(|error| failed(&self.destination, &error))
+        if self.decoding == Decoding::Empty {
+            // No content is none in every coding: the response to HEAD has none.
+            return Ok(());
+        }
+        let done = self.writer.shutdown().await;
+        done.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        // Errors of decoders are not the operating system's.
+        if self.decoding == Decoding::Begun && error.raw_os_error().is_none() {
+            let why = match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+                _ => error.to_string(),
+            };
+            let text = format!("the body cannot be decoded: {why}");
+            return Failure::new(status::CODING, text);
+        }
+        failed(&self.destination, error)
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) const EMPTY: u8 = 52;
 pub(crate) const TRANSPORT: u8 = 56;
 pub(crate) const OWN_CERTIFICATE: u8 = 58;
 pub(crate) const CERTIFICATE: u8 = 60;
+/// A content coding that is unknown, or broken.
+pub(crate) const CODING: u8 = 61;
 pub(crate) const REWIND: u8 = 65;
 pub(crate) const AUTHORITIES: u8 = 77;
 pub(crate) const STREAM: u8 = 92;

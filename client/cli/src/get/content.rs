@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::options::Message;
-use crate::{progress::Meter, status::Failure, upload::Upload};
+use crate::{decoding, progress::Meter, status::Failure, upload::Upload};
 
 /// The most bytes that are read from files and stdin into memory.
 const MAX_IN_MEMORY: u64 = 1 << 30;
@@ -109,6 +109,10 @@ pub(super) fn fields(message: &Message) -> HeaderMap {
     } else if form.iter().any(|texts| !texts.is_empty()) {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         fields.insert(header::CONTENT_TYPE, form);
+    }
+    if message.compressed {
+        let accepted = HeaderValue::from_static(decoding::ACCEPTED);
+        fields.insert(header::ACCEPT_ENCODING, accepted);
     }
     let range = message.range.as_ref().map(|range| format!("bytes={range}"));
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {

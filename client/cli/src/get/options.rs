@@ -31,6 +31,7 @@ Exit codes, as curl's:
   56  the transport failed, or the proxy makes no tunnel
   58  the files of --cert are of no use; 77: that of --cacert
   60  the server's certificate is not trusted
+  61  a content coding is unknown, or broken
   65  stdin cannot be sent again after a redirect
   92  a stream was reset
 With several URLs the code is that of the first failure. A reader of stdout that
@@ -110,6 +111,10 @@ pub(crate) struct Message {
     /// Send this trailer after the body; may be repeated
     #[arg(long = "trailer", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) trailers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Accept gzip, br and zstd, and write the body without them
+    #[arg(long, conflicts_with = "continue_at")]
+    pub(crate) compressed: bool,
 
     /// Ask for these bytes: 0-99, 100-, -100
     #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     console,
+    decoding::Coding,
     output::{Destination, Sink, Start},
     progress::Meter,
     pushes,
@@ -369,7 +370,8 @@ impl Output<'_> {
                 if let Destination::File(path) = self.destination {
                     facts.file = Some(path.clone());
                 }
-                self.destination.clone().open(self.start).await?
+                let destination = self.destination.clone();
+                destination.open(self.start).await?
             }
         };
         Ok(self.sink.insert(sink))
@@ -404,8 +406,16 @@ async fn save(
     if let Some(length) = body.size_hint().exact() {
         run.meter.set_total(length);
     }
+    let codings = match &facts.answer {
+        Some(answer) if run.get.message.compressed => Coding::of(&answer.fields),
+        _ => Ok(Vec::new()),
+    };
+    let codings = codings.map_err(|why| {
+        let text = format!("{}: {why}", target.url);
+        Failure::new(status::CODING, text)
+    })?;
     // An empty file is a result too.
-    sink.open(facts).await?;
+    sink.open(facts).await?.decode(&codings);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| Failure::response(&target.url, &error))?;
         if let Ok(data) = frame.into_data() {

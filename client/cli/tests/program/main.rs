@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod compressed;
 mod curl;
 mod decode;
 mod dialling;
