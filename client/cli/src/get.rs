@@ -1,6 +1,7 @@
 //! `lacewing get`: fetches URLs and uploads files.
 
 mod answer;
+mod attachment;
 mod clients;
 mod content;
 pub(crate) mod dials;

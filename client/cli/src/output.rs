@@ -38,6 +38,8 @@ pub(crate) enum Destination {
 pub(crate) enum Start {
     /// A file is created, or emptied.
     New,
+    /// A file is created; one that exists is an error.
+    Fresh,
     /// A file keeps this many bytes.
     At(u64),
     /// The file is complete already.
@@ -65,7 +67,9 @@ impl Plan {
     /// Names every file before anything is fetched.
     pub(crate) fn new(get: &Get) -> Result<Self, Failure> {
         let destinations = match (&get.output.output, get.urls.as_slice()) {
-            (None, urls) if get.output.remote_name => named(urls).map(Destination::File).collect(),
+            (None, urls) if get.output.naming.remote_name => {
+                named(urls).map(Destination::File).collect()
+            }
             (None, urls) => {
                 if get.course.parallel > 1 && urls.len() > 1 {
                     return Err(Failure::usage(
@@ -154,7 +158,15 @@ impl Sink {
             // No content is none in every coding: the response to HEAD has none.
             return Ok(());
         }
-        let done = self.writer.shutdown().await;
+        let mut done = Ok(());
+        if self.decoding == Decoding::Begun {
+            // It fails if the coded bytes are not complete.
+            done = self.writer.shutdown().await;
+        }
+        if done.is_ok() {
+            // The shutdown of stdout writes nothing.
+            done = self.writer.flush().await;
+        }
         done.map_err(|error| self.failed(&error))
     }
 
@@ -173,8 +185,10 @@ impl Sink {
 }
 
 async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
-    let Start::At(offset) = start else {
-        return File::create(path).await;
+    let offset = match start {
+        Start::At(offset) => offset,
+        Start::Fresh => return File::create_new(path).await,
+        Start::New | Start::Complete => return File::create(path).await,
     };
     let mut file = File::options().write(true).open(path).await?;
     file.set_len(offset).await?;
@@ -185,6 +199,10 @@ async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
 fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     match destination {
         Destination::Stdout => console::unwritten(error),
+        Destination::File(path) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let path = path.display();
+            Failure::local(format!("{path} exists; to overwrite it, add --clobber"))
+        }
         Destination::File(path) => {
             Failure::local(format!("cannot write {}: {error}", path.display()))
         }

@@ -42,6 +42,7 @@ Examples:
   lacewing get -v --protocol spdy/3.1 http://127.0.0.1:8080/
   lacewing get -fsSL --retry 3 -O https://example.org/file.tar.gz
   lacewing get --json '{\"a\": 1}' https://example.org/api
+  lacewing get -OJ https://example.org/download?id=7
   lacewing get -C - -o big.iso https://example.org/big.iso
   lacewing get -x http://user:secret@proxy:3128 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
@@ -129,9 +130,8 @@ pub(crate) struct Output {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write the body to a file of the URL's last segment, in this directory
-    #[arg(short = 'O', long, conflicts_with = "output")]
-    pub(crate) remote_name: bool,
+    #[command(flatten)]
+    pub(crate) naming: Naming,
 
     /// Resume a download at this byte of the file; - takes the file's length
     #[arg(short = 'C', long, value_name = "OFFSET|-")]
@@ -152,6 +152,23 @@ pub(crate) struct Output {
     /// Print this text after each response, with %{variables} as in curl; @FILE reads it
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) write_out: Option<String>,
+}
+
+/// The names of files.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Naming {
+    /// Write the body to a file of the URL's last segment, in this directory
+    #[arg(short = 'O', long, conflicts_with = "output")]
+    pub(crate) remote_name: bool,
+
+    /// With -O, name the file as content-disposition says: without its folders, never hidden, and
+    /// only if there is no such file
+    #[arg(short = 'J', long, requires = "remote_name", conflicts_with_all = ["continue_at", "include"])]
+    pub(crate) remote_header_name: bool,
+
+    /// Let -J overwrite a file
+    #[arg(long, requires = "remote_header_name")]
+    pub(crate) clobber: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -12,6 +12,7 @@ use lacewing_client::{Client, Incoming, Origin};
 
 use super::{
     answer::{Answer, head_text},
+    attachment,
     clients::Clients,
     content::{self, Content},
     dials::Dials,
@@ -70,8 +71,10 @@ pub(super) async fn transfer(
 ) -> Result<(), Failure> {
     let course = &run.get.course;
     let mut tries = 0;
+    let mut file = None;
     loop {
         let mut facts = Facts::new(url, number);
+        facts.earlier_file = file.take();
         let may_repeat = tries < course.retry && !run.content.is_stdin();
         let which = if may_repeat { Try::Early } else { Try::Last };
         let fetching = fetch(run, &mut facts, destination, which);
@@ -107,6 +110,7 @@ pub(super) async fn transfer(
             }
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             tries = tries.saturating_add(1);
+            file = facts.file;
             continue;
         }
         let unread = done.as_ref().is_err_and(Failure::is_unread);
@@ -132,7 +136,7 @@ async fn fetch(
     };
     let start = resume(run, destination, &mut target)?;
     let mut sink = Output {
-        destination,
+        destination: destination.clone(),
         start: Start::New,
         sink: None,
     };
@@ -163,6 +167,9 @@ async fn fetch(
         let refused = status.as_u16() >= 400 && run.get.course.fail;
         if !goes_on && !refused {
             sink.start = start_of(&answer, start, &target.url)?;
+            if run.get.output.naming.remote_header_name {
+                sink.take_name(run, facts, &answer);
+            }
         }
         if (run.get.output.include || message.head) && !refused {
             sink.write(facts, head_text(&answer).into()).await?;
@@ -356,22 +363,39 @@ fn start_of(answer: &Answer, at: u64, url: &Uri) -> Result<Start, Failure> {
 }
 
 /// The destination, which is opened when the first bytes arrive.
-struct Output<'a> {
-    destination: &'a Destination,
+struct Output {
+    destination: Destination,
     start: Start,
     sink: Option<Sink>,
 }
 
-impl Output<'_> {
+impl Output {
+    /// Takes the name that the response gives its body, for -J.
+    fn take_name(&mut self, run: &Run, facts: &Facts, answer: &Answer) {
+        if let Some(name) = attachment::file_name(&answer.fields) {
+            self.destination = Destination::File(name.into());
+        }
+        let Destination::File(path) = &self.destination else {
+            return;
+        };
+        let own = facts.earlier_file.as_ref() == Some(path);
+        if !own && !run.get.output.naming.clobber {
+            self.start = Start::Fresh;
+        }
+        if !run.get.telling.silent {
+            console::note(format_args!("{}: into {}", facts.url, path.display()));
+        }
+    }
+
     async fn open(&mut self, facts: &mut Facts) -> Result<&mut Sink, Failure> {
         let sink = match self.sink.take() {
             Some(sink) => sink,
             None => {
-                if let Destination::File(path) = self.destination {
+                let sink = self.destination.clone().open(self.start).await?;
+                if let Destination::File(path) = &self.destination {
                     facts.file = Some(path.clone());
                 }
-                let destination = self.destination.clone();
-                destination.open(self.start).await?
+                sink
             }
         };
         Ok(self.sink.insert(sink))
@@ -380,7 +404,7 @@ impl Output<'_> {
     async fn write(&mut self, facts: &mut Facts, data: bytes::Bytes) -> Result<(), Failure> {
         // A file is written anew by the next try; stdout is not.
         facts.committed |=
-            *self.destination == Destination::Stdout || matches!(self.start, Start::At(_));
+            self.destination == Destination::Stdout || matches!(self.start, Start::At(_));
         self.open(facts).await?.write(data).await
     }
 
@@ -400,7 +424,7 @@ async fn save(
     run: &Run,
     facts: &mut Facts,
     mut body: Incoming,
-    sink: &mut Output<'_>,
+    sink: &mut Output,
     target: &Target,
 ) -> Result<(), Failure> {
     if let Some(length) = body.size_hint().exact() {

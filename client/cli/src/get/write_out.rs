@@ -70,6 +70,8 @@ pub(super) struct Facts {
     pub(super) downloaded: u64,
     pub(super) uploaded: u64,
     pub(super) file: Option<PathBuf>,
+    /// The file of the try before, which this one may overwrite.
+    pub(super) earlier_file: Option<PathBuf>,
     /// Something was written that cannot be taken back.
     pub(super) committed: bool,
     pub(super) times: Times,
@@ -201,6 +203,7 @@ impl Facts {
             downloaded: 0,
             uploaded: 0,
             file: None,
+            earlier_file: None,
             committed: false,
             times: Times {
                 start: now,

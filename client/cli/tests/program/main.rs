@@ -21,6 +21,7 @@ mod kube;
 mod lacewing;
 mod load;
 mod mux;
+mod names;
 mod ping;
 #[cfg(unix)]
 mod pipes;
