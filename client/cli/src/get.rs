@@ -6,6 +6,7 @@ mod clients;
 mod content;
 pub(crate) mod dials;
 pub(crate) mod options;
+mod pushes;
 mod record;
 mod redirect;
 mod transfer;

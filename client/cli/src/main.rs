@@ -27,7 +27,6 @@ mod ping;
 mod probe;
 mod progress;
 mod proxy;
-mod pushes;
 mod self_signed;
 mod status;
 mod tap;

@@ -17,6 +17,7 @@ use super::{
     content::{self, Content},
     dials::Dials,
     options::Get,
+    pushes,
     record::{Exchange, Record},
     redirect::{Target, With},
     write_out::{Facts, Format},
@@ -26,7 +27,6 @@ use crate::{
     decoding::Coding,
     output::{Destination, Sink, Start},
     progress::Meter,
-    pushes,
     status::{self, Failure},
 };
 
