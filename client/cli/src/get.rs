@@ -5,10 +5,14 @@ mod attachment;
 mod clients;
 mod content;
 pub(crate) mod dials;
+mod fetch;
 pub(crate) mod options;
 mod pushes;
 mod record;
 mod redirect;
+mod resume;
+mod run;
+mod save;
 mod transfer;
 mod write_out;
 
@@ -17,7 +21,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::{
-    clients::Clients, content::Content, dials::Dials, options::Get, record::Record, transfer::Run,
+    clients::Clients, content::Content, dials::Dials, options::Get, record::Record, run::Run,
     write_out::Format,
 };
 use crate::{
