@@ -1,12 +1,14 @@
 //! `lacewing get`: fetches URLs and uploads files.
 
 mod answer;
+mod assets;
 mod attachment;
 mod clients;
 mod content;
 pub(crate) mod dials;
 mod fetch;
 pub(crate) mod options;
+mod page;
 mod pushes;
 mod record;
 mod redirect;
@@ -21,8 +23,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::{
-    clients::Clients, content::Content, dials::Dials, options::Get, record::Record, run::Run,
-    write_out::Format,
+    clients::Clients, content::Content, dials::Dials, options::Get, pushes::Promises,
+    record::Record, run::Run, write_out::Format,
 };
 use crate::{
     console,
@@ -45,6 +47,8 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         plan.disturbed_by_progress()
     };
     let dials = Dials::default();
+    let keeps = get.output.stat || get.output.har.is_some();
+    let record = keeps.then(Arc::<Record>::default);
     let run = Arc::new(Run {
         clients: Clients::new(&get, &dials)?,
         format: get
@@ -55,8 +59,9 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
             .transpose()?,
         content,
         meter: Meter::new(quiet),
+        pushed: Arc::new(Promises::new(record.clone(), dials.clone())),
         dials,
-        record: (get.output.stat || get.output.har.is_some()).then(Record::default),
+        record,
         get,
     });
     let jobs = run.get.urls.iter().zip(plan.into_destinations());
@@ -78,6 +83,7 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     while !running.is_empty() {
         failures.extend(finished(running.join_next().await));
     }
+    run.pushed.finish().await;
     run.meter.finish();
     if let Some(record) = &run.record {
         if run.get.output.stat {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod capture;
 mod conform;
 mod console;
 mod conversation;

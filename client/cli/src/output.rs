@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    capture::Captured,
     console,
     decoding::{Coding, Writer},
     get::options::Get,
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
 pub(crate) enum Destination {
     Stdout,
     File(PathBuf),
+    /// Nowhere.
+    Discard,
 }
 
 /// The place in a destination at which a body begins.
@@ -117,6 +120,7 @@ impl Destination {
     pub(crate) async fn open(self, start: Start) -> Result<Sink, Failure> {
         let writer: Writer = match &self {
             Self::Stdout => Box::new(tokio::io::stdout()),
+            Self::Discard => Box::new(tokio::io::sink()),
             Self::File(path) => {
                 let file = open_file(path, start).await;
                 Box::new(file.map_err(|error| failed(&self, &error))?)
@@ -131,6 +135,12 @@ impl Destination {
 }
 
 impl Sink {
+    /// Keeps what is written from here on.
+    pub(crate) fn capture(&mut self, captured: &Captured) {
+        let writer = std::mem::replace(&mut self.writer, Box::new(tokio::io::sink()));
+        self.writer = captured.tee(writer);
+    }
+
     /// Undoes these content codings from here on.
     pub(crate) fn decode(&mut self, codings: &[Coding]) {
         if !codings.is_empty() {
@@ -199,6 +209,7 @@ async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
 fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     match destination {
         Destination::Stdout => console::unwritten(error),
+        Destination::Discard => Failure::local(error),
         Destination::File(path) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let path = path.display();
             Failure::local(format!("{path} exists; to overwrite it, add --clobber"))

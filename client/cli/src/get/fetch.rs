@@ -1,13 +1,16 @@
 //! One try of a transfer: a request, and those after its redirects.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Request, Response, StatusCode, Uri, header};
 use lacewing_client::{Client, Incoming, Origin};
 
 use super::{
     answer::{Answer, head_text},
-    content, pushes,
+    content,
     record::Exchange,
     redirect::{Target, With},
     resume::{resume, start_of},
@@ -32,16 +35,11 @@ pub(super) enum Try {
 pub(super) async fn fetch(
     run: &Run,
     facts: &mut Facts,
+    mut target: Target,
     destination: &Destination,
     which: Try,
 ) -> Result<(), Failure> {
     let message = &run.get.message;
-    let mut target = Target {
-        method: content::method(message),
-        url: facts.url.clone(),
-        fields: content::fields(message),
-        content: With::Content,
-    };
     let start = resume(run, destination, &mut target)?;
     let mut sink = Output::new(destination);
     loop {
@@ -143,24 +141,14 @@ async fn ask(
     facts.method.clone_from(&target.method);
     facts.effective.clone_from(&target.url);
     facts.times.request = Instant::now();
-    let now = Instant::now();
     facts.exchange = run.record.as_ref().map(|_| Exchange {
-        began: SystemTime::now(),
-        start: now,
         method: target.method.clone(),
-        url: target.url.clone(),
         fields: target.fields.clone(),
-        dial: None,
-        answered: None,
-        answer: None,
-        uploaded: 0,
-        downloaded: 0,
-        end: now,
-        error: None,
+        ..Exchange::new(&target.url)
     });
     let (client, is_http1) = run.clients.of(&origin);
     if run.get.protocols.push {
-        listen(client, &origin).await.map_err(failed)?;
+        listen(run, client, &origin).await.map_err(failed)?;
     }
     let response = client.request(request).await;
     facts.dial = run.dials.of(&origin);
@@ -186,9 +174,13 @@ async fn ask(
 
 /// Connects before the request, so that no push is missed, and reports the pushes
 /// of the connection.
-async fn listen(client: &Client, origin: &Origin) -> Result<(), lacewing_client::ClientError> {
+async fn listen(
+    run: &Run,
+    client: &Client,
+    origin: &Origin,
+) -> Result<(), lacewing_client::ClientError> {
     let connection = client.connection(origin).await?;
-    tokio::spawn(pushes::report(connection.pushes()));
+    tokio::spawn(Arc::clone(&run.pushed).read_all(connection.pushes()));
     Ok(())
 }
 

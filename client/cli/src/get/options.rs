@@ -46,6 +46,7 @@ Examples:
   lacewing get -C - -o big.iso https://example.org/big.iso
   lacewing get -x http://user:secret@proxy:3128 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
+  lacewing get -a --push --stat -o /dev/null https://example.org/
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 
 #[derive(Clone, Debug, Args)]
@@ -116,6 +117,14 @@ pub(crate) struct Message {
     /// Accept gzip, br and zstd, and write the body without them
     #[arg(long, conflicts_with = "continue_at")]
     pub(crate) compressed: bool,
+
+    /// Fetch what an HTML page needs from its own origin too: style sheets, scripts, images and icons,
+    /// as nghttp -a does. They are discarded, and those that the server pushes are not requested
+    #[arg(short = 'a', long, conflicts_with_all = [
+        "method", "head", "data", "data_binary", "data_raw", "json", "upload_file", "trailers", "range",
+        "continue_at",
+    ])]
+    pub(crate) get_assets: bool,
 
     /// Ask for these bytes: 0-99, 100-, -100
     #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]

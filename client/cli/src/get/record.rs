@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     pub(super) downloaded: u64,
     pub(super) end: Instant,
     pub(super) error: Option<String>,
+    pub(super) is_pushed: bool,
 }
 
 impl Record {
@@ -79,6 +80,26 @@ impl Record {
 }
 
 impl Exchange {
+    /// A request that begins now.
+    pub(super) fn new(url: &Uri) -> Self {
+        let now = Instant::now();
+        Self {
+            began: SystemTime::now(),
+            start: now,
+            method: Method::GET,
+            url: url.clone(),
+            fields: HeaderMap::new(),
+            dial: None,
+            answered: None,
+            answer: None,
+            uploaded: 0,
+            downloaded: 0,
+            end: now,
+            error: None,
+            is_pushed: false,
+        }
+    }
+
     /// The connection, if it was made for this request.
     fn own_dial(&self) -> Option<DialTimes> {
         self.dial.filter(|dial| dial.start >= self.start)
@@ -109,7 +130,7 @@ fn table(exchanges: &[Exchange]) -> String {
          responseEnd: when the response was complete, from connectEnd\n\
          requestStart: just before the request was sent, from connectEnd\n\
          process: responseEnd - requestStart\n\
-         Sorted by responseEnd.\n\n\
+         Sorted by responseEnd. * marks what the server pushed.\n\n\
          id  responseEnd requestStart  process code size request path\n",
     );
     // Of the first connection, as in nghttp.
@@ -126,9 +147,10 @@ fn table(exchanges: &[Exchange]) -> String {
             .path_and_query()
             .map_or("/", |path| path.as_str());
         let sent = exchange.sent();
+        let mark = if exchange.is_pushed { '*' } else { ' ' };
         let _ = writeln!(
             text,
-            "{:3} {:>12} {:>12} {:>8} {code:4} {:>4} {path}",
+            "{:3} {:>12} {mark}{:>11} {:>8} {code:4} {:>4} {path}",
             index.saturating_add(1),
             format!("+{}", short(since(exchange.end))),
             format!("+{}", short(since(sent))),
@@ -202,6 +224,9 @@ fn entry(exchange: &Exchange) -> Value {
         if let Some(value) = value {
             entry.insert(name.to_owned(), Value::String(value));
         }
+    }
+    if exchange.is_pushed {
+        entry.insert("_was_pushed".to_owned(), 1.into());
     }
     Value::Object(entry)
 }

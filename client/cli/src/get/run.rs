@@ -1,10 +1,13 @@
 //! What all fetches of a run share.
 
+use std::sync::Arc;
+
 use super::{
     clients::Clients,
     content::Content,
     dials::Dials,
     options::Get,
+    pushes::Promises,
     record::Record,
     write_out::{Facts, Format},
 };
@@ -19,7 +22,8 @@ pub(super) struct Run {
     pub(super) meter: Meter,
     pub(super) dials: Dials,
     /// With --har or --stat.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Arc<Record>>,
+    pub(super) pushed: Arc<Promises>,
 }
 
 impl Run {

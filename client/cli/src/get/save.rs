@@ -2,12 +2,13 @@
 
 use std::{future::poll_fn, pin::Pin};
 
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use http_body::Body as _;
 use lacewing_client::Incoming;
 
-use super::{answer::Answer, attachment, redirect::Target, run::Run, write_out::Facts};
+use super::{answer::Answer, attachment, page, redirect::Target, run::Run, write_out::Facts};
 use crate::{
+    capture::Captured,
     console,
     decoding::Coding,
     output::{Destination, Sink, Start},
@@ -95,6 +96,13 @@ pub(super) async fn save(
     if let Some(length) = body.size_hint().exact() {
         run.meter.set_total(length);
     }
+    let is_page = run.get.message.get_assets
+        && sink.destination != Destination::Discard
+        && facts
+            .answer
+            .as_ref()
+            .is_some_and(|answer| answer.status == StatusCode::OK && page::is_html(&answer.fields));
+    let page = is_page.then(Captured::default);
     let codings = match &facts.answer {
         Some(answer) if run.get.message.compressed => Coding::of(&answer.fields),
         _ => Ok(Vec::new()),
@@ -104,7 +112,13 @@ pub(super) async fn save(
         Failure::new(status::CODING, text)
     })?;
     // An empty file is a result too.
-    sink.open(facts).await?.decode(&codings);
+    let opened = sink.open(facts).await?;
+    if let Some(page) = &page {
+        // What is decoded passes it.
+        opened.capture(page);
+    }
+    opened.decode(&codings);
+    facts.page = page;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| Failure::response(&target.url, &error))?;
         if let Ok(data) = frame.into_data() {

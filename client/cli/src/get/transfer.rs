@@ -1,11 +1,16 @@
 //! The transfer of one URL: its tries.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Uri;
 
 use super::{
+    assets, content,
     fetch::{Try, fetch},
+    redirect::{Target, With},
     run::Run,
     write_out::Facts,
 };
@@ -16,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Fetches a URL into its destination.
 pub(super) async fn transfer(
-    run: &Run,
+    run: &Arc<Run>,
     number: usize,
     url: &Uri,
     destination: &Destination,
@@ -29,7 +34,13 @@ pub(super) async fn transfer(
         facts.earlier_file = file.take();
         let may_repeat = tries < course.retry && !run.content.is_stdin();
         let which = if may_repeat { Try::Early } else { Try::Last };
-        let fetching = fetch(run, &mut facts, destination, which);
+        let target = Target {
+            method: content::method(&run.get.message),
+            url: url.clone(),
+            fields: content::fields(&run.get.message),
+            content: With::Content,
+        };
+        let fetching = fetch(run, &mut facts, target, destination, which);
         let done = match course.max_time {
             None => fetching.await,
             Some(limit) => match tokio::time::timeout(limit, fetching).await {
@@ -69,6 +80,9 @@ pub(super) async fn transfer(
         if let Some(format) = run.format.as_ref().filter(|_| !unread) {
             format.print(&facts)?;
         }
-        return done;
+        return match facts.page.filter(|_| done.is_ok()) {
+            Some(page) => assets::fetch_all(run, &page.take(), &facts.effective).await,
+            None => done,
+        };
     }
 }

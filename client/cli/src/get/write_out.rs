@@ -9,7 +9,7 @@ use http::{HeaderName, Method, Uri};
 use lacewing_client::Origin;
 
 use super::{answer::Answer, dials::DialTimes, record::Exchange};
-use crate::{console, status::Failure};
+use crate::{capture::Captured, console, status::Failure};
 
 /// The variables, for an error and for `%{json}`.
 const VARIABLES: [&str; 28] = [
@@ -72,6 +72,8 @@ pub(super) struct Facts {
     pub(super) file: Option<PathBuf>,
     /// The file of the try before, which this one may overwrite.
     pub(super) earlier_file: Option<PathBuf>,
+    /// The page whose assets are to be fetched.
+    pub(super) page: Option<Captured>,
     /// Something was written that cannot be taken back.
     pub(super) committed: bool,
     pub(super) times: Times,
@@ -204,6 +206,7 @@ impl Facts {
             uploaded: 0,
             file: None,
             earlier_file: None,
+            page: None,
             committed: false,
             times: Times {
                 start: now,

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod assets;
 mod compressed;
 mod curl;
 mod decode;
