@@ -16,6 +16,7 @@ mod resume;
 mod run;
 mod save;
 mod transfer;
+mod waterfall;
 mod write_out;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 
 use self::{
     clients::Clients, content::Content, dials::Dials, options::Get, pushes::Promises,
-    record::Record, run::Run, write_out::Format,
+    record::Record, run::Run, waterfall::Trace, write_out::Format,
 };
 use crate::{
     console,
@@ -47,10 +48,12 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         plan.disturbed_by_progress()
     };
     let dials = Dials::default();
-    let keeps = get.output.stat || get.output.har.is_some();
+    let output = &get.output;
+    let keeps = output.stat || output.har.is_some() || output.waterfall.is_some();
+    let trace = output.waterfall.is_some().then(Trace::new);
     let record = keeps.then(Arc::<Record>::default);
     let run = Arc::new(Run {
-        clients: Clients::new(&get, &dials)?,
+        clients: Clients::new(&get, &dials, trace.as_ref())?,
         format: get
             .output
             .write_out
@@ -99,6 +102,12 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
             har.and_then(Result::err)
                 .map(|failure| (usize::MAX, failure)),
         );
+    }
+    if let (Some(trace), Some(record), Some(place)) =
+        (&trace, &run.record, &run.get.output.waterfall)
+    {
+        let shown = waterfall::show(place, trace, &record.exchanges());
+        failures.extend(shown.err().map(|failure| (usize::MAX, failure)));
     }
     let telling = &run.get.telling;
     let quiet = match telling.silent && !telling.show_error {

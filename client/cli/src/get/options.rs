@@ -6,6 +6,7 @@ use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Uri};
 use lacewing_client::Version;
 
+use super::waterfall;
 use crate::{
     dialling::Dialling,
     parse::{at_least_one, header, protocol, seconds, url},
@@ -47,6 +48,7 @@ Examples:
   lacewing get -x http://user:secret@proxy:3128 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
   lacewing get -a --push --stat -o /dev/null https://example.org/
+  lacewing get -a -o /dev/null --waterfall=page.html https://example.org/
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 
 #[derive(Clone, Debug, Args)]
@@ -153,6 +155,18 @@ pub(crate) struct Output {
     /// Print a table of the requests and their times on stderr, as nghttp -s
     #[arg(long)]
     pub(crate) stat: bool,
+
+    /// Draw streams, bytes, windows and stalls over time: on stderr, or into a page or a picture that
+    /// needs nothing else
+    #[arg(
+        long,
+        value_name = "FILE.html|FILE.svg",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = waterfall::place,
+    )]
+    pub(crate) waterfall: Option<waterfall::Place>,
 
     /// Write the requests and their times to FILE, as HAR 1.2; - is stdout
     #[arg(long, value_name = "FILE")]

@@ -72,6 +72,11 @@ impl Record {
         std::fs::write(path, text).map_err(failed)
     }
 
+    pub(super) fn exchanges(&self) -> Vec<Exchange> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.exchanges.clone()
+    }
+
     /// Prints the table that `nghttp -s` prints, on stderr.
     pub(super) fn print_table(&self) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,10 +111,15 @@ impl Exchange {
     }
 
     /// The time at which the request could go out.
-    fn sent(&self) -> Instant {
+    pub(super) fn sent(&self) -> Instant {
         self.own_dial()
             .and_then(|dial| dial.ready)
             .unwrap_or(self.start)
+    }
+
+    /// Whether it had no stream.
+    pub(super) fn is_http1(&self) -> bool {
+        self.protocol().starts_with("http/1.")
     }
 
     fn protocol(&self) -> &'static str {
@@ -161,7 +171,7 @@ fn table(exchanges: &[Exchange]) -> String {
     text
 }
 
-fn short(time: Duration) -> String {
+pub(super) fn short(time: Duration) -> String {
     let micros = time.as_micros();
     match micros {
         0..1000 => format!("{micros}us"),
@@ -170,7 +180,7 @@ fn short(time: Duration) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => bytes.to_string(),
         1024..1_048_576 => format!("{}K", bytes >> 10),

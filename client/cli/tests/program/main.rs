@@ -33,3 +33,4 @@ mod servers;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
+mod waterfall;
