@@ -36,7 +36,7 @@ mod watched;
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
     args::{Args, Command},
@@ -57,12 +57,16 @@ fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
+    let command = match args.command {
+        Some(command) => command,
+        None => return ended(args.generate.write(Args::command())),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let done = runtime
         .map_err(Failure::local)
-        .and_then(|runtime| match args.command {
+        .and_then(|runtime| match command {
             Command::Get(get) => runtime.block_on(async {
                 let done = get::run(*get).await;
                 wait_for_connections().await;
@@ -89,6 +93,11 @@ fn main() -> ExitCode {
                 done
             }
         });
+    ended(done)
+}
+
+/// Reports a failure, and returns the exit code.
+fn ended(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::from(status::OK),
         Err(failure) => {

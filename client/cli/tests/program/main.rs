@@ -15,6 +15,7 @@ mod curl;
 mod decode;
 mod dialling;
 mod foreign;
+mod generate;
 mod get;
 mod headers;
 #[cfg(all(unix, feature = "kube"))]
