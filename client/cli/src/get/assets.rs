@@ -69,7 +69,7 @@ async fn take_promises(run: &Run, page: &Uri) -> Result<(), Failure> {
 async fn fetch_one(run: Arc<Run>, url: Uri, number: usize) -> Result<(), Failure> {
     let target = Target {
         method: Method::GET,
-        fields: content::fields(&run.get.message),
+        fields: content::fields(&run.get),
         content: With::Nothing,
         url: url.clone(),
     };

@@ -6,7 +6,9 @@ use std::{
 };
 
 use http::Method;
-use lacewing_client::{Client, ClientError, Initiator, Origin, PushPolicy, Security};
+use lacewing_client::{
+    Client, ClientError, ConnectionConfig, Initiator, Origin, PushPolicy, Security, Side,
+};
 use lacewing_conn::proto::Rule;
 
 use super::{
@@ -90,6 +92,18 @@ fn client(
     let mut builder = Client::builder()
         .max_connections(get.urls.len())
         .connect_timeout(get.course.connect_timeout);
+    let streams = &get.streams;
+    let windows = ConnectionConfig::new(Side::Client).with(|config| {
+        if let Some(window) = streams.window_size {
+            config.limits.stream_window = window;
+            config.limits.max_stream_window = window;
+        }
+        if let Some(window) = streams.connection_window_size {
+            config.limits.connection_window = window;
+            config.limits.max_connection_window = window;
+        }
+    });
+    builder = builder.connection(windows);
     if get.protocols.h2c_upgrade {
         builder = builder.h2c_upgrade();
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use super::options::Message;
+use super::options::{Get, Message};
 use crate::{decoding, progress::Meter, status::Failure, upload::Upload};
 
 /// The most bytes that are read from files and stdin into memory.
@@ -93,7 +93,8 @@ pub(super) fn method(message: &Message) -> Method {
 }
 
 /// The header fields: those of the command line replace our own.
-pub(super) fn fields(message: &Message) -> HeaderMap {
+pub(super) fn fields(get: &Get) -> HeaderMap {
+    let message = &get.message;
     let json = !message.json.is_empty();
     let form = [&message.data, &message.data_binary, &message.data_raw];
     let agent = concat!("lacewing/", env!("CARGO_PKG_VERSION"));
@@ -109,6 +110,10 @@ pub(super) fn fields(message: &Message) -> HeaderMap {
     } else if form.iter().any(|texts| !texts.is_empty()) {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         fields.insert(header::CONTENT_TYPE, form);
+    }
+    if get.streams.expect_continue {
+        let wish = HeaderValue::from_static("100-continue");
+        fields.insert(header::EXPECT, wish);
     }
     if message.compressed {
         let accepted = HeaderValue::from_static(decoding::ACCEPTED);

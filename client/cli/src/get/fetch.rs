@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode, Uri, header};
 use lacewing_client::{Client, Incoming, Origin};
 
 use super::{
-    answer::{Answer, head_text},
+    answer::{Answer, Early, head_text},
     content,
     record::Exchange,
     redirect::{Target, With},
@@ -72,6 +72,9 @@ pub(super) async fn fetch(
             if run.get.output.naming.remote_header_name {
                 sink.take_name(run, facts, &answer);
             }
+        }
+        for answer in std::mem::take(&mut facts.early) {
+            sink.write(facts, head_text(&answer).into()).await?;
         }
         if (run.get.output.include || message.head) && !refused {
             sink.write(facts, head_text(&answer).into()).await?;
@@ -138,6 +141,13 @@ async fn ask(
     *request.method_mut() = target.method.clone();
     *request.uri_mut() = target.url.clone();
     request.headers_mut().clone_from(&target.fields);
+    if let Some(priority) = run.get.streams.priority {
+        request.extensions_mut().insert(priority);
+    }
+    let early = Early::default();
+    if run.get.output.include {
+        request.extensions_mut().insert(early.listener());
+    }
     facts.method.clone_from(&target.method);
     facts.effective.clone_from(&target.url);
     facts.times.request = Instant::now();
@@ -156,6 +166,7 @@ async fn ask(
     match response {
         Ok(response) => {
             facts.times.answered = Some(Instant::now());
+            facts.early = early.take();
             if let Some(exchange) = &mut facts.exchange {
                 exchange.answered = facts.times.answered;
             }

@@ -4,12 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use lacewing_client::Version;
+use lacewing_client::{Priority, Version};
 
 use super::waterfall;
 use crate::{
     dialling::Dialling,
-    parse::{at_least_one, header, protocol, seconds, url},
+    parse::{at_least_one, header, priority, protocol, seconds, url, window},
 };
 
 /// The text of `lacewing get --help` after the options.
@@ -63,6 +63,8 @@ pub(crate) struct Get {
     pub(crate) course: Course,
     #[command(flatten)]
     pub(crate) protocols: Protocols,
+    #[command(flatten)]
+    pub(crate) streams: Streams,
     #[command(flatten)]
     pub(crate) dialling: Dialling,
 
@@ -124,7 +126,7 @@ pub(crate) struct Message {
     /// as nghttp -a does. They are discarded, and those that the server pushes are not requested
     #[arg(short = 'a', long, conflicts_with_all = [
         "method", "head", "data", "data_binary", "data_raw", "json", "upload_file", "trailers", "range",
-        "continue_at",
+        "continue_at", "expect_continue",
     ])]
     pub(crate) get_assets: bool,
 
@@ -148,7 +150,7 @@ pub(crate) struct Output {
     #[arg(short = 'C', long, value_name = "OFFSET|-")]
     pub(crate) continue_at: Option<String>,
 
-    /// Write the response's head before the body
+    /// Write the response's head before the body, and those of 1xx responses
     #[arg(short, long)]
     pub(crate) include: bool,
 
@@ -251,6 +253,27 @@ pub(crate) struct Course {
     /// Fetch up to N URLs at once; several URLs then need --output
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub(crate) parallel: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Streams")]
+pub(crate) struct Streams {
+    /// Ask for this urgency, 0 (first) to 7 (last); with ,i the response is of use in pieces. HTTP/2 has
+    /// a field for it, SPDY a part of the frame
+    #[arg(long, value_name = "0-7[,i]", value_parser = priority)]
+    pub(crate) priority: Option<Priority>,
+
+    /// Wait for 100 (Continue) before the body is sent, a second at most
+    #[arg(long)]
+    pub(crate) expect_continue: bool,
+
+    /// Give each stream this receive window, and keep it. Without this option windows grow with the path
+    #[arg(long, value_name = "BYTES", value_parser = window)]
+    pub(crate) window_size: Option<u32>,
+
+    /// Give each connection this receive window, and keep it
+    #[arg(long, value_name = "BYTES", value_parser = window)]
+    pub(crate) connection_window_size: Option<u32>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -37,7 +37,7 @@ pub(super) async fn transfer(
         let target = Target {
             method: content::method(&run.get.message),
             url: url.clone(),
-            fields: content::fields(&run.get.message),
+            fields: content::fields(&run.get),
             content: With::Content,
         };
         let fetching = fetch(run, &mut facts, target, destination, which);

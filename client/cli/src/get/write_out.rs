@@ -64,6 +64,8 @@ pub(super) struct Facts {
     pub(super) number: usize,
     pub(super) method: Method,
     pub(super) effective: Uri,
+    /// The informational responses before it.
+    pub(super) early: Vec<Answer>,
     pub(super) answer: Option<Answer>,
     pub(super) redirects: u32,
     pub(super) redirect_url: Option<String>,
@@ -199,6 +201,7 @@ impl Facts {
             number,
             method: Method::GET,
             effective: url.clone(),
+            early: Vec::new(),
             answer: None,
             redirects: 0,
             redirect_url: None,

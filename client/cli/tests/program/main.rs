@@ -31,6 +31,7 @@ mod probe;
 mod proxy;
 mod record;
 mod servers;
+mod streams;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
