@@ -37,3 +37,16 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/limits.md")]
 pub struct LimitsPage;
+
+/// The examples of the guides compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-hyper-and-h2.md")]
+pub struct HyperPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-spdystream-and-node-spdy.md")]
+pub struct SpdystreamPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/protocols-from-the-api.md")]
+pub struct ProtocolsPage;

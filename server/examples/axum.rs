@@ -21,15 +21,20 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let app = Router::new()
-        .route("/hello/{name}", get(hello))
-        .route("/echo", post(echo));
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let _ = writeln!(
         std::io::stdout(),
         "http://{}/hello/you",
         listener.local_addr()?
     );
+    serve(listener).await
+}
+
+/// Serves until Ctrl-C.
+pub(crate) async fn serve(listener: TcpListener) -> std::io::Result<()> {
+    let app = Router::new()
+        .route("/hello/{name}", get(hello))
+        .route("/echo", post(echo));
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     lacewing_server::axum::serve(listener, app)
         .with_graceful_shutdown(async {

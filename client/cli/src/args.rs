@@ -1,11 +1,14 @@
 //! The command line.
 
+mod generate;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use http::Uri;
 use lacewing_client::Version;
 
+pub(crate) use self::generate::GenerateArgs;
 use crate::{
     decode,
     get::options::{self, Get},
@@ -13,6 +16,16 @@ use crate::{
     parse::{protocol, seconds, url},
     ping, probe, tap,
 };
+
+/// The text of `lacewing --help` after the commands.
+const HELP: &str = "\
+Examples:
+  lacewing get -v https://example.org/
+  lacewing load -c 10 -m 100 -D 10s https://example.org/
+  lacewing probe https://example.org/
+  lacewing get --help
+  lacewing --completions bash > /etc/bash_completion.d/lacewing
+  lacewing --man=get | man -l -";
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -33,11 +46,17 @@ Exit codes:
 #[command(
     name = "lacewing",
     version,
-    about = "Fetches URLs over HTTP/2, SPDY and HTTP/1.1, and tests servers and clients"
+    about = "Fetches URLs over HTTP/2, SPDY and HTTP/1.1, and tests servers and clients",
+    after_help = HELP,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) generate: GenerateArgs,
+
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +66,7 @@ pub(crate) enum Command {
     Get(Box<Get>),
     /// Load a server with requests, and measure it
     #[command(after_help = load::HELP)]
-    Load(load::Args),
+    Load(Box<load::Args>),
     /// Test whether a server or a client obeys HTTP/2 or SPDY
     #[command(after_help = CONFORM_HELP)]
     Conform(Box<Conform>),

@@ -13,6 +13,7 @@ use lacewing_client::{
 
 use crate::{
     get::dials::{Dials, Observed},
+    proxy::{Environment, ProxyArgs},
     status::{self, Failure},
 };
 
@@ -66,8 +67,11 @@ pub(crate) struct Dialling {
 
     /// Connect to this Unix socket, whatever the URL's host
     #[cfg(unix)]
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "local_address"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "local_address", "proxy"])]
     pub(crate) unix_socket: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 
     /// Offer the protocols by NPN too, for https servers older than ALPN. Uses
     /// OpenSSL and its root certificates, and TLS 1.2 at most
@@ -88,7 +92,12 @@ impl Dialling {
     /// The connector of a command that needs frames: it offers no HTTP/1.1, and nobody asks for
     /// its times.
     pub(crate) fn multiplexed(&self, protocol: Option<Version>) -> Result<Connector, Failure> {
-        self.connector(protocol, Http1::Never, &Dials::default())
+        self.connector(
+            protocol,
+            Http1::Never,
+            &Dials::default(),
+            Environment::Ignored,
+        )
     }
 
     /// The connector of a load. Without a protocol, https offers HTTP/1.1 as the last choice.
@@ -99,7 +108,7 @@ impl Dialling {
             None if self.uses_npn() => (None, Http1::Never),
             None => (None, Http1::Last),
         };
-        self.connector(version, http1, &Dials::default())
+        self.connector(version, http1, &Dials::default(), Environment::Ignored)
     }
 
     /// The connector that does all this.
@@ -108,6 +117,7 @@ impl Dialling {
         protocol: Option<Version>,
         http1: Http1,
         dials: &Dials,
+        environment: Environment,
     ) -> Result<Connector, Failure> {
         let offered = match (protocol, http1) {
             (_, Http1::Only) => Vec::new(),
@@ -133,7 +143,8 @@ impl Dialling {
         }
         let entries = Entries(self.resolve.clone());
         tcp = tcp.resolver(Observed::new(entries, dials));
-        Ok(connector.dial(Observed::new(tcp, dials)))
+        let dial = self.proxy.dial(tcp, environment).map_err(Failure::usage)?;
+        Ok(connector.dial(Observed::new(dial, dials)))
     }
 
     fn secured(

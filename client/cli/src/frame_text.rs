@@ -63,6 +63,16 @@ impl FrameText {
             .find_map(|(name, value)| (name == "stream").then(|| value.parse().ok())?)
     }
 
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The length of its payload.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.attributes()
+            .find_map(|(name, value)| (name == "length").then(|| value.parse().ok())?)
+    }
+
     pub(crate) fn details(&self) -> &[String] {
         &self.details
     }

@@ -1,13 +1,22 @@
 //! `lacewing get`: fetches URLs and uploads files.
 
 mod answer;
+mod assets;
+mod attachment;
 mod clients;
 mod content;
 pub(crate) mod dials;
+mod fetch;
 pub(crate) mod options;
+mod page;
+mod pushes;
 mod record;
 mod redirect;
+mod resume;
+mod run;
+mod save;
 mod transfer;
+mod waterfall;
 mod write_out;
 
 use std::sync::Arc;
@@ -15,8 +24,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::{
-    clients::Clients, content::Content, dials::Dials, options::Get, record::Record, transfer::Run,
-    write_out::Format,
+    clients::Clients, content::Content, dials::Dials, options::Get, pushes::Promises,
+    record::Record, run::Run, waterfall::Trace, write_out::Format,
 };
 use crate::{
     console,
@@ -39,8 +48,12 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         plan.disturbed_by_progress()
     };
     let dials = Dials::default();
+    let output = &get.output;
+    let keeps = output.stat || output.har.is_some() || output.waterfall.is_some();
+    let trace = output.waterfall.is_some().then(Trace::new);
+    let record = keeps.then(Arc::<Record>::default);
     let run = Arc::new(Run {
-        clients: Clients::new(&get, &dials)?,
+        clients: Clients::new(&get, &dials, trace.as_ref())?,
         format: get
             .output
             .write_out
@@ -49,8 +62,9 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
             .transpose()?,
         content,
         meter: Meter::new(quiet),
+        pushed: Arc::new(Promises::new(record.clone(), dials.clone())),
         dials,
-        record: (get.output.stat || get.output.har.is_some()).then(Record::default),
+        record,
         get,
     });
     let jobs = run.get.urls.iter().zip(plan.into_destinations());
@@ -72,6 +86,7 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     while !running.is_empty() {
         failures.extend(finished(running.join_next().await));
     }
+    run.pushed.finish().await;
     run.meter.finish();
     if let Some(record) = &run.record {
         if run.get.output.stat {
@@ -87,6 +102,12 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
             har.and_then(Result::err)
                 .map(|failure| (usize::MAX, failure)),
         );
+    }
+    if let (Some(trace), Some(record), Some(place)) =
+        (&trace, &run.record, &run.get.output.waterfall)
+    {
+        let shown = waterfall::show(place, trace, &record.exchanges());
+        failures.extend(shown.err().map(|failure| (usize::MAX, failure)));
     }
     let telling = &run.get.telling;
     let quiet = match telling.silent && !telling.show_error {

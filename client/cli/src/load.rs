@@ -11,6 +11,7 @@ mod har;
 mod hlog;
 mod http1;
 mod json;
+mod live;
 mod merge;
 mod outcome;
 mod pacer;
@@ -44,6 +45,7 @@ use self::{
     args::{Form, is_stdout},
     arrivals::Arrivals,
     course::{Begin, Course, End, EndKind},
+    live::Display,
     outcome::{OpenLoop, Outcome},
     plan::{Phase, Plan},
     report::Report,
@@ -89,10 +91,12 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
     });
     let plan = Arc::new(Plan::new(args, steady_from, arrivals.clone(), watched)?);
     let mut course = Course::start(args, &plan, phase);
+    let display = plan.live.as_ref().map(|live| Display::start(args, live));
     if let (Some(arrivals), Some(rate)) = (&arrivals, args.pace.rate) {
         course::start_pacer(args, &plan, arrivals, rate, begin.at);
     }
     let end = course.wait(args, steady_from).await?;
+    drop(display);
     let tally = course.tally();
     if !plan.reached.load(Relaxed) {
         let causes = tally.connections.failed.iter().map(|(cause, _)| cause);
@@ -198,6 +202,9 @@ fn check_output(args: &Args) -> Result<(), Failure> {
 }
 
 fn check_streams(args: &Args) -> Result<(), Failure> {
+    if args.request.protocol == Some(Protocol::Http1) && args.request.mux {
+        return Err(Failure::usage("HTTP/1.1 has no raw streams"));
+    }
     if args.request.protocol == Some(Protocol::Http1) && args.streams > 1 {
         return Err(Failure::usage(
             "a connection of HTTP/1.1 has one request at a time: instead of -m, use -c",
@@ -211,12 +218,16 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
 }
 
 fn headline(args: &Args, plan: &Plan) -> String {
+    let what = match args.request.mux {
+        true => "load of raw streams to",
+        false => "load of",
+    };
     let pace = match args.pace.rate {
         None => "closed loop".to_owned(),
         Some(rate) => format!("open loop at {rate}/s"),
     };
     format!(
-        "lacewing {} load of {}: {pace}, -c {} -m {} -t {}",
+        "lacewing {} {what} {}: {pace}, -c {} -m {} -t {}",
         env!("CARGO_PKG_VERSION"),
         plan.origin,
         args.connections,

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod capture;
 mod conform;
 mod console;
 mod conversation;
 mod decode;
+mod decoding;
 mod detect;
 mod dialling;
 mod frame_log;
@@ -25,7 +27,7 @@ mod parse;
 mod ping;
 mod probe;
 mod progress;
-mod pushes;
+mod proxy;
 mod self_signed;
 mod status;
 mod tap;
@@ -34,7 +36,7 @@ mod watched;
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
     args::{Args, Command},
@@ -55,18 +57,22 @@ fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
+    let command = match args.command {
+        Some(command) => command,
+        None => return ended(args.generate.write(Args::command())),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let done = runtime
         .map_err(Failure::local)
-        .and_then(|runtime| match args.command {
+        .and_then(|runtime| match command {
             Command::Get(get) => runtime.block_on(async {
                 let done = get::run(*get).await;
                 wait_for_connections().await;
                 done
             }),
-            Command::Load(load) => runtime.block_on(load::run(load)),
+            Command::Load(load) => runtime.block_on(load::run(*load)),
             Command::Conform(conform) => runtime.block_on(conform::run(*conform)),
             Command::Decode(decode) => decode::run(&decode),
             Command::Ping(ping) => runtime.block_on(ping::run(&ping)),
@@ -87,6 +93,11 @@ fn main() -> ExitCode {
                 done
             }
         });
+    ended(done)
+}
+
+/// Reports a failure, and returns the exit code.
+fn ended(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::from(status::OK),
         Err(failure) => {

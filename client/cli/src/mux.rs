@@ -1,5 +1,6 @@
 //! `lacewing mux`: byte streams over one connection, without HTTP.
 
+mod echo;
 mod forward;
 
 use std::net::SocketAddr;
@@ -27,7 +28,9 @@ Examples:
   lacewing mux 127.0.0.1:7000 < archive.tar
 
   lacewing mux --listen 127.0.0.1:7000 --to 127.0.0.1:5432
-  lacewing mux 127.0.0.1:7000 --local 127.0.0.1:15432";
+  lacewing mux 127.0.0.1:7000 --local 127.0.0.1:15432
+
+  lacewing mux --listen 127.0.0.1:7000 --echo";
 
 /// The arguments of `lacewing mux`.
 #[derive(Clone, Debug, Args)]
@@ -58,6 +61,11 @@ pub(crate) struct Mux {
     #[arg(long, value_name = "ADDRESS", requires = "listen")]
     to: Option<SocketAddr>,
 
+    /// Send each stream its own bytes back, for any number of connections: the peer of
+    /// `lacewing load --mux`
+    #[arg(long, requires = "listen", conflicts_with = "to")]
+    echo: bool,
+
     /// The other side
     #[arg(value_name = "ADDRESS")]
     address: SocketAddr,
@@ -75,6 +83,7 @@ impl Mux {
 pub(crate) async fn run(mux: Mux) -> Result<(), Failure> {
     let work = async {
         match (mux.listen, mux.to, mux.local) {
+            (true, ..) if mux.echo => echo::serve(&mux).await,
             (true, Some(to), _) => forward::serve(&mux, to).await,
             (true, None, _) => receive(&mux).await,
             (false, _, Some(local)) => forward::accept(&mux, local).await,

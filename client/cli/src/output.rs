@@ -10,10 +10,17 @@ use bytes::Bytes;
 use http::Uri;
 use tokio::{
     fs::File,
-    io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::{console, get::options::Get, progress::Quiet, status::Failure};
+use crate::{
+    capture::Captured,
+    console,
+    decoding::{Coding, Writer},
+    get::options::Get,
+    progress::Quiet,
+    status::{self, Failure},
+};
 
 /// One destination for each URL, in the order of the command line.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ pub(crate) struct Plan {
 pub(crate) enum Destination {
     Stdout,
     File(PathBuf),
+    /// Nowhere.
+    Discard,
 }
 
 /// The place in a destination at which a body begins.
@@ -32,6 +41,8 @@ pub(crate) enum Destination {
 pub(crate) enum Start {
     /// A file is created, or emptied.
     New,
+    /// A file is created; one that exists is an error.
+    Fresh,
     /// A file keeps this many bytes.
     At(u64),
     /// The file is complete already.
@@ -41,14 +52,27 @@ pub(crate) enum Start {
 /// A destination that is open.
 pub(crate) struct Sink {
     destination: Destination,
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    writer: Writer,
+    decoding: Decoding,
+}
+
+/// The state of a sink that undoes content codings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoding {
+    /// It writes what it gets.
+    No,
+    /// It has got nothing yet.
+    Empty,
+    Begun,
 }
 
 impl Plan {
     /// Names every file before anything is fetched.
     pub(crate) fn new(get: &Get) -> Result<Self, Failure> {
         let destinations = match (&get.output.output, get.urls.as_slice()) {
-            (None, urls) if get.output.remote_name => named(urls).map(Destination::File).collect(),
+            (None, urls) if get.output.naming.remote_name => {
+                named(urls).map(Destination::File).collect()
+            }
             (None, urls) => {
                 if get.course.parallel > 1 && urls.len() > 1 {
                     return Err(Failure::usage(
@@ -94,8 +118,9 @@ impl Plan {
 impl Destination {
     /// Opens the destination.
     pub(crate) async fn open(self, start: Start) -> Result<Sink, Failure> {
-        let writer: Box<dyn AsyncWrite + Send + Unpin> = match &self {
+        let writer: Writer = match &self {
             Self::Stdout => Box::new(tokio::io::stdout()),
+            Self::Discard => Box::new(tokio::io::sink()),
             Self::File(path) => {
                 let file = open_file(path, start).await;
                 Box::new(file.map_err(|error| failed(&self, &error))?)
@@ -104,30 +129,76 @@ impl Destination {
         Ok(Sink {
             destination: self,
             writer,
+            decoding: Decoding::No,
         })
     }
 }
 
 impl Sink {
-    pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), Failure> {
-        self.writer
-            .write_all(&data)
-            .await
-            .map_err(|error| failed(&self.destination, &error))
+    /// Keeps what is written from here on.
+    pub(crate) fn capture(&mut self, captured: &Captured) {
+        let writer = std::mem::replace(&mut self.writer, Box::new(tokio::io::sink()));
+        self.writer = captured.tee(writer);
     }
 
-    /// Flushes the destination.
+    /// Undoes these content codings from here on.
+    pub(crate) fn decode(&mut self, codings: &[Coding]) {
+        if !codings.is_empty() {
+            let writer = std::mem::replace(&mut self.writer, Box::new(tokio::io::sink()));
+            self.writer = Coding::undo(codings, writer);
+            self.decoding = Decoding::Empty;
+        }
+    }
+
+    pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), Failure> {
+        let mut written = self.writer.write_all(&data).await;
+        if self.decoding != Decoding::No && !data.is_empty() {
+            self.decoding = Decoding::Begun;
+            if written.is_ok() {
+                // A decoder keeps what a reader could have already.
+                written = self.writer.flush().await;
+            }
+        }
+        written.map_err(|error| self.failed(&error))
+    }
+
+    /// Completes the destination.
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
-        self.writer
-            .flush()
-            .await
-            .map_err(|error| failed(&self.destination, &error))
+        if self.decoding == Decoding::Empty {
+            // No content is none in every coding: the response to HEAD has none.
+            return Ok(());
+        }
+        let mut done = Ok(());
+        if self.decoding == Decoding::Begun {
+            // It fails if the coded bytes are not complete.
+            done = self.writer.shutdown().await;
+        }
+        if done.is_ok() {
+            // The shutdown of stdout writes nothing.
+            done = self.writer.flush().await;
+        }
+        done.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        // Errors of decoders are not the operating system's.
+        if self.decoding == Decoding::Begun && error.raw_os_error().is_none() {
+            let why = match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+                _ => error.to_string(),
+            };
+            let text = format!("the body cannot be decoded: {why}");
+            return Failure::new(status::CODING, text);
+        }
+        failed(&self.destination, error)
     }
 }
 
 async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
-    let Start::At(offset) = start else {
-        return File::create(path).await;
+    let offset = match start {
+        Start::At(offset) => offset,
+        Start::Fresh => return File::create_new(path).await,
+        Start::New | Start::Complete => return File::create(path).await,
     };
     let mut file = File::options().write(true).open(path).await?;
     file.set_len(offset).await?;
@@ -138,6 +209,11 @@ async fn open_file(path: &Path, start: Start) -> std::io::Result<File> {
 fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     match destination {
         Destination::Stdout => console::unwritten(error),
+        Destination::Discard => Failure::local(error),
+        Destination::File(path) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let path = path.display();
+            Failure::local(format!("{path} exists; to overwrite it, add --clobber"))
+        }
         Destination::File(path) => {
             Failure::local(format!("cannot write {}: {error}", path.display()))
         }

@@ -4,6 +4,8 @@ use std::{fmt, io, time::Duration};
 
 use lacewing_client::{AddressErrors, ClientError, Error, Initiator, Trust};
 
+use crate::proxy::ProxyError;
+
 pub(crate) const OK: u8 = 0;
 /// A case of `conform` failed.
 pub(crate) const CASE: u8 = 1;
@@ -14,6 +16,7 @@ pub(crate) const LOAD_FAILED: u8 = 1;
 /// `lacewing load`: a threshold does not hold. k6 uses the same code.
 pub(crate) const LOAD_THRESHOLD: u8 = 99;
 pub(crate) const USAGE: u8 = 2;
+pub(crate) const RESOLVE_PROXY: u8 = 5;
 pub(crate) const RESOLVE: u8 = 6;
 pub(crate) const CONNECT: u8 = 7;
 pub(crate) const FRAMING: u8 = 16;
@@ -29,6 +32,8 @@ pub(crate) const EMPTY: u8 = 52;
 pub(crate) const TRANSPORT: u8 = 56;
 pub(crate) const OWN_CERTIFICATE: u8 = 58;
 pub(crate) const CERTIFICATE: u8 = 60;
+/// A content coding that is unknown, or broken.
+pub(crate) const CODING: u8 = 61;
 pub(crate) const REWIND: u8 = 65;
 pub(crate) const AUTHORITIES: u8 = 77;
 pub(crate) const STREAM: u8 = 92;
@@ -199,8 +204,16 @@ fn of_request(error: &ClientError) -> u8 {
     }
 }
 
-/// A name without an address, or an address without a listener.
+/// A name without an address, an address without a listener, or a proxy that makes no tunnel.
 fn of_connecting(error: &io::Error) -> u8 {
+    let proxy = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(proxy) = proxy {
+        return match ProxyError::unreachable(proxy).map(of_connecting) {
+            Some(RESOLVE) => RESOLVE_PROXY,
+            Some(other) => other,
+            None => TRANSPORT,
+        };
+    }
     let of_addresses = error
         .get_ref()
         .is_some_and(|inner| inner.is::<AddressErrors>());

@@ -31,6 +31,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .protocols([version])
         .cleartext_protocol(version)
         .build();
+    let server = Server::builder().bind(listen.parse()?).build().await?;
+    for address in server.local_addrs() {
+        let _ = writeln!(
+            std::io::stdout(),
+            "listening on {address}, in front of {protocol}"
+        );
+    }
+    serve(server, client, origin).await;
+    Ok(())
+}
+
+/// Forwards the requests of a server's clients to an origin.
+pub(crate) async fn serve(server: Server, client: Client, origin: Uri) {
     let service = service_fn(move |mut request: Request<RequestBody>| {
         let (client, origin) = (client.clone(), origin.clone());
         async move {
@@ -40,15 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Infallible>(forward::forward(&client, request).await)
         }
     });
-    let server = Server::builder().bind(listen.parse()?).build().await?;
-    for address in server.local_addrs() {
-        let _ = writeln!(
-            std::io::stdout(),
-            "listening on {address}, in front of {protocol}"
-        );
-    }
     server.serve(service).await;
-    Ok(())
 }
 
 /// The same resource at the origin.

@@ -1,6 +1,12 @@
 //! The head of a response.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use http::{HeaderMap, StatusCode};
+use lacewing_client::OnInformational;
+
+/// The most informational responses to one request that are shown.
+const MAX_EARLY: usize = 100;
 
 /// The head of a response.
 #[derive(Clone, Debug)]
@@ -8,6 +14,32 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) version: http::Version,
     pub(super) fields: HeaderMap,
+}
+
+/// The informational responses to one request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Early(Arc<Mutex<Vec<Answer>>>);
+
+impl Early {
+    /// What collects them, on the connection's task.
+    pub(super) fn listener(&self) -> OnInformational {
+        let kept = Arc::clone(&self.0);
+        OnInformational::new(move |response| {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < MAX_EARLY {
+                let (head, ()) = response.into_parts();
+                kept.push(Answer {
+                    status: head.status,
+                    version: head.version,
+                    fields: head.headers,
+                });
+            }
+        })
+    }
+
+    pub(super) fn take(&self) -> Vec<Answer> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A response's head as text, with the line ends of HTTP/1.1.

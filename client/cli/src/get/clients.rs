@@ -6,14 +6,17 @@ use std::{
 };
 
 use http::Method;
-use lacewing_client::{Client, ClientError, Initiator, Origin, PushPolicy, Security};
+use lacewing_client::{
+    Client, ClientError, ConnectionConfig, Initiator, Origin, PushPolicy, Security, Side,
+};
 use lacewing_conn::proto::Rule;
 
 use super::{
     dials::{Dials, Observed},
     options::Get,
+    waterfall::{Trace, Tracing},
 };
-use crate::{dialling::Http1, frame_log::Logging, status::Failure};
+use crate::{dialling::Http1, frame_log::Logging, proxy::Environment, status::Failure};
 
 /// A client, and one for `http` origins that answer in HTTP/1.1.
 pub(super) struct Clients {
@@ -24,7 +27,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(get: &Get, dials: &Dials) -> Result<Self, Failure> {
+    pub(super) fn new(get: &Get, dials: &Dials, trace: Option<&Trace>) -> Result<Self, Failure> {
         let protocols = &get.protocols;
         let http1 = match protocols.http1_1 {
             true => Http1::Only,
@@ -33,11 +36,11 @@ impl Clients {
             false => Http1::Last,
         };
         let fallback = match http1 {
-            Http1::Last if !protocols.h2c_upgrade => Some(client(get, dials, Http1::Only)?),
+            Http1::Last if !protocols.h2c_upgrade => Some(client(get, dials, trace, Http1::Only)?),
             _ => None,
         };
         Ok(Self {
-            main: client(get, dials, http1)?,
+            main: client(get, dials, trace, http1)?,
             fallback,
             in_http1: Mutex::default(),
         })
@@ -75,24 +78,44 @@ impl Clients {
     }
 }
 
-fn client(get: &Get, dials: &Dials, http1: Http1) -> Result<Client, Failure> {
-    let connector = get
-        .dialling
-        .connector(get.protocols.protocol, http1, dials)?;
+fn client(
+    get: &Get,
+    dials: &Dials,
+    trace: Option<&Trace>,
+    http1: Http1,
+) -> Result<Client, Failure> {
+    let connector =
+        get.dialling
+            .connector(get.protocols.protocol, http1, dials, Environment::Read)?;
     let connector = Observed::new(connector, dials);
     // One connection for each origin of the command line.
     let mut builder = Client::builder()
         .max_connections(get.urls.len())
         .connect_timeout(get.course.connect_timeout);
+    let streams = &get.streams;
+    let windows = ConnectionConfig::new(Side::Client).with(|config| {
+        if let Some(window) = streams.window_size {
+            config.limits.stream_window = window;
+            config.limits.max_stream_window = window;
+        }
+        if let Some(window) = streams.connection_window_size {
+            config.limits.connection_window = window;
+            config.limits.max_connection_window = window;
+        }
+    });
+    builder = builder.connection(windows);
     if get.protocols.h2c_upgrade {
         builder = builder.h2c_upgrade();
     }
     if get.protocols.push {
         builder = builder.options(|options| options.accept_push(PushPolicy::default()));
     }
-    Ok(if get.telling.verbose {
-        builder.connector(Logging::new(connector)).build()
-    } else {
-        builder.connector(connector).build()
-    })
+    let verbose = get.telling.verbose;
+    let builder = match trace.map(|trace| Tracing::new(connector.clone(), trace, dials)) {
+        Some(tracing) if verbose => builder.connector(Logging::new(tracing)),
+        Some(tracing) => builder.connector(tracing),
+        None if verbose => builder.connector(Logging::new(connector)),
+        None => builder.connector(connector),
+    };
+    Ok(builder.build())
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use super::options::Message;
-use crate::{progress::Meter, status::Failure, upload::Upload};
+use super::options::{Get, Message};
+use crate::{decoding, progress::Meter, status::Failure, upload::Upload};
 
 /// The most bytes that are read from files and stdin into memory.
 const MAX_IN_MEMORY: u64 = 1 << 30;
@@ -93,7 +93,8 @@ pub(super) fn method(message: &Message) -> Method {
 }
 
 /// The header fields: those of the command line replace our own.
-pub(super) fn fields(message: &Message) -> HeaderMap {
+pub(super) fn fields(get: &Get) -> HeaderMap {
+    let message = &get.message;
     let json = !message.json.is_empty();
     let form = [&message.data, &message.data_binary, &message.data_raw];
     let agent = concat!("lacewing/", env!("CARGO_PKG_VERSION"));
@@ -109,6 +110,14 @@ pub(super) fn fields(message: &Message) -> HeaderMap {
     } else if form.iter().any(|texts| !texts.is_empty()) {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         fields.insert(header::CONTENT_TYPE, form);
+    }
+    if get.streams.expect_continue {
+        let wish = HeaderValue::from_static("100-continue");
+        fields.insert(header::EXPECT, wish);
+    }
+    if message.compressed {
+        let accepted = HeaderValue::from_static(decoding::ACCEPTED);
+        fields.insert(header::ACCEPT_ENCODING, accepted);
     }
     let range = message.range.as_ref().map(|range| format!("bytes={range}"));
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {

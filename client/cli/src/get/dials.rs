@@ -57,7 +57,7 @@ impl Dials {
 }
 
 /// Something that is observed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Observed<T> {
     inner: T,
     dials: Dials,

@@ -4,11 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use lacewing_client::Version;
+use lacewing_client::{Priority, Version};
 
+use super::waterfall;
 use crate::{
     dialling::Dialling,
-    parse::{at_least_one, header, protocol, seconds, url},
+    parse::{at_least_one, header, priority, protocol, seconds, url, window},
 };
 
 /// The text of `lacewing get --help` after the options.
@@ -16,7 +17,7 @@ pub(crate) const HELP: &str = "\
 Exit codes, as curl's:
    0  every URL was fetched
    2  usage, or a request that cannot be sent
-   6  the host has no address
+   5  the proxy has no address; 6: the host has none
    7  no connection
   16  a rule of HTTP/2 or SPDY was broken
   18  the body is not complete
@@ -28,9 +29,10 @@ Exit codes, as curl's:
   35  TLS failed, or there is no common protocol
   47  too many redirects
   52  the server closed the connection without an answer
-  56  the transport failed
+  56  the transport failed, or the proxy makes no tunnel
   58  the files of --cert are of no use; 77: that of --cacert
   60  the server's certificate is not trusted
+  61  a content coding is unknown, or broken
   65  stdin cannot be sent again after a redirect
   92  a stream was reset
 With several URLs the code is that of the first failure. A reader of stdout that
@@ -41,8 +43,12 @@ Examples:
   lacewing get -v --protocol spdy/3.1 http://127.0.0.1:8080/
   lacewing get -fsSL --retry 3 -O https://example.org/file.tar.gz
   lacewing get --json '{\"a\": 1}' https://example.org/api
+  lacewing get -OJ https://example.org/download?id=7
   lacewing get -C - -o big.iso https://example.org/big.iso
+  lacewing get -x http://user:secret@proxy:3128 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
+  lacewing get -a --push --stat -o /dev/null https://example.org/
+  lacewing get -a -o /dev/null --waterfall=page.html https://example.org/
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 
 #[derive(Clone, Debug, Args)]
@@ -57,6 +63,8 @@ pub(crate) struct Get {
     pub(crate) course: Course,
     #[command(flatten)]
     pub(crate) protocols: Protocols,
+    #[command(flatten)]
+    pub(crate) streams: Streams,
     #[command(flatten)]
     pub(crate) dialling: Dialling,
 
@@ -110,6 +118,18 @@ pub(crate) struct Message {
     #[arg(long = "trailer", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) trailers: Vec<(HeaderName, HeaderValue)>,
 
+    /// Accept gzip, br and zstd, and write the body without them
+    #[arg(long, conflicts_with = "continue_at")]
+    pub(crate) compressed: bool,
+
+    /// Fetch what an HTML page needs from its own origin too: style sheets, scripts, images and icons,
+    /// as nghttp -a does. They are discarded, and those that the server pushes are not requested
+    #[arg(short = 'a', long, conflicts_with_all = [
+        "method", "head", "data", "data_binary", "data_raw", "json", "upload_file", "trailers", "range",
+        "continue_at", "expect_continue",
+    ])]
+    pub(crate) get_assets: bool,
+
     /// Ask for these bytes: 0-99, 100-, -100
     #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]
     pub(crate) range: Option<String>,
@@ -123,21 +143,32 @@ pub(crate) struct Output {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write the body to a file of the URL's last segment, in this directory
-    #[arg(short = 'O', long, conflicts_with = "output")]
-    pub(crate) remote_name: bool,
+    #[command(flatten)]
+    pub(crate) naming: Naming,
 
     /// Resume a download at this byte of the file; - takes the file's length
     #[arg(short = 'C', long, value_name = "OFFSET|-")]
     pub(crate) continue_at: Option<String>,
 
-    /// Write the response's head before the body
+    /// Write the response's head before the body, and those of 1xx responses
     #[arg(short, long)]
     pub(crate) include: bool,
 
     /// Print a table of the requests and their times on stderr, as nghttp -s
     #[arg(long)]
     pub(crate) stat: bool,
+
+    /// Draw streams, bytes, windows and stalls over time: on stderr, or into a page or a picture that
+    /// needs nothing else
+    #[arg(
+        long,
+        value_name = "FILE.html|FILE.svg",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = waterfall::place,
+    )]
+    pub(crate) waterfall: Option<waterfall::Place>,
 
     /// Write the requests and their times to FILE, as HAR 1.2; - is stdout
     #[arg(long, value_name = "FILE")]
@@ -146,6 +177,23 @@ pub(crate) struct Output {
     /// Print this text after each response, with %{variables} as in curl; @FILE reads it
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) write_out: Option<String>,
+}
+
+/// The names of files.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Naming {
+    /// Write the body to a file of the URL's last segment, in this directory
+    #[arg(short = 'O', long, conflicts_with = "output")]
+    pub(crate) remote_name: bool,
+
+    /// With -O, name the file as content-disposition says: without its folders, never hidden, and
+    /// only if there is no such file
+    #[arg(short = 'J', long, requires = "remote_name", conflicts_with_all = ["continue_at", "include"])]
+    pub(crate) remote_header_name: bool,
+
+    /// Let -J overwrite a file
+    #[arg(long, requires = "remote_header_name")]
+    pub(crate) clobber: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -205,6 +253,27 @@ pub(crate) struct Course {
     /// Fetch up to N URLs at once; several URLs then need --output
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub(crate) parallel: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Streams")]
+pub(crate) struct Streams {
+    /// Ask for this urgency, 0 (first) to 7 (last); with ,i the response is of use in pieces. HTTP/2 has
+    /// a field for it, SPDY a part of the frame
+    #[arg(long, value_name = "0-7[,i]", value_parser = priority)]
+    pub(crate) priority: Option<Priority>,
+
+    /// Wait for 100 (Continue) before the body is sent, a second at most
+    #[arg(long)]
+    pub(crate) expect_continue: bool,
+
+    /// Give each stream this receive window, and keep it. Without this option windows grow with the path
+    #[arg(long, value_name = "BYTES", value_parser = window)]
+    pub(crate) window_size: Option<u32>,
+
+    /// Give each connection this receive window, and keep it
+    #[arg(long, value_name = "BYTES", value_parser = window)]
+    pub(crate) connection_window_size: Option<u32>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     pub(super) downloaded: u64,
     pub(super) end: Instant,
     pub(super) error: Option<String>,
+    pub(super) is_pushed: bool,
 }
 
 impl Record {
@@ -71,6 +72,11 @@ impl Record {
         std::fs::write(path, text).map_err(failed)
     }
 
+    pub(super) fn exchanges(&self) -> Vec<Exchange> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.exchanges.clone()
+    }
+
     /// Prints the table that `nghttp -s` prints, on stderr.
     pub(super) fn print_table(&self) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,16 +85,41 @@ impl Record {
 }
 
 impl Exchange {
+    /// A request that begins now.
+    pub(super) fn new(url: &Uri) -> Self {
+        let now = Instant::now();
+        Self {
+            began: SystemTime::now(),
+            start: now,
+            method: Method::GET,
+            url: url.clone(),
+            fields: HeaderMap::new(),
+            dial: None,
+            answered: None,
+            answer: None,
+            uploaded: 0,
+            downloaded: 0,
+            end: now,
+            error: None,
+            is_pushed: false,
+        }
+    }
+
     /// The connection, if it was made for this request.
     fn own_dial(&self) -> Option<DialTimes> {
         self.dial.filter(|dial| dial.start >= self.start)
     }
 
     /// The time at which the request could go out.
-    fn sent(&self) -> Instant {
+    pub(super) fn sent(&self) -> Instant {
         self.own_dial()
             .and_then(|dial| dial.ready)
             .unwrap_or(self.start)
+    }
+
+    /// Whether it had no stream.
+    pub(super) fn is_http1(&self) -> bool {
+        self.protocol().starts_with("http/1.")
     }
 
     fn protocol(&self) -> &'static str {
@@ -109,7 +140,7 @@ fn table(exchanges: &[Exchange]) -> String {
          responseEnd: when the response was complete, from connectEnd\n\
          requestStart: just before the request was sent, from connectEnd\n\
          process: responseEnd - requestStart\n\
-         Sorted by responseEnd.\n\n\
+         Sorted by responseEnd. * marks what the server pushed.\n\n\
          id  responseEnd requestStart  process code size request path\n",
     );
     // Of the first connection, as in nghttp.
@@ -126,9 +157,10 @@ fn table(exchanges: &[Exchange]) -> String {
             .path_and_query()
             .map_or("/", |path| path.as_str());
         let sent = exchange.sent();
+        let mark = if exchange.is_pushed { '*' } else { ' ' };
         let _ = writeln!(
             text,
-            "{:3} {:>12} {:>12} {:>8} {code:4} {:>4} {path}",
+            "{:3} {:>12} {mark}{:>11} {:>8} {code:4} {:>4} {path}",
             index.saturating_add(1),
             format!("+{}", short(since(exchange.end))),
             format!("+{}", short(since(sent))),
@@ -139,7 +171,7 @@ fn table(exchanges: &[Exchange]) -> String {
     text
 }
 
-fn short(time: Duration) -> String {
+pub(super) fn short(time: Duration) -> String {
     let micros = time.as_micros();
     match micros {
         0..1000 => format!("{micros}us"),
@@ -148,7 +180,7 @@ fn short(time: Duration) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => bytes.to_string(),
         1024..1_048_576 => format!("{}K", bytes >> 10),
@@ -202,6 +234,9 @@ fn entry(exchange: &Exchange) -> Value {
         if let Some(value) = value {
             entry.insert(name.to_owned(), Value::String(value));
         }
+    }
+    if exchange.is_pushed {
+        entry.insert("_was_pushed".to_owned(), 1.into());
     }
     Value::Object(entry)
 }

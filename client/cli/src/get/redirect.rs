@@ -90,7 +90,7 @@ impl Target {
 }
 
 /// Resolves a reference (RFC 3986 §5.2). Its fragment is left out.
-fn resolve(base: &Uri, reference: &str) -> Result<Uri, String> {
+pub(super) fn resolve(base: &Uri, reference: &str) -> Result<Uri, String> {
     let reference = reference.split('#').next().unwrap_or_default().trim();
     let scheme = base.scheme_str().unwrap_or("http");
     let authority = base.authority().map_or("", |authority| authority.as_str());

@@ -9,7 +9,7 @@ use http::{HeaderName, Method, Uri};
 use lacewing_client::Origin;
 
 use super::{answer::Answer, dials::DialTimes, record::Exchange};
-use crate::{console, status::Failure};
+use crate::{capture::Captured, console, status::Failure};
 
 /// The variables, for an error and for `%{json}`.
 const VARIABLES: [&str; 28] = [
@@ -64,12 +64,18 @@ pub(super) struct Facts {
     pub(super) number: usize,
     pub(super) method: Method,
     pub(super) effective: Uri,
+    /// The informational responses before it.
+    pub(super) early: Vec<Answer>,
     pub(super) answer: Option<Answer>,
     pub(super) redirects: u32,
     pub(super) redirect_url: Option<String>,
     pub(super) downloaded: u64,
     pub(super) uploaded: u64,
     pub(super) file: Option<PathBuf>,
+    /// The file of the try before, which this one may overwrite.
+    pub(super) earlier_file: Option<PathBuf>,
+    /// The page whose assets are to be fetched.
+    pub(super) page: Option<Captured>,
     /// Something was written that cannot be taken back.
     pub(super) committed: bool,
     pub(super) times: Times,
@@ -195,12 +201,15 @@ impl Facts {
             number,
             method: Method::GET,
             effective: url.clone(),
+            early: Vec::new(),
             answer: None,
             redirects: 0,
             redirect_url: None,
             downloaded: 0,
             uploaded: 0,
             file: None,
+            earlier_file: None,
+            page: None,
             committed: false,
             times: Times {
                 start: now,

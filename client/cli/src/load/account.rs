@@ -53,6 +53,9 @@ impl Account {
     }
 
     pub(super) fn sent(&self, begun: Begun) {
+        if let Some(live) = &self.plan.live {
+            live.sent();
+        }
         if !self.is_warm_up(begun) {
             self.tally.borrow_mut().sent += 1;
         }
@@ -71,10 +74,13 @@ impl Account {
         }
     }
 
-    /// Counts a complete response.
-    pub(super) fn complete(&mut self, begun: Begun, status: StatusCode, now: Instant) {
+    /// Counts a complete response. `status`: `None` for a raw stream.
+    pub(super) fn complete(&mut self, begun: Begun, status: Option<StatusCode>, now: Instant) {
         self.answered += 1;
         self.fruitless = 0;
+        if let Some(live) = &self.plan.live {
+            live.answered(now.saturating_duration_since(begun.sent));
+        }
         let mut tally = self.tally.borrow_mut();
         if self.is_warm_up(begun) {
             tally.warm_up += 1;
@@ -103,6 +109,9 @@ impl Account {
 
     /// Counts a request without a complete response.
     pub(super) fn failed(&self, begun: Begun, cause: String) {
+        if let Some(live) = &self.plan.live {
+            live.failed();
+        }
         let mut tally = self.tally.borrow_mut();
         if self.is_warm_up(begun) {
             tally.warm_up_failed += 1;

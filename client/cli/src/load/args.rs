@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
+use lacewing_client::Version;
 
 use super::{
     schedule::Arrival,
@@ -57,7 +58,8 @@ Examples:
   lacewing load --rate 500 -D 1m -m 100 --chart run.html https://example.org/
   lacewing load --segment 0/2 --start-at 2026-11-29T10:00:00Z --rate 1k -D 1m --hlog 0.hlog URL
   lacewing load --merge 0.hlog 1.hlog
-  lacewing load -n 1000 -m 10 --har page.har";
+  lacewing load -n 1000 -m 10 --har page.har
+  lacewing load --mux -d @block -n 10k -m 100 http://127.0.0.1:7000/";
 
 /// The duration of a load without `-n` and `-D`.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
@@ -196,6 +198,11 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "method", "urls"])]
     pub(super) har: Option<PathBuf>,
 
+    /// Open raw streams instead of requests: each sends the data of -d, and expects it back. The
+    /// peer is `lacewing mux --listen ADDRESS --echo`, and the protocol spdy/3.1 without --protocol
+    #[arg(long, conflicts_with_all = ["har", "method"])]
+    pub(super) mux: bool,
+
     /// Use this protocol: h2, spdy/3.1, spdy/3, spdy/2 or http/1.1. https offers it alone
     /// by ALPN; http uses it by prior knowledge. Without this option an https server
     /// chooses among all five, and http uses h2
@@ -227,6 +234,10 @@ pub(crate) struct ReportArgs {
     /// Load nothing: join the files of --hlog, and report on them as on one run
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["urls", "har", "hlog", "requests", "duration", "rate"])]
     pub(super) merge: Vec<PathBuf>,
+
+    /// Show no figures during the run. They are shown on a terminal alone
+    #[arg(long, visible_alias = "no-tui")]
+    pub(super) no_live: bool,
 
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
     /// of the service times (with --rate, of the response times), rate (responses in a
@@ -279,6 +290,13 @@ impl ReportArgs {
 }
 
 impl RequestArgs {
+    /// The protocol to use, if it is not the server's choice.
+    pub(super) fn chosen(&self) -> Option<Protocol> {
+        // As `lacewing mux` does.
+        let of_mux = self.mux.then_some(Protocol::Multiplexed(Version::Spdy31));
+        self.protocol.or(of_mux)
+    }
+
     /// The content of each request to a URL, if it has any.
     pub(super) fn content(&self) -> Result<Option<Bytes>, Failure> {
         let Some(data) = &self.data else {

@@ -10,7 +10,7 @@ use lacewing_conn::{
         OpenOptions,
         facade::{Application, Context, StreamTable},
     },
-    proto::{Event, StreamKey},
+    proto::{Event, Head, Semantics, StreamKey},
 };
 
 use super::{
@@ -45,6 +45,8 @@ struct Exchange {
     /// The part of the content that is sent.
     uploaded: usize,
     status: Option<StatusCode>,
+    /// The part of the content that came back on a raw stream.
+    echoed: usize,
 }
 
 impl Exchanges {
@@ -134,9 +136,14 @@ impl Exchanges {
             content: template.content.clone(),
             uploaded: 0,
             status: None,
+            echoed: 0,
         };
         self.account.sent(begun);
-        match conn.open(template.head.clone(), options) {
+        let head = match self.plan.semantics {
+            Semantics::Http => template.head.clone(),
+            Semantics::Raw => Head::fields(template.head.fields.clone()),
+        };
+        match conn.open(head, options) {
             Ok(stream) => {
                 self.open.insert(stream, exchange);
                 if upload {
@@ -150,6 +157,28 @@ impl Exchanges {
         }
     }
 
+    /// Compares what came back on a raw stream with what was sent. Returns false if the stream is
+    /// given up.
+    fn echo(&mut self, conn: &mut Context<'_>, stream: StreamKey, data: &[u8]) -> bool {
+        if self.plan.semantics != Semantics::Raw {
+            return true;
+        }
+        let Some(exchange) = self.open.get_mut(stream) else {
+            return false;
+        };
+        let end = exchange.echoed.saturating_add(data.len());
+        if exchange.content.get(exchange.echoed..end) == Some(data) {
+            exchange.echoed = end;
+            return true;
+        }
+        conn.reset(stream, Reason::Cancel);
+        if let Some(exchange) = self.open.remove(stream) {
+            let cause = "other bytes came back than were sent".to_owned();
+            self.account.failed(exchange.begun, cause);
+        }
+        false
+    }
+
     fn complete(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let now = self.read_at();
         let Some(exchange) = self.open.remove(stream) else {
@@ -159,8 +188,17 @@ impl Exchanges {
             // The response is complete, and the rest of the content is not wanted.
             conn.reset(stream, Reason::Cancel);
         }
-        if let Some(status) = exchange.status {
-            self.account.complete(exchange.begun, status, now);
+        if self.plan.semantics == Semantics::Raw {
+            let (echoed, sent) = (exchange.echoed, exchange.content.len());
+            match echoed == sent {
+                true => self.account.complete(exchange.begun, None, now),
+                false => {
+                    let cause = format!("{echoed} bytes of {sent} came back");
+                    self.account.failed(exchange.begun, cause);
+                }
+            }
+        } else if let Some(status) = exchange.status {
+            self.account.complete(exchange.begun, Some(status), now);
         }
     }
 
@@ -232,6 +270,9 @@ impl Application for Exchanges {
             }
             Event::Data { stream, data, fin } => {
                 conn.stream(stream).release(data.len());
+                if !self.echo(conn, stream, &data) {
+                    return;
+                }
                 if fin {
                     self.complete(conn, stream);
                 }

@@ -143,7 +143,7 @@ mod tests {
         let mut tally = Tally::new(true);
         for millis in 1..=3_000 {
             let (at, time) = (Duration::from_millis(millis), Duration::from_micros(millis));
-            tally.count_response(StatusCode::OK, time, Some(time * 2), at);
+            tally.count_response(Some(StatusCode::OK), time, Some(time * 2), at);
             tally.first_byte.record(time / 2);
         }
         tally.count_failure("RST_STREAM".to_owned(), Duration::from_secs(1));

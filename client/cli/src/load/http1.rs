@@ -91,7 +91,7 @@ impl Connection {
             let outcome = timeout(limit, self.exchange(&mut sender, begun)).await;
             self.under_way.set(None);
             match outcome {
-                Ok(Ok(status)) => self.account.complete(begun, status, Instant::now()),
+                Ok(Ok(status)) => self.account.complete(begun, Some(status), Instant::now()),
                 Ok(Err(Failed::Untouched(cause))) => {
                     self.account.left_alone(begun, cause.clone());
                     return Some(cause);

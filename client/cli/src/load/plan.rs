@@ -9,12 +9,13 @@ use std::{
 };
 
 use lacewing_client::{Connector, Origin, Security};
-use lacewing_conn::driver::ConnectionConfig;
+use lacewing_conn::{driver::ConnectionConfig, proto::Semantics};
 use tokio::sync::watch;
 
 use super::{
     args::Args,
     arrivals::{Arrivals, Joined, Wake},
+    live::Live,
     requests,
     template::Template,
 };
@@ -41,6 +42,9 @@ pub(super) struct Plan {
     pub(super) requests: Vec<Template>,
     /// Requests at once on each connection.
     pub(super) streams: usize,
+    pub(super) semantics: Semantics,
+    /// The counts of the display.
+    pub(super) live: Option<Arc<Live>>,
     pub(super) waits: Waits,
     /// The times of each second are of interest.
     pub(super) with_series: bool,
@@ -85,11 +89,16 @@ impl Plan {
             // Whatever is wrong with its files: the load could not run.
             connector: args
                 .dialling
-                .for_load(args.request.protocol)
+                .for_load(args.request.chosen())
                 .map_err(|failure| Failure::usage(failure.message().unwrap_or_default()))?,
             config: ConnectionConfig::new(lacewing_conn::Side::Client),
             requests,
             streams: args.streams,
+            semantics: match args.request.mux {
+                true => Semantics::Raw,
+                false => Semantics::Http,
+            },
+            live: Live::for_terminal(args),
             waits: Waits {
                 response: args.timeout,
                 connect: args.connect_timeout,

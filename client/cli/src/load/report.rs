@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use super::{outcome::Outcome, tally::Causes, times::Times};
+use super::{
+    outcome::Outcome,
+    tally::{Causes, Tally},
+    times::Times,
+};
 
 pub(super) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
@@ -53,15 +57,12 @@ impl fmt::Display for Report<'_> {
         }
         causes(f, "failed", &tally.failures)?;
         causes(f, "sent again", &tally.repeated)?;
-        write!(f, "status")?;
-        for (class, count) in tally.statuses.iter().enumerate().skip(1) {
-            write!(
-                f,
-                "{} {count} {class}xx",
-                if class == 1 { "        " } else { "," }
-            )?;
+        match tally.statuses {
+            [raw, rest @ ..] if raw > 0 && rest == [0; 5] => {
+                writeln!(f, "raw streams    {raw} echoed")?;
+            }
+            _ => statuses(f, tally)?,
         }
-        writeln!(f)?;
         writeln!(f, "connections    {} made", tally.connections.made)?;
         causes(f, "not made", &tally.connections.failed)?;
         causes(f, "ended early", &tally.connections.ended)?;
@@ -93,6 +94,18 @@ impl fmt::Display for Report<'_> {
 }
 
 /// A count for each cause, indented below its heading.
+fn statuses(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
+    write!(f, "status")?;
+    for (class, count) in tally.statuses.iter().enumerate().skip(1) {
+        write!(
+            f,
+            "{} {count} {class}xx",
+            if class == 1 { "        " } else { "," }
+        )?;
+    }
+    writeln!(f)
+}
+
 fn causes(f: &mut fmt::Formatter<'_>, heading: &str, causes: &Causes) -> fmt::Result {
     for (cause, count) in causes.iter() {
         writeln!(f, "  {heading:<12} {count} × {cause}")?;

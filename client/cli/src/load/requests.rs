@@ -46,8 +46,12 @@ fn of_urls(args: &Args) -> Result<Vec<Template>, Failure> {
     }
     let mut turns = Vec::new();
     for url in &args.urls {
-        let template = Template::new(&method, &url.uri, fields.clone(), content.clone())
+        let mut template = Template::new(&method, &url.uri, fields.clone(), content.clone())
             .map_err(Failure::usage)?;
+        if args.request.mux {
+            // A raw stream has the fields of the command line alone.
+            template.head.fields.clone_from(&fields);
+        }
         for turn in 0..url.weight {
             // The middle of the turn's share of the round, as a fraction with a fixed divisor.
             let place = (2 * turn + 1) * 1_000_000 / url.weight;

@@ -22,7 +22,7 @@ pub(super) struct Tally {
     pub(super) warm_up: u64,
     /// Requests of the warm-up that failed.
     pub(super) warm_up_failed: u64,
-    /// Complete responses, by the hundreds of their status.
+    /// Complete responses, by the hundreds of their status; the first number is of raw streams.
     pub(super) statuses: [u64; 6],
     /// Requests without a complete response, by cause.
     pub(super) failures: Causes,
@@ -89,16 +89,16 @@ impl Tally {
         }
     }
 
-    /// Counts a complete response. `response`: the time since the request was due, in an open
+    /// Counts a complete response. `status`: `None` for a raw stream. `response`: the time since the request was due, in an open
     /// loop. `at`: the time since the end of the warm-up.
     pub(super) fn count_response(
         &mut self,
-        status: StatusCode,
+        status: Option<StatusCode>,
         service: Duration,
         response: Option<Duration>,
         at: Duration,
     ) {
-        let class = usize::from(status.as_u16() / 100);
+        let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
         if let Some(count) = self.statuses.get_mut(class.min(5)) {
             *count += 1;
         }

@@ -69,6 +69,9 @@ async fn place(plan: Arc<Plan>, tally: Rc<RefCell<Tally>>, number: usize) {
         let fruitful = match connected {
             Ok(connected) => {
                 plan.reached.store(true, Relaxed);
+                if let Some(live) = &plan.live {
+                    live.connected();
+                }
                 let time = began.elapsed();
                 tally.borrow_mut().connections.connect.record(time);
                 drive(&plan, &tally, number, connected).await
@@ -157,6 +160,7 @@ async fn drive_multiplexed(
 ) -> Ended {
     let mut config = plan.config.engine(version, Side::Client);
     config.scheme = plan.scheme.clone();
+    config.semantics = plan.semantics;
     let mut driver = Driver::new(io, config, exchanges);
     let notifier = driver.notifier();
     let _joined = plan.join(number, || Wake::Driver(driver.notifier()));

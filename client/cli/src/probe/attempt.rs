@@ -11,7 +11,9 @@ use super::{
     Probe,
     recorder::{Frames, Recorder},
 };
-use crate::{dialling::Http1, get::dials::Dials, status::Failure, watched::Watched};
+use crate::{
+    dialling::Http1, get::dials::Dials, proxy::Environment, status::Failure, watched::Watched,
+};
 
 /// What the server did.
 #[derive(Debug, Default, Serialize)]
@@ -117,7 +119,9 @@ pub(super) async fn multiplexed(
 /// Asks a cleartext server to switch from HTTP/1.1 to HTTP/2 (RFC 7540 §3.2).
 pub(super) async fn upgraded(probe: &Probe) -> Result<Finding, Failure> {
     let dials = Dials::default();
-    let connector = probe.dialling.connector(None, Http1::Never, &dials)?;
+    let connector = probe
+        .dialling
+        .connector(None, Http1::Never, &dials, Environment::Ignored)?;
     let client = Client::builder().h2c_upgrade().connector(connector).build();
     let finding = Finding::new("h2c", "Upgrade");
     by_client(probe, &client, finding).await
@@ -126,7 +130,9 @@ pub(super) async fn upgraded(probe: &Probe) -> Result<Finding, Failure> {
 /// Speaks HTTP/1.1.
 pub(super) async fn http1(probe: &Probe) -> Result<Finding, Failure> {
     let dials = Dials::default();
-    let connector = probe.dialling.connector(None, Http1::Only, &dials)?;
+    let connector = probe
+        .dialling
+        .connector(None, Http1::Only, &dials, Environment::Ignored)?;
     let client = Client::builder().connector(connector).build();
     let by = match probe.is_https() {
         true => "ALPN",

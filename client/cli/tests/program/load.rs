@@ -1,6 +1,9 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
 mod charts;
+#[cfg(target_os = "linux")]
+mod live;
+mod mux;
 mod open_loop;
 mod protocols;
 mod segments;

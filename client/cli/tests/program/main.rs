@@ -9,10 +9,13 @@
     missing_docs
 )]
 
+mod assets;
+mod compressed;
 mod curl;
 mod decode;
 mod dialling;
 mod foreign;
+mod generate;
 mod get;
 mod headers;
 #[cfg(all(unix, feature = "kube"))]
@@ -20,13 +23,17 @@ mod kube;
 mod lacewing;
 mod load;
 mod mux;
+mod names;
 mod ping;
 #[cfg(unix)]
 mod pipes;
 mod probe;
+mod proxy;
 mod record;
 mod servers;
 mod short_spdy;
+mod streams;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
+mod waterfall;
