@@ -29,7 +29,7 @@ mod upgrade;
 
 use std::{collections::VecDeque, time::Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use self::{
     admission::Admission, capacity::Capacity, first::First, keep_alive::Life, progress::Progress,
@@ -353,6 +353,33 @@ impl Engine {
                 Ok(None) => {}
                 Ok(event) => return event,
                 Err(broken) => self.handle_broken(now, first.explain(broken)),
+            }
+        }
+    }
+
+    /// Returns the content of a message whose head was the last event, if one frame of at most
+    /// `max` bytes at the front of `input` has all of it. It needs no further event, and is to be
+    /// [released](StreamMut::release) like that of [`Event::Data`].
+    pub(crate) fn poll_all_content(
+        &mut self,
+        now: Instant,
+        stream: StreamKey,
+        max: usize,
+        input: &mut BytesMut,
+    ) -> Option<Bytes> {
+        if !self.wire.begins_with_last_data(stream.id(), max, input) {
+            return None;
+        }
+        match self.poll_event(now, input)? {
+            Event::Data {
+                stream: of,
+                data,
+                fin: true,
+            } if of == stream => Some(data),
+            // An earlier event, or the frame breaks a rule.
+            other => {
+                self.events.push_front(other);
+                None
             }
         }
     }

@@ -200,6 +200,21 @@ impl Wire {
         }
     }
 
+    /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
+    /// this stream.
+    #[inline]
+    pub(crate) fn begins_with_last_data(
+        &self,
+        stream: StreamId,
+        max: usize,
+        input: &[u8],
+    ) -> bool {
+        match &self.codec {
+            Codec::Http2(_) => http2::Wire::begins_with_last_data(stream, max, input),
+            Codec::Spdy(_) => spdy::Wire::begins_with_last_data(stream, max, input),
+        }
+    }
+
     /// Payloads of DATA below this are copied off the input.
     #[inline]
     pub(crate) fn set_copy_below(&mut self, length: usize) {

@@ -137,6 +137,21 @@ impl Wire {
         self.translate(message).map(Some)
     }
 
+    /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
+    /// this stream.
+    #[inline]
+    pub(super) fn begins_with_last_data(stream: StreamId, max: usize, input: &[u8]) -> bool {
+        let Some(head) = frames::FrameHead::parse(input) else {
+            return false;
+        };
+        let length = usize::try_from(head.length).unwrap_or(usize::MAX);
+        head.kind == frames::Kind::DATA
+            && head.has(frames::flags::END_STREAM)
+            && head.stream_id == stream.value()
+            && length <= max
+            && input.len() >= frames::FrameHead::LEN.saturating_add(length)
+    }
+
     pub(super) fn set_copy_below(&mut self, length: usize) {
         self.decoder.set_copy_below(length);
     }
