@@ -257,9 +257,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// the application takes it with the head, and its body needs no cell.
     fn begin_message(&mut self, now: Instant, stream: StreamKey, event: Event) {
         let input = &mut self.transport.input;
-        let content = self
-            .engine
-            .poll_all_content(now, stream, SMALL_REST, input);
+        let content = self.engine.poll_all_content(now, stream, SMALL_REST, input);
         let len = content.as_ref().map_or(0, Bytes::len);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         conn.content = content.map(|content| (stream, content));

@@ -370,15 +370,17 @@ impl Engine {
         if !self.wire.begins_with_last_data(stream.id(), max, input) {
             return None;
         }
-        match self.poll_event(now, input)? {
-            Event::Data {
+        match self.poll_event(now, input) {
+            Some(Event::Data {
                 stream: of,
                 data,
                 fin: true,
-            } if of == stream => Some(data),
+            }) if of == stream => Some(data),
             // An earlier event, or the frame breaks a rule.
             other => {
-                self.events.push_front(other);
+                other
+                    .into_iter()
+                    .for_each(|event| self.events.push_front(event));
                 None
             }
         }
