@@ -81,7 +81,8 @@ pub(crate) enum RequestBody {
     #[default]
     Empty,
     Bytes(Bytes),
-    Source(Outgoing),
+    /// In a box: every request that waits has room for this.
+    Source(Box<Outgoing>),
 }
 
 impl RequestBody {
@@ -102,7 +103,7 @@ impl RequestBody {
             return Self::Bytes(text.into());
         }
         body.map_or(Self::Empty, |body| {
-            Self::Source(Outgoing::new(Streamed::new(body, replay)))
+            Self::Source(Outgoing::new(Streamed::new(body, replay)).into())
         })
     }
 

@@ -21,7 +21,7 @@ use crate::{
     age::Age,
     body::{Replay, RequestBody},
     exchange::{self, Exchanges},
-    link::{Failure, Link, Message, State},
+    link::{Link, Message, Progress, State, Submission},
     pushes, telemetry,
 };
 
@@ -164,7 +164,7 @@ impl Connection {
         B::Error: Into<BoxError>,
     {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        self.send(request, Age::next())
+        self.send(Submission::new(request, Age::next()))
     }
 
     /// Returns the protocol of the connection.
@@ -254,16 +254,21 @@ impl Connection {
     }
 
     /// Sends a request whose body's type is erased already.
-    pub(crate) fn send(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
-        match self.handles.link.admission.take_slot() {
-            Ok(()) => self.send_in_slot(request, age),
-            Err(error) => ResponseFuture::failed(Failure::unsent(error, request)),
+    pub(crate) fn send(&self, submission: Submission) -> ResponseFuture {
+        let link = &self.handles.link;
+        match link.admission.take_slot() {
+            Ok(()) => self.send_in_slot(submission),
+            Err(error) => {
+                let reply = Arc::clone(&submission.reply);
+                submission.fail(error, Progress::None);
+                ResponseFuture::new(reply, Arc::clone(link))
+            }
         }
     }
 
-    fn send_in_slot(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
+    fn send_in_slot(&self, submission: Submission) -> ResponseFuture {
         let link = &self.handles.link;
-        ResponseFuture::new(link.submit(request, age), Arc::clone(link))
+        ResponseFuture::new(link.submit(submission), Arc::clone(link))
     }
 }
 
@@ -326,9 +331,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
+        let submission = Submission::new(request, Age::next());
         match std::mem::replace(&mut self.slot, Slot::None) {
-            Slot::Taken => self.send_in_slot(request, Age::next()),
-            Slot::None => self.send(request, Age::next()),
+            Slot::Taken => self.send_in_slot(submission),
+            Slot::None => self.send(submission),
         }
     }
 }

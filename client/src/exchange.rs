@@ -142,7 +142,7 @@ impl Exchanges {
     fn forget_if_done(&mut self, stream: StreamKey) {
         let exchange = self.exchanges.get(stream);
         if exchange.is_some_and(Exchange::is_done) {
-            self.exchanges.remove(stream);
+            self.exchanges.discard(stream);
         }
     }
 

@@ -8,7 +8,6 @@ mod reply;
 
 use std::sync::Arc;
 
-use http::Request;
 use lacewing_conn::driver::facade::{Mailbox, Notifier};
 
 use self::{admission::Admission, figures::Figures, lifecycle::Lifecycle};
@@ -17,7 +16,7 @@ pub(crate) use self::{
     message::{Message, NewPriority, RequestKind, Submission},
     reply::{Delivered, Failure, Outcome, Progress, Reply, Rest},
 };
-use crate::{ClientError, Concurrency, age::Age, body::RequestBody};
+use crate::{ClientError, Concurrency};
 
 /// The state that the handles of a connection share with its task.
 #[derive(Debug)]
@@ -47,8 +46,7 @@ impl Link {
     }
 
     /// Sends a request to the task. The caller has [taken](Admission::take_slot) a slot for it.
-    pub(crate) fn submit(&self, request: Request<RequestBody>, age: Age) -> Arc<Reply> {
-        let submission = Submission::new(request, age);
+    pub(crate) fn submit(&self, submission: Submission) -> Arc<Reply> {
         let reply = Arc::clone(&submission.reply);
         if let Some(error) = self.lifecycle.refusal() {
             self.return_request(submission, error);

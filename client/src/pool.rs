@@ -25,7 +25,7 @@ use crate::{
     SettingsKey, SettingsStore,
     age::Age,
     body::RequestBody,
-    link::{Failure, Outcome},
+    link::{Failure, Outcome, Submission},
     telemetry,
 };
 
@@ -202,7 +202,7 @@ impl Pool {
         let mut entries = self.lock();
         if let Choice::Use(connection) = self.choose(&mut entries, origin) {
             drop(entries);
-            return Ok(connection.send(request, age));
+            return Ok(connection.send(Submission::new(request, age)));
         }
         let (answer, receiver) = oneshot::channel();
         let waiting = Waiting::Response(Box::new(request), answer);

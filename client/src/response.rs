@@ -12,7 +12,7 @@ use lacewing_conn::driver::Incoming;
 
 use crate::{
     ClientError,
-    link::{Failure, Link, Outcome, Reply},
+    link::{Link, Outcome, Reply},
 };
 
 /// The response to a request; from
@@ -20,39 +20,35 @@ use crate::{
 /// request.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the request"]
-pub struct ResponseFuture(Stage);
+pub struct ResponseFuture {
+    /// `None` once the outcome was returned.
+    waiting: Option<Waiting>,
+}
 
 #[derive(Debug)]
-enum Stage {
-    Waiting {
-        reply: Arc<Reply>,
-        link: Arc<Link>,
-    },
-    Failed(Box<Failure>),
-    /// The outcome was returned.
-    Done,
+struct Waiting {
+    reply: Arc<Reply>,
+    link: Arc<Link>,
 }
 
 impl ResponseFuture {
+    #[inline]
     pub(crate) fn new(reply: Arc<Reply>, link: Arc<Link>) -> Self {
-        Self(Stage::Waiting { reply, link })
-    }
-
-    pub(crate) fn failed(failure: Box<Failure>) -> Self {
-        Self(Stage::Failed(failure))
+        let waiting = Some(Waiting { reply, link });
+        Self { waiting }
     }
 
     /// As [`Future::poll`], but returns a request that was never sent.
+    #[inline]
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        if let Stage::Waiting { reply, .. } = &self.0 {
-            let outcome = std::task::ready!(reply.poll(cx));
-            self.0 = Stage::Done;
-            return Poll::Ready(outcome);
+        let Some(Waiting { reply, .. }) = &self.waiting else {
+            return Poll::Pending;
+        };
+        let outcome = reply.poll(cx);
+        if outcome.is_ready() {
+            self.waiting = None;
         }
-        match std::mem::replace(&mut self.0, Stage::Done) {
-            Stage::Failed(failure) => Poll::Ready(Err(failure)),
-            Stage::Waiting { .. } | Stage::Done => Poll::Pending,
-        }
+        outcome
     }
 }
 
@@ -66,7 +62,7 @@ impl Future for ResponseFuture {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        if let Stage::Waiting { reply, link } = &self.0 {
+        if let Some(Waiting { reply, link }) = &self.waiting {
             if reply.abandon() {
                 link.cancel(Arc::clone(reply));
             }

@@ -153,7 +153,7 @@ impl<F: Field> Decoder<F> {
             summary: Summary::default(),
             exceeded: None,
         };
-        let (mut name_scratch, mut value_scratch) = (Scratch::new(), Scratch::new());
+        let mut scratch = (Scratch::new(), Scratch::new());
         while let Some((&first, rest)) = input.split_first() {
             let whole = input;
             input = rest;
@@ -176,50 +176,66 @@ impl<F: Field> Decoder<F> {
                 }
                 continue;
             }
-            let (prefix, indexing, sensitivity) = match first >> 4 {
-                4..=7 => (6, Indexing::Incremental, Sensitivity::Normal),
-                0 => (4, Indexing::None, Sensitivity::Normal),
-                1 => (4, Indexing::None, Sensitivity::Sensitive),
-                _ => return Err(DecodeError::SizeUpdateNotFirst),
-            };
-            let index = integer::decode(first, prefix, &mut input)?;
-            let name = match index {
-                0 => Name::Literal(string::decode(&mut input, &mut name_scratch)?),
-                _ => self.find(index)?,
-            };
-            let value = string::decode(&mut input, &mut value_scratch)?;
-            let name_len = name.name_len();
-            let wanted = list.admits(name_len.saturating_add(value.len()));
-            match indexing {
-                Indexing::Incremental => {
-                    let size = name_len
-                        .saturating_add(value.len())
-                        .saturating_add(FIELD_OVERHEAD);
-                    if size <= self.table.max_size() {
-                        // Build the field first: the insertion may evict the entry that has its
-                        // name (4.4).
-                        let field = name.with_value(value);
-                        if wanted {
-                            sink.entry(&field);
-                        }
-                        self.table.insert(Stored::new(field, name_len), size);
-                        self.changes = self.changes.wrapping_add(1);
-                        continue;
-                    }
-                    if wanted {
-                        sink.field(name.with_value(value), sensitivity);
-                    }
-                    self.table.clear();
-                    self.changes = self.changes.wrapping_add(1);
-                }
-                Indexing::None => {
-                    if wanted {
-                        sink.field(name.with_value(value), sensitivity);
-                    }
-                }
-            }
+            self.decode_literal(first, &mut input, &mut list, &mut scratch, sink)?;
         }
         list.finish()
+    }
+
+    /// Decodes the rest of a literal (section 6.2), whose first octet is `first`.
+    ///
+    /// Not inlined: indices are the most frequent fields, and their loop keeps its registers.
+    #[inline(never)]
+    fn decode_literal(
+        &mut self,
+        first: u8,
+        input: &mut &[u8],
+        list: &mut List,
+        (name_scratch, value_scratch): &mut (Scratch, Scratch),
+        sink: &mut impl FieldSink<F>,
+    ) -> Result<(), DecodeError> {
+        let (prefix, indexing, sensitivity) = match first >> 4 {
+            4..=7 => (6, Indexing::Incremental, Sensitivity::Normal),
+            0 => (4, Indexing::None, Sensitivity::Normal),
+            1 => (4, Indexing::None, Sensitivity::Sensitive),
+            _ => return Err(DecodeError::SizeUpdateNotFirst),
+        };
+        let index = integer::decode(first, prefix, input)?;
+        let name = match index {
+            0 => Name::Literal(string::decode(input, name_scratch)?),
+            _ => self.find(index)?,
+        };
+        let value = string::decode(input, value_scratch)?;
+        let name_len = name.name_len();
+        let wanted = list.admits(name_len.saturating_add(value.len()));
+        match indexing {
+            Indexing::Incremental => {
+                let size = name_len
+                    .saturating_add(value.len())
+                    .saturating_add(FIELD_OVERHEAD);
+                if size <= self.table.max_size() {
+                    // Build the field first: the insertion may evict the entry that has its
+                    // name (4.4).
+                    let field = name.with_value(value);
+                    if wanted {
+                        sink.entry(&field);
+                    }
+                    self.table.insert(Stored::new(field, name_len), size);
+                    self.changes = self.changes.wrapping_add(1);
+                    return Ok(());
+                }
+                if wanted {
+                    sink.field(name.with_value(value), sensitivity);
+                }
+                self.table.clear();
+                self.changes = self.changes.wrapping_add(1);
+            }
+            Indexing::None => match name {
+                _ if !wanted => {}
+                Name::Static(place) => sink.named(place, value, sensitivity),
+                _ => sink.field(name.with_value(value), sensitivity),
+            },
+        }
+        Ok(())
     }
 
     /// Decodes one header block and returns all its fields. Each field has its [`Sensitivity`],

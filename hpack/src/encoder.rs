@@ -198,7 +198,8 @@ impl BlockEncoder<'_> {
         last.0 = self.encoder.index.newest();
     }
 
-    #[inline]
+    /// Inlined where the name is a constant: the compiler then decides on its policy.
+    #[inline(always)]
     fn add(&mut self, name: Name<'_>, value: &[u8], sensitivity: Sensitivity) {
         let indexing = self.encoder.config.indexing;
         let policy = match sensitivity {

@@ -110,6 +110,13 @@ pub trait FieldSink<F: Field> {
     /// A field that the block spells out and no table stores.
     fn field(&mut self, field: F, sensitivity: Sensitivity);
 
+    /// A field with a name of the static table, whose value the block spells out and no table
+    /// stores. A sink that knows the value already saves the field. The default builds it.
+    #[inline]
+    fn named(&mut self, name: StaticIndex, value: &[u8], sensitivity: Sensitivity) {
+        self.field(F::from_static_name(name, value), sensitivity);
+    }
+
     /// An entry of the dynamic table: an older one, or one that the block spells out. The
     /// default clones it.
     #[inline]

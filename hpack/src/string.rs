@@ -24,7 +24,7 @@ pub(crate) fn decode<'a, 'i: 'a>(
     }
     let bound = huffman::decoded_bound(string.len());
     let out = if bound <= Scratch::INLINE {
-        &mut scratch.inline[..]
+        &mut scratch.inline.get_or_insert([0; Scratch::INLINE])[..]
     } else {
         // At most 8/5 of the block, which is in memory already.
         scratch.heap.resize(bound, 0);
@@ -37,7 +37,8 @@ pub(crate) fn decode<'a, 'i: 'a>(
 /// The buffer for a decoded Huffman-coded string. It lives only while a block is decoded, so an
 /// idle connection holds no buffer.
 pub(crate) struct Scratch {
-    inline: [u8; Self::INLINE],
+    /// Most blocks have no coded string, and need none.
+    inline: Option<[u8; Self::INLINE]>,
     heap: Vec<u8>,
 }
 
@@ -47,7 +48,7 @@ impl Scratch {
     #[inline]
     pub(crate) const fn new() -> Self {
         Self {
-            inline: [0; Self::INLINE],
+            inline: None,
             heap: Vec::new(),
         }
     }

@@ -27,13 +27,14 @@ use std::{
 };
 
 use http::{Request, Response};
+use http_body::Body as _;
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
     driver::{
         facade::{Application, Context, MemoryReport, StatsTimer},
         spares,
     },
-    proto::{Capabilities, Event as EngineEvent, StreamId, StreamKey, UsageError},
+    proto::{Capabilities, Control, Event as EngineEvent, Head, StreamId, StreamKey, UsageError},
 };
 
 #[cfg(feature = "http1")]
@@ -151,7 +152,7 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        response: Response<S::ResponseBody>,
+        mut response: Response<S::ResponseBody>,
     ) {
         if response.status().is_informational() {
             drop_caught(response);
@@ -163,19 +164,29 @@ impl<S: HttpService> Exchanges<S> {
         let heads = &self.heads;
         // `prepare` calls the body's `is_end_stream` and `size_hint`, which may panic.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
-            heads.prepare(response, ticket.kind, conn.now())
+            heads.prepare(&mut response, ticket.kind, conn.now())
         }));
         let Prepared {
-            head,
             added,
             priority,
-            body,
+            permits_body,
+            length,
             left_out,
         } = match prepared.unwrap_or(Err(StreamError::BodyPanicked)) {
             Ok(prepared) => prepared,
-            Err(error) => return self.fail(conn, stream, ticket, &error),
+            Err(error) => {
+                drop_caught(response);
+                return self.fail(conn, stream, ticket, &error);
+            }
         };
-        let status = head.status().unwrap_or_default();
+        let (parts, body) = response.into_parts();
+        let status = parts.status;
+        let head = Head {
+            control: Control::Response { status },
+            fields: parts.headers,
+        };
+        let body = Some(Outgoing::new(body, length));
+        let body = body.filter(|body| permits_body && !body.is_end_stream());
         if let Err(error) = conn.stream(stream).respond(head, added, body.is_none()) {
             drop_caught(body);
             if is_over(error) {
@@ -340,9 +351,8 @@ impl<S: HttpService> Application for Exchanges<S> {
             EngineEvent::Opened {
                 stream, head, fin, ..
             } => {
-                if let Some((ticket, request)) = self.request(conn, stream, head, fin) {
-                    self.serve(conn, stream, ticket, request);
-                }
+                let mut request = self.request(conn, stream, head, fin);
+                self.serve(conn, stream, &mut request);
             }
             EngineEvent::Data { stream, data, .. } => conn.stream(stream).release(data.len()),
             EngineEvent::Refused { id, error } => self.report(id, &StreamError::Refused(error)),

@@ -140,14 +140,10 @@ impl Outgoing {
     }
 
     /// Returns the body from its beginning, if all pieces that were taken are kept.
-    pub(crate) fn rewind(mut self) -> Option<Self> {
-        let source = self.source.take()?.rewind()?;
-        Some(Self {
-            hint: self.hint,
-            source: Some(source),
-            declared: self.declared,
-            given: 0,
-        })
+    pub(crate) fn rewind(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.source = Some(self.source.take()?.rewind()?);
+        self.given = 0;
+        Some(self)
     }
 
     /// Returns whether [`rewind`](Self::rewind) would return the body.
@@ -262,7 +258,7 @@ mod tests {
             panic!("not a stream")
         };
         outgoing.declare(declared);
-        outgoing
+        *outgoing
     }
 
     /// Its pieces, and its end.

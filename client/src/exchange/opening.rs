@@ -10,7 +10,7 @@ use lacewing_conn::{
 
 use super::{
     Exchange, Exchanges, Upload, not_sent,
-    request::{Expectation, PreparedRequest, prepare},
+    request::{Expectation, PreparedRequest},
 };
 use crate::{
     ClientError, RequestError,
@@ -67,33 +67,31 @@ impl Exchanges {
 
     fn open(&mut self, conn: &mut Context<'_>, submission: Submission) {
         let reply = submission.reply;
-        let Some(request) = reply.take_request() else {
+        let mut prepared = PreparedRequest::default();
+        if !reply.take_parts(|request| prepared.take(request)) {
             // Its future was dropped.
             return;
-        };
+        }
         let version = conn.version();
-        let PreparedRequest {
-            head,
-            priority,
-            body,
-            extensions,
-            expectation,
-        } = match prepare(request, version.into(), self.security) {
-            Ok(prepared) => prepared,
-            Err(error) => return reply.settle(Err(Failure::new(error.into()))),
-        };
-        let uri = self.push_parent(&head.control);
+        if let Err(error) = prepared.complete(version.into(), self.security) {
+            return reply.settle(Err(Failure::new(error.into())));
+        }
+        let uri = self.push_parent(&prepared.head.control);
+        let PreparedRequest { priority, body, .. } = prepared;
         let fin = body.is_empty();
-        let stream = match conn.open(
-            head,
-            OpenOptions::default().with(|options| {
-                options.fin = fin;
-                options.priority = priority;
-            }),
-        ) {
+        let options = OpenOptions::default().with(|options| {
+            options.fin = fin;
+            options.priority = priority;
+        });
+        let stream = match conn.open(prepared.head, options) {
             Ok(stream) => stream,
             Err(error) => return self.not_opened(conn, &reply, error),
         };
+        let PreparedRequest {
+            extensions,
+            expectation,
+            ..
+        } = prepared;
         reply.opened(stream);
         self.telemetry.request(stream.id());
         if let Some(handle) = extensions.priority {

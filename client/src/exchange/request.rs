@@ -1,6 +1,8 @@
 //! Prepares requests for the engine.
 
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
+use std::mem;
+
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
     proto::{Capabilities, ConnectProtocol, Control, Head, Priority, fields::expects_continue},
@@ -13,12 +15,15 @@ use crate::{OnInformational, PriorityHandle, RequestError, Security, body::Reque
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
 /// A request in the parts that the engine needs.
+#[derive(Default)]
 pub(crate) struct PreparedRequest {
     pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
     /// The request's extensions. Most requests have none.
     pub(crate) extensions: RequestExtensions,
+    /// All of its extensions, until they are read.
+    unread: Extensions,
     pub(crate) expectation: Expectation,
 }
 
@@ -30,8 +35,9 @@ pub(crate) struct RequestExtensions {
 }
 
 /// The wait of a body for 100 (Continue) (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Expectation {
+    #[default]
     None,
     Continue,
 }
@@ -65,65 +71,93 @@ impl From<Version> for Vocabulary {
 }
 
 /// Prepares a request for a connection with this vocabulary.
+#[cfg(any(feature = "h2c", feature = "http1"))]
 pub(crate) fn prepare(
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
     vocabulary: Vocabulary,
     security: Security,
 ) -> Result<PreparedRequest, RequestError> {
-    let (mut parts, mut body) = request.into_parts();
-    let (mut protocol, mut priority, mut extensions) = (None, None, RequestExtensions::default());
-    if !parts.extensions.is_empty() {
-        protocol = parts.extensions.remove::<ConnectProtocol>();
-        priority = parts.extensions.remove::<Priority>();
-        extensions.informational = parts.extensions.remove();
-        extensions.priority = parts.extensions.remove::<PriorityHandle>();
-        if let Some(handle) = &extensions.priority {
-            priority = Some(handle.priority());
+    let mut prepared = PreparedRequest::default();
+    prepared.take(&mut request);
+    prepared.complete(vocabulary, security)?;
+    Ok(prepared)
+}
+
+impl PreparedRequest {
+    /// Takes the parts of a request. They are large, and each is moved once.
+    /// [`complete`](Self::complete) does the rest.
+    pub(super) fn take(&mut self, request: &mut Request<RequestBody>) {
+        self.head.control = Control::Request {
+            method: mem::take(request.method_mut()),
+            uri: mem::take(request.uri_mut()),
+            protocol: None,
+        };
+        self.head.fields = mem::take(request.headers_mut());
+        self.body = mem::take(request.body_mut());
+        self.unread = mem::take(request.extensions_mut());
+    }
+
+    /// Reads the extensions. The others are the user's own.
+    fn read_extensions(&mut self) {
+        let mut unread = mem::take(&mut self.unread);
+        if let Control::Request { protocol, .. } = &mut self.head.control {
+            *protocol = unread.remove::<ConnectProtocol>();
+        }
+        self.priority = unread.remove::<Priority>();
+        self.extensions.informational = unread.remove();
+        self.extensions.priority = unread.remove::<PriorityHandle>();
+        if let Some(handle) = &self.extensions.priority {
+            self.priority = Some(handle.priority());
         }
     }
-    let present = check_fields(&parts.headers, Section::Head)?;
-    if protocol.is_some() && parts.method != Method::CONNECT {
-        return Err(RequestError::ProtocolWithoutConnect);
-    }
-    let target = Target::of(&parts.method, protocol.as_ref());
-    let (mut host, mut declared) = (None, None);
-    if present.host {
-        let named = fields::host(&parts.headers)?;
-        // `:authority` has the same value. Two fields could contradict each other.
-        parts.headers.remove(header::HOST);
-        if let Host::Field(value) = &named {
-            parts.headers.insert(header::HOST, value.clone());
+
+    /// Checks the request, and adds what is missing.
+    pub(super) fn complete(
+        &mut self,
+        vocabulary: Vocabulary,
+        security: Security,
+    ) -> Result<(), RequestError> {
+        if !self.unread.is_empty() {
+            self.read_extensions();
         }
-        host = Some(named);
+        let Head { control, fields } = &mut self.head;
+        let Control::Request {
+            method,
+            uri,
+            protocol,
+        } = control
+        else {
+            return Ok(());
+        };
+        let present = check_fields(fields, Section::Head)?;
+        if protocol.is_some() && *method != Method::CONNECT {
+            return Err(RequestError::ProtocolWithoutConnect);
+        }
+        let target = Target::of(method, protocol.as_ref());
+        let (mut host, mut declared) = (None, None);
+        if present.host {
+            let named = fields::host(fields)?;
+            // `:authority` has the same value. Two fields could contradict each other.
+            fields.remove(header::HOST);
+            if let Host::Field(value) = &named {
+                fields.insert(header::HOST, value.clone());
+            }
+            host = Some(named);
+        }
+        if present.length {
+            declared = Some(fields::settle_length(fields)?);
+        }
+        complete_uri(uri, target, host, security)?;
+        declare_length(fields, method, declared, &mut self.body)?;
+        if let Some(priority) = self.priority.filter(|_| vocabulary.priority_field) {
+            insert_priority(fields, priority);
+        }
+        // SPDY has no frame for a 100 (Continue) response.
+        if vocabulary.informational && !self.body.is_empty() && expects_continue(fields) {
+            self.expectation = Expectation::Continue;
+        }
+        Ok(())
     }
-    if present.length {
-        declared = Some(fields::settle_length(&mut parts.headers)?);
-    }
-    let uri = complete(parts.uri, target, host, security)?;
-    declare_length(&mut parts.headers, &parts.method, declared, &mut body)?;
-    let mut expectation = Expectation::None;
-    if let Some(priority) = priority.filter(|_| vocabulary.priority_field) {
-        insert_priority(&mut parts.headers, priority);
-    }
-    // SPDY has no frame for a 100 (Continue) response.
-    if vocabulary.informational && !body.is_empty() && expects_continue(&parts.headers) {
-        expectation = Expectation::Continue;
-    }
-    let control = Control::Request {
-        method: parts.method,
-        uri,
-        protocol,
-    };
-    Ok(PreparedRequest {
-        head: Head {
-            control,
-            fields: parts.headers,
-        },
-        priority,
-        body,
-        extensions,
-        expectation,
-    })
 }
 
 /// Adds the `priority` field for the servers and caches on the path (RFC 9218 §5),
@@ -164,16 +198,16 @@ impl Target {
     }
 }
 
-/// Returns the URI with scheme and authority. The authority is that of the `host` field, if there
+/// Completes the URI with scheme and authority. The authority is that of the `host` field, if there
 /// is one. The field names the request's target, and the URI the server to connect to. A URI in
 /// origin form gets the scheme of the connection. If only the field can hold the authority, the URI
 /// is in origin form.
-fn complete(
-    uri: Uri,
+fn complete_uri(
+    uri: &mut Uri,
     target: Target,
     host: Option<Host>,
     security: Security,
-) -> Result<Uri, RequestError> {
+) -> Result<(), RequestError> {
     let (host, only_field) = match host {
         Some(Host::Uri(host)) => (Some(host), false),
         Some(Host::Field(_)) => (None, true),
@@ -193,22 +227,24 @@ fn complete(
         return Err(RequestError::ConnectToPath);
     }
     if only_field {
-        let path = uri.into_parts().path_and_query;
-        return Ok(path.map_or_else(Uri::default, Uri::from));
+        let path = mem::take(uri).into_parts().path_and_query;
+        *uri = path.map_or_else(Uri::default, Uri::from);
+        return Ok(());
     }
     let same = host.is_none() || host.as_ref() == uri.authority();
     let whole = uri.authority().is_some() && (uri.scheme().is_some() || target == Target::Host);
     if whole && same {
-        return Ok(uri);
+        return Ok(());
     }
-    let mut parts = uri.into_parts();
+    let mut parts = mem::take(uri).into_parts();
     let authority = host.or(parts.authority).ok_or(RequestError::NoHost)?;
     parts.authority = Some(authority);
     parts.scheme.get_or_insert_with(|| security.uri_scheme());
     parts
         .path_and_query
         .get_or_insert(uri::PathAndQuery::from_static("/"));
-    Uri::from_parts(parts).map_err(|_| RequestError::NoHost)
+    *uri = Uri::from_parts(parts).map_err(|_| RequestError::NoHost)?;
+    Ok(())
 }
 
 /// Adds `content-length` if the length is known and has a meaning (RFC 9110 §8.6). Checks the body
@@ -255,8 +291,9 @@ mod tests {
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
         let host = host.map(|host| Host::Uri(host.parse().unwrap()));
-        let (uri, target) = (uri.parse().unwrap(), Target::Resource);
-        complete(uri, target, host, Security::Tls).map(|uri| uri.to_string())
+        let (mut uri, target) = (uri.parse().unwrap(), Target::Resource);
+        complete_uri(&mut uri, target, host, Security::Tls)?;
+        Ok(uri.to_string())
     }
 
     #[test]

@@ -22,9 +22,9 @@ pub(super) enum Upload {
     /// Waits for 100 (Continue).
     Held(RequestBody),
     /// Being sent.
-    Running(Outgoing),
+    Running(Box<Outgoing>),
     /// Completely sent. Kept in case the server does not process the request.
-    Sent(Outgoing),
+    Sent(Box<Outgoing>),
 }
 
 impl Upload {

@@ -69,13 +69,13 @@ impl Failure {
 
 /// A request on its way to the connection's task, and its response on the way back: shared by the
 /// task and the response's future.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reply {
     abandoned: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// The stream, once the request has one.
     stream: Option<StreamKey>,
@@ -84,18 +84,14 @@ struct State {
 }
 
 /// The request and its outcome share their memory.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "every request begins with the large one"
-)]
+#[derive(Debug, Default)]
 enum Stage {
     Queued(Request<RequestBody>),
     /// The task has the request.
+    #[default]
     Taken,
-    Settled(Outcome),
-    /// The outcome is taken, or the future is dropped.
-    Over,
+    /// `None`: the outcome is taken, or the future is dropped.
+    Settled(Option<Outcome>),
 }
 
 /// The delivery of an outcome: to a receiver, or to none.
@@ -108,35 +104,41 @@ pub(crate) enum Delivered {
 impl Reply {
     /// A request that the task has not taken yet.
     pub(crate) fn queued(request: Request<RequestBody>) -> Arc<Self> {
-        Self::new(None, Stage::Queued(request))
+        let mut reply = Arc::<Self>::default();
+        // The request is large. It is moved once, into its place.
+        if let Some(Self { state, .. }) = Arc::get_mut(&mut reply) {
+            let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.stage = Stage::Queued(request);
+        }
+        reply
     }
 
     /// A request that already has a stream.
     pub(crate) fn of_stream(stream: StreamKey) -> Arc<Self> {
-        Self::new(Some(stream), Stage::Taken)
+        let reply = Arc::<Self>::default();
+        reply.opened(stream);
+        reply
     }
 
-    fn new(stream: Option<StreamKey>, stage: Stage) -> Arc<Self> {
-        Arc::new(Self {
-            abandoned: AtomicBool::new(false),
-            state: Mutex::new(State {
-                stream,
-                waker: None,
-                stage,
-            }),
-        })
-    }
-
-    /// Takes the request; `None` if its future was dropped.
-    pub(crate) fn take_request(&self) -> Option<Request<RequestBody>> {
+    /// Lets `take` take the parts of the request where it is: it is large. `take` must leave nothing
+    /// whose drop calls the user's code, since that would run under the lock. Returns `false` if
+    /// the request's future was dropped.
+    #[inline]
+    pub(crate) fn take_parts(&self, take: impl FnOnce(&mut Request<RequestBody>)) -> bool {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Queued(request) => Some(request),
-            other => {
-                state.stage = other;
-                None
-            }
-        }
+        let Stage::Queued(request) = &mut state.stage else {
+            return false;
+        };
+        take(request);
+        state.stage = Stage::Taken;
+        true
+    }
+
+    /// Takes the whole request; `None` if its future was dropped.
+    pub(crate) fn take_request(&self) -> Option<Request<RequestBody>> {
+        let mut taken = None;
+        self.take_parts(|request| taken = Some(std::mem::take(request)));
+        taken
     }
 
     pub(crate) fn opened(&self, stream: StreamKey) {
@@ -154,15 +156,16 @@ impl Reply {
     /// Sets the outcome.
     pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
-        if !matches!(state.stage, Stage::Queued(_) | Stage::Taken) {
-            drop(state);
-            drop(outcome);
-            return Delivered::No;
-        }
-        let before = std::mem::replace(&mut state.stage, Stage::Settled(outcome));
+        let unsent = match &mut state.stage {
+            Stage::Taken => None,
+            Stage::Queued(request) => Some(Box::new(std::mem::take(request))),
+            // Without the lock, since the guard is dropped first: drops the outcome.
+            Stage::Settled(_) => return Delivered::No,
+        };
+        state.stage = Stage::Settled(Some(outcome));
         let waker = state.waker.take();
         drop(state);
-        drop(before);
+        drop(unsent);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -175,23 +178,20 @@ impl Reply {
     }
 
     /// Polls for the outcome.
+    #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = self.lock();
-        match &state.stage {
+        let State { waker, stage, .. } = &mut *state;
+        match stage {
             Stage::Queued(_) | Stage::Taken => {
-                match &mut state.waker {
+                match waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
                 }
-                return Poll::Pending;
+                Poll::Pending
             }
-            Stage::Settled(_) => {}
-            // The future was polled after it was ready.
-            Stage::Over => return Poll::Pending,
-        }
-        match std::mem::replace(&mut state.stage, Stage::Over) {
-            Stage::Settled(outcome) => Poll::Ready(outcome),
-            _ => Poll::Pending,
+            // Without an outcome, the future was polled after it was ready.
+            Stage::Settled(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
         }
     }
 
@@ -200,7 +200,7 @@ impl Reply {
     /// body of a response then resets its stream.
     pub(crate) fn abandon(&self) -> bool {
         self.abandoned.store(true, Ordering::Relaxed);
-        let before = std::mem::replace(&mut self.lock().stage, Stage::Over);
+        let before = std::mem::replace(&mut self.lock().stage, Stage::Settled(None));
         matches!(before, Stage::Queued(_) | Stage::Taken)
     }
 

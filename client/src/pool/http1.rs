@@ -10,7 +10,7 @@ use crate::{
     age::Age,
     body::RequestBody,
     http1::{self, Http1Connection, Lease, Next, Sent},
-    link::{Failure, Outcome},
+    link::{Failure, Outcome, Submission},
 };
 
 impl Pool {
@@ -39,7 +39,7 @@ impl Pool {
                     Ok(Made::Http1(connection)) => connection,
                     Ok(Made::Multiplexed { connection, .. }) => {
                         self.adopt(origin, &connection);
-                        return outcome(connection.send(request, age)).await;
+                        return outcome(connection.send(Submission::new(request, age))).await;
                     }
                     Err(error) => return Err(Failure::unsent(error, request)),
                 },

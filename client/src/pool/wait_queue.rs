@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 
 use super::Pool;
 use crate::{
-    ClientError, Connection, Origin, ResponseFuture, age::Age, body::RequestBody, link::Failure,
+    ClientError, Connection, Origin, ResponseFuture,
+    age::Age,
+    body::RequestBody,
+    link::{Failure, Submission},
 };
 
 /// Requests that wait for a connection to one origin. A request leaves when its future is dropped.
@@ -50,7 +53,7 @@ impl Waiting {
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {
-                    let response = connection.send(*request, age);
+                    let response = connection.send(Submission::new(*request, age));
                     let _ = answer.send(Ok(Answered::Response(response)));
                 }
             }

@@ -21,7 +21,7 @@ use crate::{Error, proto::StreamKey};
 
 /// The unread rest up to which a body that has ended releases its credit at once:
 /// its reader then need not report what it takes.
-const SMALL_REST: usize = 16 << 10;
+pub(super) const SMALL_REST: usize = 16 << 10;
 
 /// Header lists after the head that may wait for the reader.
 const MAX_FIELD_LISTS: usize = 4;

@@ -40,6 +40,8 @@ pub struct Context<'a> {
     /// The time of this turn.
     now: Instant,
     streams: &'a mut Streams,
+    /// All content of the message whose head is the event, until it is taken.
+    pub(super) content: Option<(StreamKey, Bytes)>,
 }
 
 impl<'a> Context<'a> {
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
             engine,
             now,
             streams,
+            content: None,
         }
     }
 
@@ -277,6 +280,9 @@ impl<'a> Context<'a> {
     /// [`Event::Reply`] without `fin`; with `fin`, use [`Incoming::empty`].
     /// `length` is the message's content length, if known.
     pub fn incoming(&mut self, stream: StreamKey, length: Option<u64>) -> Incoming {
+        if let Some((_, content)) = self.content.take_if(|(of, _)| *of == stream) {
+            return Incoming::whole(content);
+        }
         Incoming::new(self.streams.body(stream), length)
     }
 

@@ -33,14 +33,25 @@ use crate::Error;
 /// # assert!(read(Incoming::empty()).await.unwrap().is_empty());
 /// # });
 /// ```
-#[derive(Default)]
-pub struct Incoming {
-    /// `None` for a body that is known to be empty: no allocation, no lock.
-    body: Option<Arc<Body>>,
-    /// The bytes of a known length that the reader has not taken.
-    remaining: Option<u64>,
+pub struct Incoming(Source);
+
+/// The place from which the data comes.
+enum Source {
+    /// It is all here: no cell, no lock.
+    Whole(Bytes),
+    Stream {
+        body: Arc<Body>,
+        /// The bytes of a known length that the reader has not taken.
+        remaining: Option<u64>,
+    },
     /// A body that did not arrive on one of our streams.
-    foreign: Option<Box<Foreign>>,
+    Foreign(Box<Foreign>),
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self::empty()
+    }
 }
 
 /// A body of another implementation. The lock makes [`Incoming`] `Sync`, and is never contended.
@@ -55,7 +66,7 @@ type ForeignBody = dyn http_body::Body<Data = Bytes, Error = Error> + Send;
 impl Incoming {
     /// Creates a body without data.
     pub fn empty() -> Self {
-        Self::default()
+        Self::whole(Bytes::new())
     }
 
     /// Creates a body from one that another implementation received, such as hyper over HTTP/1.1.
@@ -78,50 +89,55 @@ impl Incoming {
     {
         let body = Mutex::new(Box::pin(body) as Pin<Box<ForeignBody>>);
         let trailers = None;
-        Self {
-            body: None,
-            remaining: None,
-            foreign: Some(Box::new(Foreign { body, trailers })),
-        }
+        Self(Source::Foreign(Box::new(Foreign { body, trailers })))
+    }
+
+    /// Creates a body whose content has arrived and is released already.
+    pub(super) fn whole(content: Bytes) -> Self {
+        Self(Source::Whole(content))
     }
 
     pub(super) fn new(body: Arc<Body>, length: Option<u64>) -> Self {
-        Self {
-            body: Some(body),
+        Self(Source::Stream {
+            body,
             remaining: length,
-            foreign: None,
-        }
+        })
     }
 
     /// Takes the next piece of data; `None` at the end of it. Trailers stay.
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        if let Some(foreign) = &mut self.foreign {
-            return foreign.poll_data(cx);
+        match &mut self.0 {
+            Source::Whole(content) => {
+                let content = std::mem::take(content);
+                Poll::Ready((!content.is_empty()).then_some(Ok(content)))
+            }
+            Source::Stream { body, remaining } => {
+                let polled = body.poll_data(cx);
+                if let (Poll::Ready(Some(Ok(data))), Some(remaining)) = (&polled, remaining) {
+                    *remaining = remaining.saturating_sub(data.len() as u64);
+                }
+                polled
+            }
+            Source::Foreign(foreign) => foreign.poll_data(cx),
         }
-        let Some(body) = &self.body else {
-            return Poll::Ready(None);
-        };
-        let polled = body.poll_data(cx);
-        if let (Poll::Ready(Some(Ok(data))), Some(remaining)) = (&polled, &mut self.remaining) {
-            *remaining = remaining.saturating_sub(data.len() as u64);
-        }
-        polled
     }
 
     /// Returns `true` once all of it has arrived, read or not.
     pub(super) fn is_whole(&self) -> bool {
-        let body = self.body.as_ref();
-        let foreign = self.foreign.as_ref();
-        body.is_none_or(|body| body.has_ended()) && foreign.is_none_or(|body| body.is_read())
+        match &self.0 {
+            Source::Whole(_) => true,
+            Source::Stream { body, .. } => body.has_ended(),
+            Source::Foreign(foreign) => foreign.is_read(),
+        }
     }
 
     /// Takes the next header list after the head; `None` when no more will arrive.
     /// For streams on which header lists may arrive at any time.
     pub(super) fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
-        let Some(body) = &self.body else {
-            return Poll::Ready(None);
-        };
-        body.poll_fields(cx)
+        match &self.0 {
+            Source::Stream { body, .. } => body.poll_fields(cx),
+            Source::Whole(_) | Source::Foreign(_) => Poll::Ready(None),
+        }
     }
 }
 
@@ -137,9 +153,10 @@ impl http_body::Body for Incoming {
         match this.poll_data(cx) {
             Poll::Ready(Some(data)) => Poll::Ready(Some(data.map(Frame::data))),
             Poll::Ready(None) => {
-                let trailers = match &mut this.foreign {
-                    Some(foreign) => foreign.trailers.take(),
-                    None => this.body.as_ref().and_then(|body| body.take_trailers()),
+                let trailers = match &mut this.0 {
+                    Source::Whole(_) => None,
+                    Source::Stream { body, .. } => body.take_trailers(),
+                    Source::Foreign(foreign) => foreign.trailers.take(),
                 };
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
@@ -148,21 +165,22 @@ impl http_body::Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = self.body.as_ref();
-        let foreign = self.foreign.as_ref();
-        body.is_none_or(|body| body.is_read()) && foreign.is_none_or(|body| body.is_read())
+        match &self.0 {
+            Source::Whole(content) => content.is_empty(),
+            Source::Stream { body, .. } => body.is_read(),
+            Source::Foreign(foreign) => foreign.is_read(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if let Some(foreign) = &self.foreign {
-            return foreign.with(|body| body.size_hint());
-        }
-        let Some(body) = &self.body else {
-            return SizeHint::with_exact(0);
+        let (body, remaining) = match &self.0 {
+            Source::Whole(content) => return SizeHint::with_exact(content.len() as u64),
+            Source::Stream { body, remaining } => (body, *remaining),
+            Source::Foreign(foreign) => return foreign.with(|body| body.size_hint()),
         };
         let (buffered, ended) = body.waiting();
         let buffered = buffered as u64;
-        match (ended, self.remaining) {
+        match (ended, remaining) {
             (true, _) => SizeHint::with_exact(buffered),
             (_, Some(remaining)) => SizeHint::with_exact(remaining),
             (_, None) => {
@@ -206,7 +224,7 @@ impl Foreign {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if let Some(body) = &self.body {
+        if let Source::Stream { body, .. } = &self.0 {
             body.drop_reader();
         }
     }
@@ -214,10 +232,13 @@ impl Drop for Incoming {
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("empty", &(self.body.is_none() && self.foreign.is_none()))
-            .field("remaining", &self.remaining)
-            .finish()
+        let mut debug = f.debug_struct("Incoming");
+        match &self.0 {
+            Source::Whole(content) => debug.field("remaining", &content.len()),
+            Source::Stream { remaining, .. } => debug.field("remaining", remaining),
+            Source::Foreign(_) => &mut debug,
+        };
+        debug.finish_non_exhaustive()
     }
 }
 

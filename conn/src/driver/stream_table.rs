@@ -93,16 +93,20 @@ impl<T: 'static> StreamTable<T> {
     pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
-            if slot >= IDLE_SLOTS && self.slots.capacity() <= IDLE_SLOTS {
+            // The first slot of a table that was large, or the first that makes it large.
+            let capacity = self.slots.capacity();
+            if capacity == 0 || (slot >= IDLE_SLOTS && capacity <= IDLE_SLOTS) {
                 self.use_spare();
             }
             self.slots.resize_with(slot.saturating_add(1), || None);
         }
-        let old = self.slots.get_mut(slot)?.replace((stream, value));
-        if old.is_none() {
-            self.len = self.len.saturating_add(1);
+        let place = self.slots.get_mut(slot)?;
+        if place.is_some() {
+            return place.replace((stream, value)).map(|(_, value)| value);
         }
-        old.map(|(_, value)| value)
+        *place = Some((stream, value));
+        self.len = self.len.saturating_add(1);
+        None
     }
 
     /// Removes the value of this stream. A large table that becomes empty frees its
@@ -115,6 +119,21 @@ impl<T: 'static> StreamTable<T> {
             self.release_memory();
         }
         Some(value)
+    }
+
+    /// Drops the value of this stream, in its place: values may be large.
+    pub fn discard(&mut self, stream: StreamKey) {
+        let Some(slot) = self.slots.get_mut(stream.slot()) else {
+            return;
+        };
+        if slot.as_ref().is_none_or(|(key, _)| *key != stream) {
+            return;
+        }
+        *slot = None;
+        self.len = self.len.saturating_sub(1);
+        if self.len == 0 {
+            self.release_memory();
+        }
     }
 
     /// Returns all values, in the order of their slots.
@@ -201,5 +220,24 @@ mod tests {
             [4]
         );
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_discarded_value_is_dropped_in_its_place() {
+        let [first, second, other] = keys();
+        let mut table = StreamTable::new();
+        let value = std::sync::Arc::new(());
+        for stream in [first, other] {
+            table.insert(stream, std::sync::Arc::clone(&value));
+        }
+        table.discard(second);
+        assert_eq!(table.len(), 2, "it has no value");
+        table.discard(first);
+        assert_eq!((table.len(), table.get(first)), (1, None));
+        assert_eq!(std::sync::Arc::strong_count(&value), 2);
+        table.discard(first);
+        table.discard(other);
+        assert!(table.is_empty());
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
     }
 }

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{
@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     application::Application,
-    cells::Signal,
+    cells::{SMALL_REST, Signal},
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -235,23 +235,56 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            // The hot path of small requests: it never concerns a body.
-            if matches!(event, Event::Opened { .. }) {
-                let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-                self.application.handle_event(&mut conn, event);
-                continue;
+            match event {
+                Event::Opened {
+                    stream, fin: false, ..
+                }
+                | Event::Reply {
+                    stream, fin: false, ..
+                } => self.begin_message(now, stream, event),
+                // The hot path of small requests: it never concerns a body.
+                Event::Opened { fin: true, .. } => {
+                    let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+                    self.application.handle_event(&mut conn, event);
+                }
+                event => self.deliver(now, event),
             }
-            let event = match self.streams.deliver(&mut self.engine, now, event) {
-                Some(event) => event,
-                None => continue,
-            };
-            if let Event::Closed { error } = &event {
-                self.error = Some(error.clone());
-            }
-            let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-            self.application.handle_event(&mut conn, event);
         }
         any
+    }
+
+    /// Passes on the head of a message with content. If all of a short content is there already,
+    /// the application takes it with the head, and its body needs no cell.
+    fn begin_message(&mut self, now: Instant, stream: StreamKey, event: Event) {
+        let input = &mut self.transport.input;
+        let content = self.engine.poll_all_content(now, stream, SMALL_REST, input);
+        let len = content.as_ref().map_or(0, Bytes::len);
+        let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+        conn.content = content.map(|content| (stream, content));
+        self.application.handle_event(&mut conn, event);
+        match conn.content.take() {
+            Some((stream, data)) => self.deliver(
+                now,
+                Event::Data {
+                    stream,
+                    data,
+                    fin: true,
+                },
+            ),
+            None => self.engine.stream(now, stream).release(len),
+        }
+    }
+
+    /// Passes an event to the body that it concerns, or to the application.
+    fn deliver(&mut self, now: Instant, event: Event) {
+        let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
+            return;
+        };
+        if let Event::Closed { error } = &event {
+            self.error = Some(error.clone());
+        }
+        let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+        self.application.handle_event(&mut conn, event);
     }
 
     /// Reports the progress of the transport to the application.

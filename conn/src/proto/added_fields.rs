@@ -39,6 +39,9 @@ impl AddedFields {
 
     /// Leaves out the fields that a response has.
     pub(crate) fn leave_out(&mut self, present: &HeaderMap) {
+        if present.is_empty() {
+            return;
+        }
         if self.length.is_some() && present.contains_key(CONTENT_LENGTH) {
             self.length = None;
         }

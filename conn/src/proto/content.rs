@@ -3,7 +3,11 @@
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
-use super::{AddedFields, Head, Rule, Side, UsageError, rules::Rules, wire::content_length_of};
+use super::{
+    AddedFields, Head, Rule, Side, UsageError,
+    rules::Rules,
+    wire::{DeclaredLength, content_length_of},
+};
 
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,16 +72,16 @@ pub(crate) fn of_request(head: &mut Head, said: Said) -> Result<Content, Rule> {
 pub(crate) struct Said {
     /// The message ends with its head.
     pub(crate) fin: bool,
-    /// There is a content-length.
-    pub(crate) length: bool,
+    /// Its content-length.
+    pub(crate) length: DeclaredLength,
 }
 
 impl Said {
     fn length(self, fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
-        if self.length {
-            content_length_of(fields)
-        } else {
-            Ok(None)
+        match self.length {
+            DeclaredLength::None => Ok(None),
+            DeclaredLength::Once(length) => Ok(Some(length)),
+            DeclaredLength::Unsettled => content_length_of(fields),
         }
     }
 }

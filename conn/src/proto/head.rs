@@ -1,6 +1,7 @@
 //! The heads of messages, parsed, in words common to all protocols.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
 use http::{
     HeaderMap, Method, StatusCode, Uri,
     header::{CONTENT_LENGTH, HOST},
@@ -53,23 +54,23 @@ pub enum Control {
 /// The `:protocol` of an extended CONNECT request (RFC 8441 §4), for example
 /// `websocket`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectProtocol(Bytes);
+pub struct ConnectProtocol(Cow<'static, str>);
 
 impl ConnectProtocol {
     /// A protocol name known at compile time.
     pub const fn from_static(name: &'static str) -> Self {
-        Self(Bytes::from_static(name.as_bytes()))
+        Self(Cow::Borrowed(name))
     }
 
     /// The name; `None` unless it is a token (RFC 9110 §5.6.2).
     pub fn from_bytes(name: &[u8]) -> Option<Self> {
-        let token = !name.is_empty() && http::Method::from_bytes(name).is_ok();
-        token.then(|| Self(Bytes::copy_from_slice(name)))
+        let method = http::Method::from_bytes(name).ok()?;
+        Some(Self(Cow::Owned(method.as_str().to_owned())))
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 

@@ -12,7 +12,7 @@ use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::fields::{Fields, ListLimit, content_length_of};
+pub(crate) use self::fields::{DeclaredLength, Fields, ListLimit, content_length_of};
 pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
@@ -200,6 +200,16 @@ impl Wire {
         }
     }
 
+    /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
+    /// this stream.
+    #[inline]
+    pub(crate) fn begins_with_last_data(&self, stream: StreamId, max: usize, input: &[u8]) -> bool {
+        match &self.codec {
+            Codec::Http2(_) => http2::Wire::begins_with_last_data(stream, max, input),
+            Codec::Spdy(_) => spdy::Wire::begins_with_last_data(stream, max, input),
+        }
+    }
+
     /// Payloads of DATA below this are copied off the input.
     #[inline]
     pub(crate) fn set_copy_below(&mut self, length: usize) {
@@ -340,19 +350,19 @@ impl Wire {
         &mut self,
         stream: StreamId,
         kind: SendKind,
-        mut head: Head,
+        head: &mut Head,
         added: AddedFields,
         fin: bool,
     ) -> Result<(), Unencodable> {
         let out = self.output.buffer();
         match &mut self.codec {
             Codec::Http2(wire) => {
-                wire.headers(stream, kind, &head, &added, fin, out);
+                wire.headers(stream, kind, head, &added, fin, out);
                 Ok(())
             }
             Codec::Spdy(wire) => {
                 added.insert_into(&mut head.fields);
-                wire.headers(stream, kind, &head, fin, out)
+                wire.headers(stream, kind, head, fin, out)
             }
         }
     }

@@ -12,6 +12,7 @@
 )]
 
 mod application;
+mod contents;
 #[cfg(unix)]
 mod fairness;
 mod lateness;

@@ -80,11 +80,13 @@ impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
     #[inline]
     fn field(&mut self, field: L::Field, sensitivity: hpack::Sensitivity) {
         self.list.push(field, sensitivity);
-        match self.list.has_rest() {
-            true => self.spelled = true,
-            // A pseudo-header field: a copy of the rest would lack it.
-            false => self.mark = None,
-        }
+        self.note_spelled();
+    }
+
+    #[inline]
+    fn named(&mut self, name: hpack::StaticIndex, value: &[u8], sensitivity: hpack::Sensitivity) {
+        self.list.push_named(name, value, sensitivity);
+        self.note_spelled();
     }
 
     #[inline]
@@ -122,6 +124,17 @@ impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
     fn add_rest(&mut self) {
         if let Some(rest) = &self.known.list {
             self.list.add_rest(rest);
+        }
+    }
+}
+
+impl<L: HeaderList> ListSink<'_, L> {
+    #[inline]
+    fn note_spelled(&mut self) {
+        match self.list.has_rest() {
+            true => self.spelled = true,
+            // A pseudo-header field: a copy of the rest would lack it.
+            false => self.mark = None,
         }
     }
 }

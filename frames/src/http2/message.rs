@@ -42,6 +42,13 @@ pub trait HeaderList: Default {
     /// Adds the next field of the block.
     fn push(&mut self, field: Self::Field, sensitivity: Sensitivity);
 
+    /// Adds the next field, with a name of the static table and a value that the block spells out.
+    /// No table stores it. The default builds it.
+    #[inline]
+    fn push_named(&mut self, name: StaticIndex, value: &[u8], sensitivity: Sensitivity) {
+        self.push(Self::Field::from_static_name(name, value), sensitivity);
+    }
+
     /// Adds the next field, an entry of the dynamic table. The default clones it.
     #[inline]
     fn push_entry(&mut self, field: &Self::Field) {

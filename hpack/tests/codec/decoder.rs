@@ -1,7 +1,8 @@
 //! The errors of a decoder, and its behaviour at its limits.
 
 use lacewing_hpack::{
-    DecodeError, Decoder, ExceededLimit, HeaderField, ListLimits, Sensitivity, Summary,
+    DecodeError, Decoder, ExceededLimit, FieldSink, HeaderField, ListLimits, Sensitivity,
+    StaticIndex, Summary,
 };
 
 type Result = std::result::Result<Summary, DecodeError>;
@@ -294,4 +295,51 @@ fn a_repeated_large_entry_ends_at_the_limit() {
     };
     assert_eq!(exceeded, ExceededLimit::Size);
     assert!(handed_over <= ListLimits::default().max_size);
+}
+
+/// A sink that keeps the forms in which it receives fields.
+#[derive(Default)]
+struct Forms(Vec<(&'static str, HeaderField)>);
+
+impl FieldSink<HeaderField> for Forms {
+    fn field(&mut self, field: HeaderField, _: Sensitivity) {
+        self.0.push(("field", field));
+    }
+
+    fn named(&mut self, name: StaticIndex, value: &[u8], _: Sensitivity) {
+        self.0.push(("named", HeaderField::new(name.name(), value)));
+    }
+
+    fn entry(&mut self, field: &HeaderField) {
+        self.0.push(("entry", field.clone()));
+    }
+}
+
+#[test]
+fn a_sink_builds_the_fields_that_no_table_keeps_and_one_table_names() {
+    let mut decoder = Decoder::new(4096);
+    let mut forms = Forms::default();
+    // content-length: without indexing, never indexed, and with indexing; `a: b` without indexing.
+    let block = b"\x0f\x0d\x0242\x1f\x0d\x0243\x5c\x0244\x00\x01a\x01b";
+    let decoded = decoder.decode_into(block, ListLimits::default(), &mut forms);
+    assert_eq!(decoded.unwrap().fields, 4);
+    let length = |value| HeaderField::new(b"content-length", value);
+    let expected = [
+        ("named", length(b"42")),
+        ("named", length(b"43")),
+        ("entry", length(b"44")),
+        ("field", HeaderField::new(b"a", b"b")),
+    ];
+    assert_eq!(forms.0, expected);
+    // A sink without an opinion receives the same fields.
+    let mut decoder: Decoder = Decoder::new(4096);
+    let plain = decoder.decode_to_vec(block, ListLimits::default());
+    let plain = plain.unwrap().into_iter().map(|(field, _)| field);
+    assert!(plain.eq(expected.into_iter().map(|(_, field)| field)));
+    // Beyond a limit, none arrives.
+    let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
+    let mut forms = Forms::default();
+    let decoded = decoder.decode_into(block, limits, &mut forms);
+    assert!(matches!(decoded, Err(DecodeError::ListTooLarge { .. })));
+    assert_eq!(forms.0.len(), 1);
 }

@@ -16,7 +16,7 @@ use super::{
     is_of_peer,
     pending::Pending,
 };
-use crate::{HttpService, RequestBody, Spawn, StreamError};
+use crate::{HttpService, RequestBody, Spawn, StreamError, content::Kind};
 
 /// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It wakes no task: a
 /// pending service is polled again by a task of its own. It records whether the service kept a
@@ -53,17 +53,20 @@ impl Probe {
 }
 
 impl<S: HttpService> Exchanges<S> {
-    /// Serves a request: polls its handler once, or spawns a task for it.
+    /// Serves a request: polls its handler once, or spawns a task for it. The request is large. It
+    /// is taken where the service needs it, since each pass by value would copy it.
     pub(super) fn serve(
         &mut self,
         conn: &mut Context<'_>,
         stream: StreamKey,
-        ticket: Ticket,
-        request: Request<RequestBody>,
+        request: &mut Option<Request<RequestBody>>,
     ) {
+        let ticket = match request {
+            Some(request) => self.ticket(conn, stream, request),
+            None => return,
+        };
         if self.options.spawn == Spawn::Always {
-            let task = handler::spawn_call(self.service.clone(), request);
-            return self.watch(conn, stream, ticket, task);
+            return self.spawn(conn, stream, ticket, self.service.clone(), request);
         }
         let mut cx = task::Context::from_waker(self.probe.waker());
         let service = &mut self.service;
@@ -83,13 +86,41 @@ impl<S: HttpService> Exchanges<S> {
             }
             Ok(Poll::Pending) => {
                 let pending = self.renew_service();
-                let task = handler::spawn_call(pending, request);
-                self.watch(conn, stream, ticket, task);
+                self.spawn(conn, stream, ticket, pending, request);
             }
             Err(_) => {
                 self.discard_service();
                 self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
             }
+        }
+    }
+
+    /// The part of the request that the exchange keeps.
+    fn ticket(
+        &self,
+        conn: &Context<'_>,
+        stream: StreamKey,
+        request: &Request<RequestBody>,
+    ) -> Ticket {
+        let (method, uri) = (request.method(), request.uri());
+        Ticket {
+            kind: Kind::of(method),
+            clock: self.telemetry.request(stream.id(), method, uri, conn.now()),
+        }
+    }
+
+    /// Calls the service on a task of its own.
+    fn spawn(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        service: S,
+        request: &mut Option<Request<RequestBody>>,
+    ) {
+        if let Some(request) = request.take() {
+            let task = handler::spawn_call(service, request);
+            self.watch(conn, stream, ticket, task);
         }
     }
 
@@ -114,20 +145,22 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        request: Request<RequestBody>,
+        request: &mut Option<Request<RequestBody>>,
     ) {
         let mut handler = self.boxes().handlers.pop().unwrap_or_default();
         let service = &mut self.service;
         let first = catch_unwind(AssertUnwindSafe(|| {
-            handler.put(service.call(request));
+            handler.put(service.call(request.take()?));
             let polled = handler.poll(&mut task::Context::from_waker(Waker::noop()));
             if polled.is_ready() {
                 handler.clear();
             }
-            polled
+            Some(polled)
         }));
         match first {
-            Ok(Poll::Ready(result)) => {
+            // There was no request.
+            Ok(None) => self.keep_handler(handler),
+            Ok(Some(Poll::Ready(result))) => {
                 self.keep_handler(handler);
                 match result {
                     Ok(response) => self.answer(conn, stream, ticket, response),
@@ -136,7 +169,7 @@ impl<S: HttpService> Exchanges<S> {
                     }
                 }
             }
-            Ok(Poll::Pending) => {
+            Ok(Some(Poll::Pending)) => {
                 let task = handler::spawn(handler);
                 self.watch(conn, stream, ticket, task);
             }

@@ -6,8 +6,8 @@ use lacewing_conn::{
     proto::{Control, Head, StreamKey},
 };
 
-use super::{Exchanges, Ticket};
-use crate::{HttpService, PushError, PushedRequest, RequestBody, content::Kind};
+use super::Exchanges;
+use crate::{HttpService, PushError, PushedRequest, RequestBody};
 
 impl<S: HttpService> Exchanges<S> {
     pub(super) fn push(
@@ -41,17 +41,8 @@ impl<S: HttpService> Exchanges<S> {
             if conn.stream(stream).priority().is_none() {
                 continue;
             }
-            let ticket = Ticket {
-                kind: Kind::of(request.method()),
-                clock: self.telemetry.request(
-                    stream.id(),
-                    request.method(),
-                    request.uri(),
-                    conn.now(),
-                ),
-            };
             self.attach(conn, stream, &mut request);
-            self.serve(conn, stream, ticket, request);
+            self.serve(conn, stream, &mut Some(request));
         }
     }
 }

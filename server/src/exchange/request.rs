@@ -7,8 +7,8 @@ use lacewing_conn::{
     proto::{Control, Head, StreamKey, fields::expects_continue},
 };
 
-use super::{Exchanges, Ticket};
-use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody, content::Kind};
+use super::Exchanges;
+use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody};
 
 /// The body of a request that arrived over HTTP/1.1 and is answered over
 /// HTTP/2.
@@ -49,7 +49,7 @@ impl<S: HttpService> Exchanges<S> {
         stream: StreamKey,
         head: Head,
         fin: bool,
-    ) -> Option<(Ticket, Request<RequestBody>)> {
+    ) -> Option<Request<RequestBody>> {
         self.advertise(conn);
         let Head {
             control:
@@ -64,12 +64,6 @@ impl<S: HttpService> Exchanges<S> {
             // The engine refuses all other heads.
             conn.reset(stream, Reason::ProtocolError);
             return None;
-        };
-        let ticket = Ticket {
-            kind: Kind::of(&method),
-            clock: self
-                .telemetry
-                .request(stream.id(), &method, &uri, conn.now()),
         };
         let connect = (method == Method::CONNECT).then(|| {
             let incoming = if fin {
@@ -100,7 +94,7 @@ impl<S: HttpService> Exchanges<S> {
         if let Some(protocol) = protocol {
             request.extensions_mut().insert(protocol);
         }
-        Some((ticket, request))
+        Some(request)
     }
 
     /// The extensions that all requests of a connection share, as configured.

@@ -13,9 +13,7 @@ use lacewing_conn::proto::{AddedFields, Head, Priority, fields::CONNECTION_SPECI
 use crate::{
     BoxError, DateHeader, StreamError,
     content::{Content, Kind},
-    date,
-    outgoing::{self, Outgoing},
-    telemetry,
+    date, outgoing, telemetry,
 };
 
 /// Prepares the heads of a connection's responses.
@@ -23,16 +21,17 @@ pub(super) struct Heads {
     date: DateHeader,
 }
 
-/// The parts of a response to send.
-pub(super) struct Prepared<B> {
-    pub(super) head: Head,
+/// What follows from a response's head.
+pub(super) struct Prepared {
     /// The fields that the engine sends with the head, if it does not have them.
     pub(super) added: AddedFields,
     /// The priority that the response sets; it overrides the client's (RFC 9218
     /// §8).
     pub(super) priority: Option<Priority>,
-    /// `None` if the response has only a head.
-    pub(super) body: Option<Outgoing<B>>,
+    /// A body may follow the head.
+    pub(super) permits_body: bool,
+    /// The length of the body.
+    pub(super) length: Option<u64>,
     /// The server left out a body that the status does not allow.
     pub(super) left_out: bool,
 }
@@ -42,42 +41,36 @@ impl Heads {
         Self { date }
     }
 
-    /// The parts of a response to send.
+    /// Prepares the head of a response, where it is, to be sent.
     ///
     /// # Errors
     ///
     /// [`StreamError::Response`], if its content-length is not a number.
     pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
         &self,
-        response: Response<B>,
+        response: &mut Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> Result<Prepared<B>, StreamError> {
-        let (parts, body) = response.into_parts();
-        let mut head = Head {
-            fields: parts.headers,
-            ..Head::response(parts.status)
-        };
-        let priority = remove_connection_fields(&mut head.fields);
-        let content = Content::of_response(kind, parts.status);
-        content.remove_length(&mut head.fields);
-        let left_out = content.is_left_out(kind, &body);
+    ) -> Result<Prepared, StreamError> {
+        let priority = remove_connection_fields(response.headers_mut());
+        let content = Content::of_response(kind, response.status());
+        content.remove_length(response.headers_mut());
+        let body = response.body();
+        let left_out = content.is_left_out(kind, body);
         let mut added = self.added(now);
         let mut length = None;
         if content == Content::Permitted {
-            length = outgoing::declared(head.fields.get_all(CONTENT_LENGTH))?;
+            length = outgoing::declared(response.headers().get_all(CONTENT_LENGTH))?;
             if length.is_none() && !body.is_end_stream() {
                 length = body.size_hint().exact();
                 added.length = length;
             }
         }
-        let body = Some(Outgoing::new(body, length))
-            .filter(|body| content.has_body(kind) && !body.is_end_stream());
         Ok(Prepared {
-            head,
             added,
             priority,
-            body,
+            permits_body: content.has_body(kind),
+            length,
             left_out,
         })
     }
@@ -127,15 +120,23 @@ pub(super) fn remove_connection_fields(fields: &mut HeaderMap) -> Option<Priorit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outgoing::Outgoing;
     use http::{HeaderValue, header::DATE};
     use http_body_util::{Either, Empty, Full};
 
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
-    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
-        let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+    fn prepare(mut response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
+        let prepared = Heads::new(DateHeader::Add).prepare(&mut response, kind, Instant::now());
         let prepared = prepared.unwrap();
-        (as_sent(prepared.head, prepared.added), prepared.body)
+        let (parts, body) = response.into_parts();
+        let head = Head {
+            fields: parts.headers,
+            ..Head::response(parts.status)
+        };
+        let body = Outgoing::new(body, prepared.length);
+        let has_body = prepared.permits_body && !body.is_end_stream();
+        (as_sent(head, prepared.added), has_body.then_some(body))
     }
 
     /// The engine leaves out the added fields that the head has.
@@ -170,8 +171,9 @@ mod tests {
         assert_eq!(head.fields[DATE], "yesterday");
 
         let heads = Heads::new(DateHeader::Leave);
-        let prepared = heads.prepare(full(), Kind::Other, Instant::now()).unwrap();
-        assert!(prepared.added.date.is_none() && prepared.head.fields.is_empty());
+        let mut response = full();
+        let prepared = heads.prepare(&mut response, Kind::Other, Instant::now());
+        assert!(prepared.unwrap().added.date.is_none() && response.headers().is_empty());
     }
 
     #[test]
@@ -205,10 +207,10 @@ mod tests {
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
         let heads = Heads::new(DateHeader::Add);
-        let prepared = heads.prepare(response, Kind::Other, Instant::now());
+        let prepared = heads.prepare(&mut response, Kind::Other, Instant::now());
         let prepared = prepared.ok().unwrap();
         assert_eq!(prepared.priority, Some(Priority::new(0, true)));
-        assert_eq!(prepared.head.fields["priority"], "u=0, i");
+        assert_eq!(response.headers()["priority"], "u=0, i");
     }
 
     #[test]

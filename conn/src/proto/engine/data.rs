@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use bytes::{Bytes, BytesMut};
+
 use super::Engine;
 use crate::proto::{
-    Event, Outcome, Rule, StreamId,
+    Event, Outcome, Rule, StreamId, StreamKey,
     charges::CHEAP_DATA,
     ids::Standing,
     rules::{PushStyle, Rules},
@@ -16,6 +18,35 @@ use crate::proto::{
 };
 
 impl Engine {
+    /// Returns the content of a message whose head was the last event, if one frame of at most
+    /// `max` bytes at the front of `input` has all of it. It needs no further event, and is to be
+    /// [released](StreamMut::release) like that of [`Event::Data`].
+    pub(crate) fn poll_all_content(
+        &mut self,
+        now: Instant,
+        stream: StreamKey,
+        max: usize,
+        input: &mut BytesMut,
+    ) -> Option<Bytes> {
+        if !self.wire.begins_with_last_data(stream.id(), max, input) {
+            return None;
+        }
+        match self.poll_event(now, input) {
+            Some(Event::Data {
+                stream: of,
+                data,
+                fin: true,
+            }) if of == stream => Some(data),
+            // An earlier event, or the frame breaks a rule.
+            other => {
+                other
+                    .into_iter()
+                    .for_each(|event| self.events.push_front(event));
+                None
+            }
+        }
+    }
+
     pub(super) fn handle_data(&mut self, now: Instant, frame: Data) -> Outcome {
         let (id, flow_len, fin) = (frame.stream, frame.flow_len, frame.fin);
         if id.value() == 0 {

@@ -172,7 +172,7 @@ impl Engine {
         }
         let said = Said {
             fin: in_one.unwrap_or(false),
-            length: fields.has_length,
+            length: fields.length,
         };
         let response = status.map(|status| Head {
             fields: fields.map.clone(),

@@ -17,7 +17,7 @@ use crate::{
             progress::StreamProgress,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Data, Headers, HeadersKind, Message},
+        wire::{Data, DeclaredLength, Headers, HeadersKind, Message},
     },
 };
 
@@ -241,7 +241,7 @@ impl Engine {
         let priority = headers.priority;
         let said = Said {
             fin,
-            length: headers.fields.has_length,
+            length: headers.fields.length,
         };
         let mut fields = headers.fields;
         let mut head = match fields.take_request(self.config.semantics) {
@@ -322,7 +322,7 @@ impl Engine {
         }
         let said = Said {
             fin: headers.fin,
-            length: headers.fields.has_length,
+            length: headers.fields.length,
         };
         let mut fields = headers.fields;
         let head = fields.take_response(self.config.semantics);
@@ -338,7 +338,7 @@ impl Engine {
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         stream.content = content;
-        if said.length && !headers.fin && !stream.asked.is_connect() {
+        if said.length != DeclaredLength::None && !headers.fin && !stream.asked.is_connect() {
             stream.progress.expect_content();
             self.progress.watch_streams();
         }

@@ -141,7 +141,9 @@ impl StreamMut<'_> {
                 Some(_) => SendKind::PushReply,
                 None => SendKind::Reply,
             };
-            engine.wire.response(key.id(), kind, head, added, fin)?;
+            engine
+                .wire
+                .response(key.id(), kind, &mut head, added, fin)?;
         }
         stream.send_headers(fin);
         stream.note_reply(status);

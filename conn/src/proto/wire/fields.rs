@@ -24,8 +24,9 @@ pub(crate) struct Fields {
     cookie: Option<BytesMut>,
     /// A `priority` field is among them (RFC 9218 §5).
     has_priority: bool,
-    /// A `content-length` field is among them.
-    pub(crate) has_length: bool,
+    pub(crate) length: DeclaredLength,
+    /// The `content-length` of this list or of an earlier one.
+    last_length: LastLength,
     /// Bytes of names and values.
     bytes: usize,
     /// The room that the map gets with its first field, in fields.
@@ -34,6 +35,55 @@ pub(crate) struct Fields {
     pub(crate) malformed: Option<Rule>,
     /// The limit that the list is over, and by which it is cut short.
     pub(crate) exceeded: Option<ListLimit>,
+}
+
+/// The content-length of a header list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DeclaredLength {
+    /// The list has none.
+    #[default]
+    None,
+    Once(u64),
+    /// Several fields, or no number: [`content_length_of`] decides.
+    Unsettled,
+}
+
+impl DeclaredLength {
+    /// Adds a field.
+    fn add(&mut self, value: &[u8]) {
+        *self = match (*self, digits(value)) {
+            (Self::None, Some(length)) => Self::Once(length),
+            _ => Self::Unsettled,
+        };
+    }
+}
+
+/// A content-length that may occur again: messages of a connection are often of one length.
+/// From the second time on, the field costs no allocation.
+#[derive(Debug, Default)]
+struct LastLength {
+    digits: [u8; 8],
+    len: usize,
+    /// Made when the digits occur again.
+    value: Option<HeaderValue>,
+}
+
+impl LastLength {
+    /// Returns a valid value of these digits if they are those of the last time. Otherwise it
+    /// remembers them, unless they are too many.
+    fn value_of(&mut self, digits: &[u8]) -> Option<HeaderValue> {
+        if self.digits.get(..self.len) != Some(digits) {
+            let room = self.digits.get_mut(..digits.len())?;
+            room.copy_from_slice(digits);
+            (self.len, self.value) = (digits.len(), None);
+            return None;
+        }
+        if self.value.is_none() {
+            let digits = Bytes::copy_from_slice(digits);
+            self.value = check_value(&header::CONTENT_LENGTH, digits).ok();
+        }
+        self.value.clone()
+    }
 }
 
 /// A limit of header lists.
@@ -80,7 +130,7 @@ impl Fields {
             "cookie" => return self.append_cookie(value),
             "priority" => self.has_priority = true,
             "host" => self.target.host = HostField::Present,
-            "content-length" => self.has_length = true,
+            "content-length" => self.length.add(value.as_bytes()),
             _ => {}
         }
         // To grow a map step by step costs more than to fill it.
@@ -88,6 +138,16 @@ impl Fields {
             self.map.reserve(self.expected);
         }
         self.map.append(name, value);
+    }
+
+    /// Adds a content-length whose value is spelled out, if it is that of an earlier list.
+    pub(super) fn append_last_length(&mut self, value: &[u8]) -> bool {
+        let value = self.last_length.value_of(value);
+        let known = value.is_some();
+        if let Some(value) = value {
+            self.append(header::CONTENT_LENGTH, value);
+        }
+        known
     }
 
     /// Cookies are split into crumbs for the sake of compression; readers expect
@@ -126,7 +186,7 @@ impl Fields {
     pub(super) fn add_regular(&mut self, other: &Self) {
         self.map = other.map.clone();
         self.has_priority = other.has_priority;
-        self.has_length = other.has_length;
+        self.length = other.length;
         self.bytes = other.bytes;
         self.target.host = other.target.host;
     }
@@ -165,10 +225,11 @@ impl Fields {
             return Err(rule);
         }
         let (method, protocol) = (self.method.take(), self.protocol.take());
-        let target = std::mem::take(&mut self.target);
         let status = self.status.take();
+        let host = self.target.host;
         let mut fields = self.take_map();
         if semantics == Semantics::Raw {
+            self.target = Target::default();
             return Ok(Head::fields(fields));
         }
         let method = method.ok_or(Rule::MissingPseudoField)?;
@@ -181,9 +242,9 @@ impl Fields {
             return Err(Rule::InvalidPseudoField);
         }
         let uri = if connect && protocol.is_none() {
-            target.into_connect_uri(&mut fields)?
+            self.target.take_connect_uri(host, &mut fields)?
         } else {
-            target.into_uri(&method, &mut fields)?
+            self.target.take_uri(&method, host, &mut fields)?
         };
         Ok(Head {
             control: Control::Request {
@@ -198,7 +259,7 @@ impl Fields {
     /// Takes the map out, with all crumbs of the cookie in one field, and forgets what was noted
     /// about it.
     fn take_map(&mut self) -> HeaderMap {
-        (self.has_priority, self.has_length) = (false, false);
+        (self.has_priority, self.length) = (false, DeclaredLength::None);
         (self.bytes, self.expected) = (0, 0);
         self.target.host = HostField::Absent;
         with_cookie(std::mem::take(&mut self.map), self.cookie.take())
@@ -385,6 +446,55 @@ mod tests {
         assert_eq!(format!("{copied:?}"), format!("{fields:?}"));
         fields.append(header::COOKIE, HeaderValue::from_static("2"));
         assert!(fields.copy_regular().is_none());
+    }
+
+    #[test]
+    fn a_repeated_length_is_one_value() {
+        let mut fields = Fields::default();
+        // Only digits that occur again are kept, and never what is no value.
+        for (digits, kept) in [
+            ("42", false),
+            ("42", true),
+            ("42", true),
+            ("43", false),
+            ("42", false),
+            ("42", true),
+            (" 42", false),
+            (" 42", false),
+            ("", false),
+            ("123456789", false),
+            ("123456789", false),
+        ] {
+            assert_eq!(
+                fields.append_last_length(digits.as_bytes()),
+                kept,
+                "{digits:?}"
+            );
+            assert_eq!(fields.map.len(), usize::from(kept));
+            let length = fields.map.remove(header::CONTENT_LENGTH);
+            assert_eq!(length.is_some_and(|length| length == digits), kept);
+            fields.take_map();
+        }
+    }
+
+    #[test]
+    fn a_length_is_settled_unless_there_are_several() {
+        for (values, expected) in [
+            (&[][..], DeclaredLength::None),
+            (&["5"], DeclaredLength::Once(5)),
+            (&["5", "5"], DeclaredLength::Unsettled),
+            (&["5", "6"], DeclaredLength::Unsettled),
+            (&["5", "5", "5"], DeclaredLength::Unsettled),
+            (&["+5"], DeclaredLength::Unsettled),
+            (&["x", "5"], DeclaredLength::Unsettled),
+            (&["99999999999999999999"], DeclaredLength::Unsettled),
+        ] {
+            let mut fields = Fields::default();
+            for value in values {
+                fields.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            assert_eq!(fields.length, expected, "{values:?}");
+        }
     }
 
     #[test]

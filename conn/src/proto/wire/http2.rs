@@ -31,6 +31,9 @@ const CONTINUATION: usize = 4 << 10;
 /// takes up to 200 (a parsed field, its value, the reverse look-up).
 const TABLE: usize = 6;
 
+/// The outcome of a decoder's step.
+type Decoded = Result<Option<frames::Message<Box<Fields>>>, frames::DecodeError>;
+
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -120,21 +123,78 @@ impl Wire {
         if self.preface_due && !self.read_preface(input)? {
             return Ok(None);
         }
-        let message = match self.decoder.decode(input) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(violation(&error)),
-        };
+        let decoded = self.decoder.decode(input);
         if self.settings_due {
-            if !matches!(message, frames::Message::Settings(_)) {
-                return Err(Violation::connection(
-                    Rule::SettingsFirst,
-                    Reason::ProtocolError,
-                ));
-            }
-            self.settings_due = false;
+            return self.take_first(decoded);
         }
-        self.translate(message).map(Some)
+        // The arms of the most frequent messages take them where they are: to move a message
+        // through a function costs as much as to translate it.
+        match decoded {
+            Ok(Some(frames::Message::Headers {
+                stream_id,
+                fin,
+                list,
+                ..
+            })) => {
+                let list = whole_or_cut(list);
+                Ok(Some(Message::Headers(Headers {
+                    stream: StreamId::new(stream_id),
+                    kind: HeadersKind::ByState,
+                    priority: list.priority(),
+                    fields: list,
+                    fin,
+                    unidirectional: false,
+                    associated: None,
+                })))
+            }
+            Ok(Some(frames::Message::Data {
+                stream_id,
+                fin,
+                payload,
+                flow_controlled_len,
+            })) => Ok(Some(Message::Data(Data {
+                stream: StreamId::new(stream_id),
+                data: payload,
+                flow_len: flow_controlled_len,
+                fin,
+                broken: None,
+            }))),
+            Ok(Some(message)) => self.translate(message).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(violation(&error)),
+        }
+    }
+
+    /// Translates the first message, which must be SETTINGS (RFC 9113 §3.4).
+    fn take_first(&mut self, decoded: Decoded) -> Result<Option<Message>, Violation> {
+        match decoded {
+            Ok(Some(frames::Message::Settings(settings))) => {
+                self.settings_due = false;
+                let settings = self.apply_settings(&settings.entries)?;
+                Ok(Some(Message::Settings(settings)))
+            }
+            Ok(Some(_)) => Err(Violation::connection(
+                Rule::SettingsFirst,
+                Reason::ProtocolError,
+            )),
+            Ok(None) => Ok(None),
+            Err(error) => Err(violation(&error)),
+        }
+    }
+
+    /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
+    /// this stream.
+    #[inline]
+    pub(super) fn begins_with_last_data(stream: StreamId, max: usize, input: &[u8]) -> bool {
+        let Some(head) = frames::FrameHead::parse(input) else {
+            return false;
+        };
+        let length = usize::try_from(head.length).unwrap_or(usize::MAX);
+        head.kind == frames::Kind::DATA
+            && head.has(frames::flags::END_STREAM)
+            && head.stream_id == stream.value()
+            && length <= max
+            && input.len() >= frames::FrameHead::LEN.saturating_add(length)
     }
 
     pub(super) fn set_copy_below(&mut self, length: usize) {
@@ -157,39 +217,10 @@ impl Wire {
         Ok(true)
     }
 
+    /// Translates a message other than HEADERS and DATA.
     fn translate(&mut self, message: frames::Message<Box<Fields>>) -> Result<Message, Violation> {
         use frames::Message as M;
         Ok(match message {
-            M::Headers {
-                stream_id,
-                fin,
-                priority: _,
-                list,
-                ..
-            } => {
-                let list = whole_or_cut(list);
-                Message::Headers(Headers {
-                    stream: StreamId::new(stream_id),
-                    kind: HeadersKind::ByState,
-                    priority: list.priority(),
-                    fields: list,
-                    fin,
-                    unidirectional: false,
-                    associated: None,
-                })
-            }
-            M::Data {
-                stream_id,
-                fin,
-                payload,
-                flow_controlled_len,
-            } => Message::Data(Data {
-                stream: StreamId::new(stream_id),
-                data: payload,
-                flow_len: flow_controlled_len,
-                fin,
-                broken: None,
-            }),
             M::WindowUpdate {
                 stream_id,
                 increment,

@@ -38,7 +38,11 @@ impl Target {
     }
 
     /// The target of CONNECT: an authority and nothing else (RFC 9113 §8.5).
-    pub(crate) fn into_connect_uri(self, fields: &mut HeaderMap) -> Result<Uri, Rule> {
+    pub(crate) fn take_connect_uri(
+        &mut self,
+        host: HostField,
+        fields: &mut HeaderMap,
+    ) -> Result<Uri, Rule> {
         if self.scheme.is_some() || self.path.is_some() {
             return Err(Rule::InvalidPseudoField);
         }
@@ -46,7 +50,7 @@ impl Target {
             return Err(Rule::MissingPseudoField);
         }
         // One that a URI has no place for is no target of a connection.
-        let authority = authority_of(self.authority, None, self.host, fields)?;
+        let authority = authority_of(self.authority.take(), None, host, fields)?;
         let authority = authority.ok_or(Rule::UnsupportedTarget)?;
         // There is no default port (RFC 9110 §9.3.6).
         if authority.port_u16().is_none() {
@@ -59,13 +63,18 @@ impl Target {
 
     /// The target of any other request: scheme and path, and perhaps an
     /// authority.
-    pub(crate) fn into_uri(self, method: &Method, fields: &mut HeaderMap) -> Result<Uri, Rule> {
-        let scheme = self.scheme.ok_or(Rule::MissingPseudoField)?;
-        let path = self.path.ok_or(Rule::MissingPseudoField)?;
+    pub(crate) fn take_uri(
+        &mut self,
+        method: &Method,
+        host: HostField,
+        fields: &mut HeaderMap,
+    ) -> Result<Uri, Rule> {
+        let scheme = self.scheme.take().ok_or(Rule::MissingPseudoField)?;
+        let path = self.path.take().ok_or(Rule::MissingPseudoField)?;
         if path.as_str() == "*" && method != Method::OPTIONS {
             return Err(Rule::InvalidPseudoValue);
         }
-        let authority = authority_of(self.authority, Some(&scheme), self.host, fields)?;
+        let authority = authority_of(self.authority.take(), Some(&scheme), host, fields)?;
         let mut parts = uri::Parts::default();
         // Without an authority a URI cannot carry its scheme.
         parts.scheme = authority.is_some().then_some(scheme);

@@ -57,6 +57,15 @@ impl frames::HeaderList for Box<Fields> {
     }
 
     #[inline]
+    fn push_named(&mut self, name: StaticIndex, value: &[u8], sensitivity: Sensitivity) {
+        let is_length = name == StaticIndex::CONTENT_LENGTH && sensitivity == Sensitivity::Normal;
+        if !(is_length && self.append_last_length(value)) {
+            let field = lacewing_hpack::Field::from_static_name(name, value);
+            self.push(field, sensitivity);
+        }
+    }
+
+    #[inline]
     fn push_entry(&mut self, field: &Field) {
         match field {
             Field::Regular(name, value) => self.append(name.clone(), value.clone()),
@@ -332,6 +341,29 @@ mod tests {
     use lacewing_hpack::Field as _;
 
     use super::*;
+
+    /// A list that knows a length from the list before reads it as a new list does.
+    #[test]
+    fn a_repeated_length_means_the_same() {
+        let mut used = Box::new(Fields::default());
+        for value in ["5", "5", "x", "x", "6 ", "6 ", "", "", "5", "5", "5"] {
+            for sensitivity in [Sensitivity::Normal, Sensitivity::Sensitive] {
+                let mut fresh = Box::new(Fields::default());
+                for list in [&mut used, &mut fresh] {
+                    let name = StaticIndex::CONTENT_LENGTH;
+                    frames::HeaderList::push_named(list, name, value.as_bytes(), sensitivity);
+                }
+                assert_eq!(used.length, fresh.length, "{value:?}");
+                assert_eq!(used.malformed, fresh.malformed);
+                assert_eq!(used.map, fresh.map);
+                let marked = |list: &Fields| list.map.values().any(HeaderValue::is_sensitive);
+                assert_eq!(marked(&used), marked(&fresh));
+                used.malformed = None;
+                used.status = Some(StatusCode::OK);
+                let _ = used.take_response(crate::proto::Semantics::Http);
+            }
+        }
+    }
 
     #[test]
     fn entries_of_the_static_table_are_what_their_text_says() {
