@@ -21,7 +21,7 @@ impl Engine {
     /// Returns the content of a message whose head was the last event, if one frame of at most
     /// `max` bytes at the front of `input` has all of it. It needs no further event, and is to be
     /// [released](StreamMut::release) like that of [`Event::Data`].
-    pub(crate) fn poll_all_content(
+    pub fn poll_all_content(
         &mut self,
         now: Instant,
         stream: StreamKey,
