@@ -25,6 +25,7 @@ pub struct Case {
     pub(super) tested: Side,
     pub(super) needs: Vec<Need>,
     pub(super) version: Version,
+    pub(super) specification: &'static str,
     pub(super) script: Box<dyn Play>,
 }
 
@@ -132,21 +133,7 @@ impl Case {
 
     /// The specification, such as `RFC 9113` or `SPDY/3.1`.
     pub fn specification(&self) -> &'static str {
-        match self.version() {
-            Version::Spdy2 => return "SPDY/2",
-            Version::Spdy3 => return "SPDY/3",
-            Version::Spdy31 => return "SPDY/3.1",
-            Version::Http2 => {}
-        }
-        match self.id.split_once('/') {
-            Some(("7541", _)) => "RFC 7541",
-            Some(("9110", _)) => "RFC 9110",
-            Some(("8441", _)) => "RFC 8441",
-            Some(("9218", _)) => "RFC 9218",
-            Some(("8336", _)) => "RFC 8336",
-            Some(("7838", _)) => "RFC 7838",
-            _ => "RFC 9113",
-        }
+        self.specification
     }
 
     /// The section of the specification, such as `6.5.2`.

@@ -2,6 +2,8 @@
 
 use std::fmt::{Debug, Display};
 
+use lacewing_frames::Version;
+
 /// A protocol that has cases.
 pub(crate) trait Protocol: Copy + Debug + Send + Sync + 'static {
     /// A frame to send.
@@ -27,6 +29,9 @@ pub(crate) trait Protocol: Copy + Debug + Send + Sync + 'static {
     const END_OF_STREAM: &str;
     /// The name of a stream error in reports.
     const STREAM_ERROR: &str;
+
+    /// The specification of the case with this id, such as `RFC 9113` or `SPDY/3.1`.
+    fn specification(version: Version, id: &str) -> &'static str;
 
     /// The answer to a PING, as reports name it.
     fn ping_answer(ping: Self::Ping) -> String;

@@ -112,6 +112,7 @@ impl<P: Protocol> Row<P> {
         Script<P>: Play,
     {
         Case {
+            specification: P::specification(version, &id),
             id,
             title: self.title,
             requirement: self.requirement,

@@ -1,5 +1,6 @@
 //! HTTP/2 as a protocol of cases: its types, and its judgement of errors.
 
+use lacewing_frames::Version;
 use lacewing_frames::http2::{ErrorCode, HeaderField, Message, Sensitivity, Setting, SettingId};
 
 use crate::{
@@ -64,6 +65,18 @@ impl Protocol for Http2 {
     const MALFORMED: ErrorCode = ErrorCode::PROTOCOL_ERROR;
     const END_OF_STREAM: &str = "END_STREAM";
     const STREAM_ERROR: &str = "a stream error";
+
+    fn specification(_: Version, id: &str) -> &'static str {
+        match id.split_once('/') {
+            Some(("7541", _)) => "RFC 7541",
+            Some(("9110", _)) => "RFC 9110",
+            Some(("8441", _)) => "RFC 8441",
+            Some(("9218", _)) => "RFC 9218",
+            Some(("8336", _)) => "RFC 8336",
+            Some(("7838", _)) => "RFC 7838",
+            _ => "RFC 9113",
+        }
+    }
 
     fn ping_answer(ping: [u8; 8]) -> String {
         format!("PING ACK \"{}\"", ping.escape_ascii())

@@ -59,6 +59,14 @@ impl Protocol for Spdy {
     const END_OF_STREAM: &str = "FLAG_FIN";
     const STREAM_ERROR: &str = "RST_STREAM";
 
+    fn specification(version: Version, _: &str) -> &'static str {
+        match version {
+            Version::Spdy2 => "SPDY/2",
+            Version::Spdy3 => "SPDY/3",
+            _ => "SPDY/3.1",
+        }
+    }
+
     fn ping_answer(id: u32) -> String {
         format!("PING {id}")
     }
