@@ -119,6 +119,12 @@ impl ConnectionFlow {
         }
     }
 
+    /// A DATA frame of `len` bytes is within the connection's window.
+    pub(crate) fn permits(&self, len: u32) -> bool {
+        let mut window = self.recv;
+        window.debit(len).is_ok()
+    }
+
     /// Our window is open wide enough for the peer to go on.
     pub(crate) fn peer_may_send(&self) -> bool {
         self.recv.is_open()

@@ -200,13 +200,13 @@ impl Wire {
         }
     }
 
-    /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
-    /// this stream.
+    /// Returns the length of the DATA frame, without padding, at the front of `input`, if it is
+    /// whole, has at most `max` bytes, and ends this stream.
     #[inline]
-    pub(crate) fn begins_with_last_data(&self, stream: StreamId, max: usize, input: &[u8]) -> bool {
+    pub(crate) fn last_data(&self, stream: StreamId, max: usize, input: &[u8]) -> Option<usize> {
         match &self.codec {
-            Codec::Http2(_) => http2::Wire::begins_with_last_data(stream, max, input),
-            Codec::Spdy(_) => spdy::Wire::begins_with_last_data(stream, max, input),
+            Codec::Http2(_) => http2::Wire::last_data(stream, max, input),
+            Codec::Spdy(_) => spdy::Wire::last_data(stream, max, input),
         }
     }
 

@@ -35,31 +35,13 @@ impl Client {
     /// Sends a request whose head says `declared`, and whose content has `len` bytes.
     async fn post(&mut self, declared: usize, len: usize) {
         let now = Instant::now();
-        let mut head = Head::request(Method::POST, "http://a.example/".parse().unwrap());
-        head.fields.insert(CONTENT_LENGTH, declared.into());
-        let stream = self.engine.open(now, head, OpenOptions::default()).unwrap();
-        let data = vec![b'x'; len].into();
-        let mut stream = self.engine.stream(now, stream);
-        stream.send_data(data, true).unwrap();
+        post(&mut self.engine, now, declared, len);
         self.write(now).await;
     }
 
     /// Writes all output at once.
     async fn write(&mut self, now: Instant) {
-        let mut bytes = Vec::new();
-        loop {
-            let transmit = self.engine.poll_transmit(now);
-            let output = self.engine.output();
-            while output.has_remaining() {
-                let chunk = output.chunk();
-                bytes.extend_from_slice(chunk);
-                let len = chunk.len();
-                output.advance(len);
-            }
-            if transmit == Transmit::Idle {
-                break;
-            }
-        }
+        let bytes = output(&mut self.engine, now);
         soon(self.io.write_all(&bytes)).await.unwrap();
     }
 
@@ -152,5 +134,57 @@ async fn a_content_of_the_wrong_length_fails_its_reader() {
         client.post(3, 3).await;
         let (_, body) = served.request().await;
         assert_eq!(text_of(body).await, b"xxx", "{version}");
+    }
+}
+
+/// A handler that starts on a stream that has ended counts nowhere: so many could run as a peer
+/// sends requests (MadeYouReset).
+#[test]
+fn nothing_ends_a_stream_before_its_head_is_handled() {
+    for version in Version::ALL {
+        for (declared, taken) in [(3, true), (1, false), (5, false)] {
+            let now = Instant::now();
+            let mut client = Engine::new(Config::new(version, Side::Client), now, 1);
+            let mut server = Engine::new(Config::new(version, Side::Server), now, 2);
+            post(&mut client, now, declared, 3);
+            let mut input = BytesMut::from(&output(&mut client, now)[..]);
+            let stream = loop {
+                // The client's settings are an event too.
+                let event = server.poll_event(now, &mut input).expect("a request");
+                if let Event::Opened { stream, .. } = event {
+                    break stream;
+                }
+            };
+            let content = server.poll_all_content(now, stream, 1 << 10, &mut input);
+            assert_eq!(content.is_some(), taken, "{version}, {declared} declared");
+            assert_eq!(server.open_streams(), 1, "{version}, {declared} declared");
+        }
+    }
+}
+
+/// Sends a request whose head says `declared`, and whose content has `len` bytes.
+fn post(engine: &mut Engine, now: Instant, declared: usize, len: usize) {
+    let mut head = Head::request(Method::POST, "http://a.example/".parse().unwrap());
+    head.fields.insert(CONTENT_LENGTH, declared.into());
+    let stream = engine.open(now, head, OpenOptions::default()).unwrap();
+    let data = vec![b'x'; len].into();
+    engine.stream(now, stream).send_data(data, true).unwrap();
+}
+
+/// All output of an engine.
+fn output(engine: &mut Engine, now: Instant) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let transmit = engine.poll_transmit(now);
+        let output = engine.output();
+        while output.has_remaining() {
+            let chunk = output.chunk();
+            bytes.extend_from_slice(chunk);
+            let len = chunk.len();
+            output.advance(len);
+        }
+        if transmit == Transmit::Idle {
+            return bytes;
+        }
     }
 }

@@ -28,23 +28,38 @@ impl Engine {
         max: usize,
         input: &mut BytesMut,
     ) -> Option<Bytes> {
-        if !self.wire.begins_with_last_data(stream.id(), max, input) {
+        let len = self.wire.last_data(stream.id(), max, input)?;
+        // The caller has not seen the head yet. So nothing may end the stream here: a handler that
+        // starts after its stream has ended counts nowhere (MadeYouReset, CVE-2025-8671).
+        if !self.events.is_empty() || !self.wants_input() || !self.takes_last_data(stream, len) {
             return None;
         }
-        match self.poll_event(now, input) {
-            Some(Event::Data {
-                stream: of,
-                data,
-                fin: true,
-            }) if of == stream => Some(data),
-            // An earlier event, or the frame breaks a rule.
-            other => {
-                other
-                    .into_iter()
-                    .for_each(|event| self.events.push_front(event));
+        match self.receive(now, input) {
+            Ok(Some(Event::Data { data, .. })) => Some(data),
+            Ok(event) => {
+                self.events.extend(event);
+                None
+            }
+            Err(broken) => {
+                self.handle_broken(now, broken);
                 None
             }
         }
+    }
+
+    /// Returns whether DATA of this length, without padding, may end the peer's half of a stream
+    /// that is read.
+    fn takes_last_data(&self, stream: StreamKey, len: usize) -> bool {
+        let (Some(stream), Ok(flow)) = (self.streams.get(stream), u32::try_from(len)) else {
+            return false;
+        };
+        // Copies: nothing is taken yet.
+        let (mut window, mut content) = (stream.recv.window, stream.content);
+        stream.recv.reader == Reader::Reading
+            && stream.check_recv(Part::Data { fin: true }).is_ok()
+            && content.count_down(len, true).is_ok()
+            && window.debit(flow).is_ok()
+            && self.flow.permits(flow)
     }
 
     pub(super) fn handle_data(&mut self, now: Instant, frame: Data) -> Outcome {

@@ -78,10 +78,7 @@ impl Engine {
             let before = input.len();
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
-                    self.life.note_received(now, self.wire.output.end());
-                    self.timers.stop(Timer::HeaderBlock);
-                    self.note_message(before.saturating_sub(input.len()));
-                    self.handle_message(now, message)
+                    self.accept_message(now, message, before.saturating_sub(input.len()))
                 }
                 Ok(None) => {
                     if input.len() < before {
@@ -104,7 +101,24 @@ impl Engine {
         }
     }
 
-    pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
+    /// Handles the message of a whole frame at the front of `input`, which the caller has seen.
+    pub(super) fn receive(&mut self, now: Instant, input: &mut BytesMut) -> Outcome {
+        let before = input.len();
+        match self.wire.decode(input)? {
+            Some(message) => self.accept_message(now, message, before.saturating_sub(input.len())),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes a message of `len` bytes, and handles it.
+    fn accept_message(&mut self, now: Instant, message: Message, len: usize) -> Outcome {
+        self.life.note_received(now, self.wire.output.end());
+        self.timers.stop(Timer::HeaderBlock);
+        self.note_message(len);
+        self.handle_message(now, message)
+    }
+
+    fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer.has_spoken() {
             if let Message::Data(Data { stream, .. }) = message {
                 // SPDY permits any frame first, so bytes of another protocol can look like DATA:

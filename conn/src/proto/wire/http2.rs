@@ -185,16 +185,16 @@ impl Wire {
     /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
     /// this stream.
     #[inline]
-    pub(super) fn begins_with_last_data(stream: StreamId, max: usize, input: &[u8]) -> bool {
-        let Some(head) = frames::FrameHead::parse(input) else {
-            return false;
-        };
+    pub(super) fn last_data(stream: StreamId, max: usize, input: &[u8]) -> Option<usize> {
+        let head = frames::FrameHead::parse(input)?;
         let length = usize::try_from(head.length).unwrap_or(usize::MAX);
-        head.kind == frames::Kind::DATA
-            && head.has(frames::flags::END_STREAM)
+        let ends = head.kind == frames::Kind::DATA
+            && head.flags & (frames::flags::END_STREAM | frames::flags::PADDED)
+                == frames::flags::END_STREAM
             && head.stream_id == stream.value()
             && length <= max
-            && input.len() >= frames::FrameHead::LEN.saturating_add(length)
+            && input.len() >= frames::FrameHead::LEN.saturating_add(length);
+        ends.then_some(length)
     }
 
     pub(super) fn set_copy_below(&mut self, length: usize) {

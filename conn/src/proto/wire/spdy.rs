@@ -271,20 +271,21 @@ impl Wire {
     /// Returns whether `input` begins with a whole DATA frame of at most `max` bytes that ends
     /// this stream.
     #[inline]
-    pub(super) fn begins_with_last_data(stream: StreamId, max: usize, input: &[u8]) -> bool {
+    pub(super) fn last_data(stream: StreamId, max: usize, input: &[u8]) -> Option<usize> {
         let Some(frames::FrameHead::Data {
             stream_id,
             flags,
             length,
         }) = frames::FrameHead::parse(input)
         else {
-            return false;
+            return None;
         };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        flags == frames::flags::FIN
+        let ends = flags == frames::flags::FIN
             && stream_id == stream.value()
             && length <= max
-            && input.len() >= frames::FrameHead::LEN.saturating_add(length)
+            && input.len() >= frames::FrameHead::LEN.saturating_add(length);
+        ends.then_some(length)
     }
 
     pub(super) fn set_copy_below(&mut self, length: usize) {
