@@ -20,7 +20,7 @@ use crate::proto::{
 impl Engine {
     /// Returns the content of a message whose head was the last event, if one frame of at most
     /// `max` bytes at the front of `input` has all of it. It needs no further event, and is to be
-    /// [released](StreamMut::release) like that of [`Event::Data`].
+    /// [released](super::StreamMut::release) like that of [`Event::Data`].
     pub fn poll_all_content(
         &mut self,
         now: Instant,
