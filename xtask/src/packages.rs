@@ -1,6 +1,7 @@
 //! The published packages, and their contents: only the files that users need.
 
 use crate::shell;
+use std::time::SystemTime;
 
 /// The published crates, lowest layer first.
 pub(crate) const LIBRARIES: [&str; 8] = [
@@ -47,8 +48,16 @@ pub(crate) fn publish_dry_run() -> Result<(), String> {
     for package in LIBRARIES.into_iter().chain(PROGRAMS) {
         publish.args(["--package", package]);
     }
-    let folder = shell::target_dir().join("publish");
-    shell::run(publish.arg("--target-dir").arg(folder))
+    // Cargo unpacks a dependency once for each registry and version, and here the registry is a
+    // folder of `--target-dir`. In the folder of an earlier run, a crate would be built against the
+    // sources of that run. So each run has a folder of its own.
+    let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let folder = shell::target_dir().join(format!("publish-{}", since_1970.as_millis()));
+    publish.arg("--target-dir").arg(&folder);
+    let published = shell::run(&mut publish);
+    let removed =
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
+    published.and(removed)
 }
 
 /// The folder of a published package.
