@@ -151,7 +151,7 @@ fn check(tree: &Tree) -> Vec<String> {
         file_names,
         length,
         generated_banner,
-        boundaries::dialect_words,
+        boundaries::boundaries,
         unfinished,
         forbid_unsafe,
         unsafe_module,
