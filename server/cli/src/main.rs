@@ -23,6 +23,7 @@ mod run;
 mod settings;
 mod site;
 mod target;
+mod trust;
 
 use std::{
     env,

@@ -3,6 +3,7 @@
 mod address;
 mod body;
 mod check;
+mod connection;
 mod failure;
 mod fields;
 mod forward;
@@ -14,6 +15,7 @@ mod routes;
 mod settings;
 mod tunnel;
 mod upstream;
+mod way;
 
 use std::{
     convert::Infallible,
@@ -34,9 +36,7 @@ use tower_service::Service;
 pub(crate) use self::{
     body::Reply,
     routes::RouteSpec,
-    settings::{
-        Active, Authorities, Balance, HostField, Network, Passive, Reach, Settings, Timeouts, Trust,
-    },
+    settings::{Active, Balance, HostField, Network, Passive, Reach, Settings, Timeouts},
 };
 use self::{
     failure::{Failure, Kind},

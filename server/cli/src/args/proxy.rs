@@ -5,9 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::limits::seconds;
-use crate::proxy::{
-    Active, Authorities, Balance, HostField, Network, Passive, Reach, RouteSpec, Settings,
-    Timeouts, Trust,
+use crate::{
+    proxy::{Active, Balance, HostField, Network, Passive, Reach, RouteSpec, Settings, Timeouts},
+    trust::{Authorities, Trust},
 };
 
 /// The options of the reverse proxy.
@@ -100,7 +100,7 @@ impl ProxyArgs {
         let trust = match (&self.proxy_ca, self.proxy_insecure) {
             (_, true) => Trust::Any,
             (None, false) => Trust::Mozilla,
-            (Some(file), false) => Trust::Also(Authorities::read(file)?),
+            (Some(file), false) => Trust::Also(Authorities::read("--proxy-ca", file)?),
         };
         Ok(Settings {
             routes: self.proxy.clone(),

@@ -49,7 +49,7 @@ async fn check(upstream: &Upstream, path: &str, patience: Duration) -> Result<()
         .header("user-agent", "lacewingd health check")
         .body(Body::empty())
         .map_err(|error| wrong(error.to_string()))?;
-    let response = match timeout(patience, upstream.client.request(request)).await {
+    let response = match timeout(patience, upstream.way.request(request)).await {
         Ok(response) => response?,
         Err(_) => return Err(Failure::response_timeout(patience)),
     };

@@ -276,6 +276,31 @@ fn of_connection(error: &lacewing_client::Error) -> Kind {
     }
 }
 
+/// The failure of one attempt.
+pub(super) struct Attempt {
+    pub(super) failure: Failure,
+    /// The upstream certainly did not process the request.
+    pub(super) unprocessed: bool,
+}
+
+impl From<ClientError> for Attempt {
+    fn from(error: ClientError) -> Self {
+        Self {
+            unprocessed: error.is_retryable() || error.is_connect(),
+            failure: error.into(),
+        }
+    }
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            unprocessed: false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)
