@@ -19,6 +19,7 @@ mod log;
 mod prometheus;
 mod proxy;
 mod reload;
+mod reverse;
 mod run;
 mod settings;
 mod site;

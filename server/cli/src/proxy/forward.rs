@@ -46,7 +46,7 @@ impl Shared {
         let mut tried = Tried::default();
         let mut last = Failure::new(Kind::Unreachable, "the route has no upstream");
         while let Some(upstream) = group.next(&mut tried) {
-            let last_one = tried.are_all(group);
+            let last_one = tried.are_all(group) && !upstream.way.is_shared();
             let head = outbound.head(upstream, last_one);
             let failure = match self.exchange(upstream, head, home.as_ref()).await {
                 Ok(response) => return Ok(response),
@@ -56,6 +56,10 @@ impl Shared {
             last = self.blame(upstream, &outbound, failure.failure);
             if !again {
                 break;
+            }
+            if upstream.way.is_shared() && upstream.way.is_there() {
+                // Another server at the end of the same tunnel.
+                tried.again();
             }
         }
         Err(last)

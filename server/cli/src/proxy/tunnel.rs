@@ -292,8 +292,9 @@ async fn by_connect(
     request.extensions_mut().insert(protocol);
     let opening = upstream.way.tunnel(request);
     let (response, back) = match timeout(timeouts.response, opening).await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(ClientError::TunnelRefused { response })) => {
+        Ok(None) => return Err(Failure::not_dialled().failure),
+        Ok(Some(Ok(opened))) => opened,
+        Ok(Some(Err(ClientError::TunnelRefused { response }))) => {
             let mut refusal = Response::new(Reply::Own(Content::empty()));
             *refusal.status_mut() = response.status();
             let fields = refusal.headers_mut();
@@ -304,7 +305,7 @@ async fn by_connect(
             fields::of_response(fields, response.version());
             return Ok(refusal);
         }
-        Ok(Err(error)) => return Err(error.into()),
+        Ok(Some(Err(error))) => return Err(error.into()),
         Err(_) => return Err(Failure::response_timeout(timeouts.response)),
     };
     let (mut head, ()) = response.into_parts();

@@ -20,7 +20,7 @@ use super::{
     settings::Reach,
     way::Way,
 };
-use crate::complaints::Complaints;
+use crate::{complaints::Complaints, reverse::Tunnels};
 
 /// One upstream.
 pub(super) struct Upstream {
@@ -36,10 +36,14 @@ impl Upstream {
         address: UpstreamAddress,
         reach: &Reach,
         memory: &MemoryBudget,
+        tunnels: &Tunnels,
     ) -> Result<Self, String> {
         let uri = uri(&address, PathAndQuery::from_static("/"));
-        let way = Way::direct(&address, &uri, reach, memory)
-            .map_err(|error| format!("{address}: {error}"))?;
+        let way = match &address.tunnel {
+            Some(name) => Way::Tunnel(tunnels.named(name)),
+            None => Way::direct(&address, &uri, reach, memory)
+                .map_err(|error| format!("{address}: {error}"))?,
+        };
         Ok(Self {
             way,
             address,
@@ -56,11 +60,14 @@ impl Upstream {
 
     /// Returns whether requests in HTTP/1.1 may reach it.
     pub(super) fn may_speak_http1(&self) -> bool {
-        !matches!(self.address.speaks, Speaks::Multiplexed(_))
+        matches!(self.address.speaks, Speaks::Http1 | Speaks::Tls)
     }
 
     /// The time for which requests should go elsewhere.
     pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        if !self.way.is_there() {
+            return Some(Duration::MAX);
+        }
         self.health.rest(now)
     }
 

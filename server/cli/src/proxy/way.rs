@@ -1,18 +1,28 @@
-//! The way to an upstream: a client of its own, which dials.
+//! The ways to an upstream: by connections that this program makes, or by those that the upstream
+//! made through a tunnel.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use http::{Request, Response, Uri};
 use http_body::Body;
 use lacewing_client::{
-    BoxError, Client, ClientError, ClientResponse, Concurrency, Connect as _, Connector,
-    MemoryBudget, Origin, RequestError, Transport, Tunnel, Unix, Version,
+    BoxError, Client, ClientError, ClientResponse, Concurrency, Connect as _, Connector, Incoming,
+    MemoryBudget, Origin, RequestError, ResponseFuture, Transport, Tunnel, Unix, Version,
     tls::{Certificates, Tls},
 };
 
 use super::{
     address::{Speaks, UpstreamAddress},
     connection::connection,
+    failure::{Attempt, Failure},
     settings::Reach,
 };
+use crate::reverse;
 
 /// Connections to one upstream in a multiplexed protocol.
 const MAX_MULTIPLEXED: usize = 16;
@@ -21,7 +31,13 @@ const MAX_MULTIPLEXED: usize = 16;
 const OFFERED: [Version; 4] = Version::ALL;
 
 /// The way to an upstream.
-pub(super) struct Way {
+pub(super) enum Way {
+    Direct(Box<Direct>),
+    Tunnel(Arc<reverse::Tunnel>),
+}
+
+/// Connections that this program makes.
+pub(super) struct Direct {
     client: Client,
     /// For tunnels over HTTP/1.1.
     connector: Connector,
@@ -37,33 +53,78 @@ impl Way {
         memory: &MemoryBudget,
     ) -> Result<Self, RequestError> {
         let certificates = reach.trust.certificates();
-        Ok(Self {
+        Ok(Self::Direct(Box::new(Direct {
             origin: Origin::of(uri)?,
             client: client(address, reach, &certificates, memory),
             connector: connector(address, certificates),
-        })
+        })))
     }
 
     /// Sends a request.
-    pub(super) fn request<B>(&self, request: Request<B>) -> ClientResponse
+    pub(super) fn request<B>(&self, request: Request<B>) -> Sending
     where
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.client.request(request)
+        match self {
+            Self::Direct(direct) => Sending::Direct(direct.client.request(request)),
+            Self::Tunnel(tunnel) => match tunnel.connection() {
+                Some(connection) => Sending::Tunnel(connection.request(request)),
+                None => Sending::Nowhere,
+            },
+        }
     }
 
-    /// Asks for a tunnel by extended CONNECT.
+    /// Asks for a tunnel by extended CONNECT; `None` if there is no connection for it.
     pub(super) async fn tunnel(
         &self,
         request: Request<()>,
-    ) -> Result<(Response<()>, Tunnel), ClientError> {
-        self.client.tunnel(&self.origin, request).await
+    ) -> Option<Result<(Response<()>, Tunnel), ClientError>> {
+        Some(match self {
+            Self::Direct(direct) => direct.client.tunnel(&direct.origin, request).await,
+            Self::Tunnel(tunnel) => tunnel.connection()?.tunnel(request).await,
+        })
     }
 
     /// A connection in HTTP/1.1 that nobody else has.
-    pub(super) async fn connect(&self) -> Result<Box<dyn Transport>, ClientError> {
-        Ok(self.connector.connect(&self.origin).await?.io)
+    pub(super) async fn connect(&self) -> Result<Box<dyn Transport>, Failure> {
+        match self {
+            Self::Direct(direct) => Ok(direct.connector.connect(&direct.origin).await?.io),
+            Self::Tunnel(_) => Err(Failure::not_dialled().failure),
+        }
+    }
+
+    /// Returns whether a request could be sent now, as far as that is known.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Direct(_) => true,
+            Self::Tunnel(tunnel) => tunnel.is_connected(),
+        }
+    }
+
+    /// Returns whether several servers may be at its end, each with its own connection.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
+}
+
+/// A request on its way.
+pub(super) enum Sending {
+    Direct(ClientResponse),
+    Tunnel(ResponseFuture),
+    Nowhere,
+}
+
+impl Future for Sending {
+    type Output = Result<Response<Incoming>, Attempt>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match self.get_mut() {
+            Self::Direct(response) => ready!(Pin::new(response).poll(cx)),
+            Self::Tunnel(response) => ready!(Pin::new(response).poll(cx)),
+            Self::Nowhere => return Poll::Ready(Err(Failure::not_dialled())),
+        };
+        Poll::Ready(response.map_err(Attempt::from))
     }
 }
 
@@ -88,7 +149,7 @@ fn client(
         .protocols(OFFERED);
     let builder = match address.speaks {
         Speaks::Multiplexed(version) => builder.cleartext_protocol(version),
-        Speaks::Http1 | Speaks::Tls => builder.http1(),
+        Speaks::Http1 | Speaks::Tls | Speaks::Dialled => builder.http1(),
     };
     match &address.socket {
         Some(path) => builder.dial(Unix::new(path)).build(),
