@@ -28,13 +28,18 @@ const OTHER_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 const PROTOCOLS: [&str; 2] = ["h2", "spdy/3.1"];
 
 /// A directory with the files of two tokens.
-fn tokens() -> Directory {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let directory = Directory::new(&format!("lacewingd-reverse-{number}"));
+pub(crate) fn tokens(name: &str) -> Directory {
+    let directory = Directory::new(name);
     fs::write(directory.path("token"), format!("{TOKEN}\n")).unwrap();
     fs::write(directory.path("other"), OTHER_TOKEN).unwrap();
     directory
+}
+
+/// The same under a name of its own.
+fn fresh_tokens() -> Directory {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    tokens(&format!("lacewingd-reverse-{number}"))
 }
 
 /// A gateway in cleartext, on a free port.
@@ -70,7 +75,7 @@ fn dialler(gateway: SocketAddr, tokens: &Directory, options: &[&str]) -> Running
     dialler_to(&url, tokens, options)
 }
 
-fn dialler_to(url: &str, tokens: &Directory, options: &[&str]) -> Running {
+pub(crate) fn dialler_to(url: &str, tokens: &Directory, options: &[&str]) -> Running {
     dialler_until(url, tokens, options, "through")
 }
 

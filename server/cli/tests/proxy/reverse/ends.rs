@@ -1,6 +1,10 @@
 //! The ends of tunnels: restarts, kills, halves, drains.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,7 +14,10 @@ use lacewing_client::{Body, Incoming, Version};
 use lacewing_server::{Protocol, RequestBody};
 use tokio::sync::mpsc;
 
-use super::{PROTOCOLS, becomes, dialler, gateway, gateway_at, get, tokens};
+use super::{
+    PROTOCOLS, TOKEN, becomes, dialler, fresh_tokens, gateway, gateway_at, get,
+    handshake::{ask, bearer},
+};
 use crate::{
     peers::{FRONTS, Pieces, client, patiently, upstream},
     program::{Directory, Running},
@@ -26,7 +33,7 @@ fn files() -> Directory {
 /// A gateway that is killed and returns at the same address is dialled again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_returns_is_dialled_again() {
-    let (tokens, files) = (tokens(), files());
+    let (tokens, files) = (fresh_tokens(), files());
     let first = gateway(&tokens, &[]);
     let dialler = dialler(first.http, &tokens, &[files.0.to_str().unwrap()]);
     becomes(&first, "/hello.txt", 200).await;
@@ -45,11 +52,54 @@ async fn a_gateway_that_returns_is_dialled_again() {
     assert!(log.contains("the gateway has closed the tunnel"), "{log}");
 }
 
+/// Reads what a gateway sends in HTTP/2 up to the first request.
+fn read_a_request(io: &mut std::net::TcpStream) {
+    let mut preface = [0; 24];
+    io.read_exact(&mut preface).unwrap();
+    loop {
+        let mut head = [0; 9];
+        io.read_exact(&mut head).unwrap();
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; len as usize];
+        io.read_exact(&mut payload).unwrap();
+        if head[3] == 1 {
+            return;
+        }
+    }
+}
+
+/// A request that one dialler certainly did not begin goes to another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_dialler_did_not_begin_goes_to_another() {
+    let (tokens, files) = (fresh_tokens(), files());
+    let gateway = gateway(&tokens, &[]);
+    let _dialler = dialler(gateway.http, &tokens, &[files.0.to_str().unwrap()]);
+    becomes(&gateway, "/hello.txt", 200).await;
+    let (mut io, head) = ask(gateway.http, "GET /office", &bearer(TOKEN));
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+    let leaving = tokio::task::spawn_blocking(move || {
+        read_a_request(&mut io);
+        // GOAWAY: no stream was begun.
+        let go_away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        io.write_all(&go_away).unwrap();
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    patiently(async {
+        while !leaving.is_finished() {
+            let (status, text) = get(&gateway, "/hello.txt").await;
+            assert_eq!((status, &*text), (200, "hello world"));
+        }
+    })
+    .await;
+    leaving.await.unwrap();
+}
+
 /// A tunnel over which no request passes stays as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_without_requests_stays() {
     for protocol in PROTOCOLS {
-        let (tokens, files) = (tokens(), files());
+        let (tokens, files) = (fresh_tokens(), files());
         let gateway = gateway(&tokens, &[]);
         let options = [files.0.to_str().unwrap(), "--dial-protocol", protocol];
         let dialler = dialler(gateway.http, &tokens, &options);
@@ -66,7 +116,7 @@ async fn a_tunnel_without_requests_stays() {
 /// The metrics of both ends have the tunnel.
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_tunnels_and_attempts() {
-    let (tokens, files) = (tokens(), files());
+    let (tokens, files) = (fresh_tokens(), files());
     let metrics = ["--metrics", "127.0.0.1:0"];
     let gateway = super::gateway_until("127.0.0.1:0", &tokens, &metrics, Some("metrics at"));
     let options = [files.0.to_str().unwrap(), "--metrics", "127.0.0.1:0"];
@@ -125,7 +175,7 @@ async fn a_dialler_that_is_killed_is_named_as_the_reason() {
     };
     let address = upstream(Protocol::Http1, hang).await;
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let to = format!("http://{address}");
         let options = ["--proxy", &to, "--dial-protocol", protocol];
@@ -160,7 +210,7 @@ async fn a_dialler_that_is_killed_is_named_as_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_dead_tunnel_is_noticed_by_both_ends() {
     for protocol in PROTOCOLS {
-        let (tokens, files) = (tokens(), files());
+        let (tokens, files) = (fresh_tokens(), files());
         let gateway = gateway(&tokens, &[]);
         let options = [files.0.to_str().unwrap(), "--dial-protocol", protocol];
         let dialler = dialler(gateway.http, &tokens, &options);
@@ -211,7 +261,7 @@ async fn sigterm_at_either_end_loses_no_response() {
     for protocol in PROTOCOLS {
         for ends in ["dialler", "gateway"] {
             let (address, send) = halves().await;
-            let tokens = tokens();
+            let tokens = fresh_tokens();
             let gateway = gateway(&tokens, &[]);
             let to = format!("h2c://{address}");
             let options = ["--proxy", &to, "--dial-protocol", protocol];
@@ -250,7 +300,7 @@ async fn sigterm_at_either_end_loses_no_response() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_diallers_share_a_tunnel() {
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let mut diallers = Vec::new();
         let mut folders = Vec::new();

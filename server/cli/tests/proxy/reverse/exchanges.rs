@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::Role},
 };
 
-use super::{PROTOCOLS, becomes, dialler, gateway, get_by, tokens};
+use super::{PROTOCOLS, becomes, dialler, fresh_tokens, gateway, get_by};
 use crate::{
     peers::{FRONTS, Pieces, Script, client, patiently, script, upstream},
     program::Running,
@@ -53,7 +53,7 @@ async fn echo(request: Request<RequestBody>) -> Response<Pieces> {
 async fn content_streams_both_ways_with_trailers() {
     let address = upstream(Protocol::Http2, echo).await;
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let to = format!("h2c://{address}");
         let options = ["--proxy", &to, "--dial-protocol", protocol];
@@ -97,7 +97,7 @@ async fn content_streams_both_ways_with_trailers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dialler_serves_its_files() {
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let folder = crate::program::Directory::new("lacewingd-reverse-files");
         let large = "0123456789abcdef".repeat(200_000);
@@ -136,7 +136,7 @@ async fn resets_reach_the_origin_and_do_not_end_the_tunnel() {
     };
     let address = upstream(Protocol::Http2, handler).await;
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let to = format!("h2c://{address}");
         let options = ["--proxy", &to, "--dial-protocol", protocol];
@@ -217,7 +217,7 @@ async fn websockets_pass_a_tunnel_of_http2() {
     let files = crate::program::Directory::new("lacewingd-reverse-chat");
     let to = chat().await;
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let root = files.0.to_str().unwrap();
         let options = [root, "--proxy", &to, "--dial-protocol", protocol];
@@ -260,7 +260,7 @@ async fn slow_clients_stop_nobody_and_cost_a_window() {
     };
     let address = upstream(Protocol::Http2, endless).await;
     for protocol in PROTOCOLS {
-        let tokens = tokens();
+        let tokens = fresh_tokens();
         let gateway = gateway(&tokens, &[]);
         let to = format!("h2c://{address}");
         let options = ["--proxy", &to, "--dial-protocol", protocol];

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{OTHER_TOKEN, TOKEN, becomes, dialler, dialler_to, gateway, get, tokens, until};
+use super::{OTHER_TOKEN, TOKEN, becomes, dialler, dialler_to, fresh_tokens, gateway, get, until};
 use crate::program::{Directory, PROGRAM, Running};
 
 fn connect(gateway: SocketAddr) -> TcpStream {
@@ -17,7 +17,7 @@ fn connect(gateway: SocketAddr) -> TcpStream {
 }
 
 /// Asks for a tunnel, and returns the transport and the head of the answer.
-fn ask(gateway: SocketAddr, line: &str, fields: &str) -> (TcpStream, String) {
+pub(super) fn ask(gateway: SocketAddr, line: &str, fields: &str) -> (TcpStream, String) {
     let mut io = connect(gateway);
     let request = format!("{line} HTTP/1.1\r\nhost: a\r\n{fields}\r\n");
     io.write_all(request.as_bytes()).unwrap();
@@ -31,13 +31,13 @@ fn ask(gateway: SocketAddr, line: &str, fields: &str) -> (TcpStream, String) {
 
 const UPGRADE: &str = "connection: upgrade\r\nupgrade: lacewing-tunnel/h2\r\n";
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("{UPGRADE}authorization: Bearer {token}\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_token_of_a_name_opens_its_tunnel() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let lab = format!("lab={}", tokens.path("other").display());
     let gateway = gateway(&tokens, &["--tunnel", &lab, "--proxy", "/lab=tunnel:lab"]);
     let right = bearer(TOKEN);
@@ -118,7 +118,7 @@ async fn a_server_without_tunnels_knows_none() {
 /// A dialler that sends requests of its own, or what is no HTTP/2, is closed, and the log has why.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dialler_that_does_not_serve_is_closed() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let gateway = gateway(&tokens, &[]);
     let settings: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     // HEADERS of a request on stream 1 and on stream 2: `:method: GET`.
@@ -145,7 +145,7 @@ async fn a_dialler_that_does_not_serve_is_closed() {
 /// A dialler that goes silent after the 101 is no upstream for long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dialler_that_says_nothing_is_given_up() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let gateway = gateway(&tokens, &[]);
     let (mut io, head) = ask(gateway.http, "GET /office", &bearer(TOKEN));
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -158,7 +158,7 @@ async fn a_dialler_that_says_nothing_is_given_up() {
 /// The dialler's log says why there is no tunnel.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_dialler_says_why() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (cert, key) = (tokens.path("cert.pem"), tokens.path("key.pem"));
     std::fs::write(&cert, made.cert.pem()).unwrap();
@@ -234,7 +234,7 @@ fn dialler_with(url: &str, tokens: &Directory, options: &[&str]) -> Running {
 /// What cannot work is an error before anything is dialled.
 #[test]
 fn options_that_do_not_go_together_are_refused() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let (token, short) = (tokens.path("token"), tokens.path("short"));
     std::fs::write(&short, "hunter2").unwrap();
     let (token, short) = (token.to_str().unwrap(), short.to_str().unwrap());
@@ -285,7 +285,7 @@ fn options_that_do_not_go_together_are_refused() {
 /// Diallers beyond the bound are refused, and room is there again when one leaves.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_diallers_of_a_name_have_a_bound() {
-    let tokens = tokens();
+    let tokens = fresh_tokens();
     let gateway = gateway(&tokens, &[]);
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     let mut held = Vec::new();

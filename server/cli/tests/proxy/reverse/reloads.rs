@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{OTHER_TOKEN, TOKEN, becomes, dialler, get, tokens, until};
+use super::{OTHER_TOKEN, TOKEN, becomes, dialler, fresh_tokens, get, until};
 use crate::program::{Directory, PROGRAM, Running};
 
 /// A gateway by a file, and its directory.
@@ -24,7 +24,7 @@ fn write(tokens: &Directory, more: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_keeps_tunnels_whose_token_is_the_same() {
-    let (tokens, files) = (tokens(), Directory::new("lacewingd-reverse-reload"));
+    let (tokens, files) = (fresh_tokens(), Directory::new("lacewingd-reverse-reload"));
     let gateway = gateway(&tokens, "");
     let dialler = dialler(gateway.http, &tokens, &[files.0.to_str().unwrap()]);
     becomes(&gateway, "/hello.txt", 200).await;
@@ -56,7 +56,7 @@ async fn a_gateway_keeps_tunnels_whose_token_is_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dialler_keeps_tunnels_whose_settings_are_the_same() {
-    let (tokens, files) = (tokens(), Directory::new("lacewingd-reverse-redial"));
+    let (tokens, files) = (fresh_tokens(), Directory::new("lacewingd-reverse-redial"));
     let gateway = gateway(&tokens, "");
     let file = tokens.path("dialler.toml");
     let token = tokens.path("token");
