@@ -15,7 +15,7 @@ use lacewing_client::{
 use crate::{
     connect_to::{ConnectTo, Detour},
     get::dials::{Dials, Observed},
-    proxy::{DialError, Environment, ProxyArgs},
+    proxy::{DialError, Environment, Proxies, ProxyArgs, Requests},
     status::{self, Failure},
 };
 
@@ -127,6 +127,11 @@ impl Dialling {
         dials: &Dials,
         environment: Environment,
     ) -> Result<Connector, Failure> {
+        // Only `get` names whole URLs to proxies.
+        let requests = match (http1, environment) {
+            (Http1::Only, Environment::Read) => Requests::Forwarded,
+            _ => Requests::Direct,
+        };
         let offered = match (protocol, http1) {
             (_, Http1::Only) => Vec::new(),
             (Some(version), _) => vec![version],
@@ -151,11 +156,8 @@ impl Dialling {
         }
         let names = Observed::new(Entries(self.resolve.clone()), dials);
         tcp = tcp.resolver(names.clone());
-        let dial = self.proxy.dial(tcp, Arc::new(names), environment);
-        let dial = dial.map_err(|error| match error {
-            DialError::Named(why) => Failure::usage(why),
-            DialError::Authorities(error) => Failure::new(status::AUTHORITIES, error),
-        })?;
+        let dial = self.proxy.dial(tcp, Arc::new(names), environment, requests);
+        let dial = dial.map_err(unusable)?;
         let dial = ConnectTo {
             inner: dial,
             detours: self.connect_to.clone(),
@@ -196,6 +198,11 @@ impl Dialling {
         Ok(certificates)
     }
 
+    /// The proxies that `get` uses.
+    pub(crate) fn proxies(&self) -> Result<Proxies, Failure> {
+        self.proxy.proxies(Environment::Read).map_err(unusable)
+    }
+
     /// Returns whether OpenSSL makes the connections. It offers no HTTP/1.1.
     pub(crate) fn uses_npn(&self) -> bool {
         #[cfg(feature = "npn")]
@@ -210,6 +217,13 @@ impl Dialling {
         } else {
             Trust::Roots
         }
+    }
+}
+
+fn unusable(error: DialError) -> Failure {
+    match error {
+        DialError::Named(why) => Failure::usage(why),
+        DialError::Authorities(error) => Failure::new(status::AUTHORITIES, error),
     }
 }
 

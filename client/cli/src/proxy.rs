@@ -11,7 +11,7 @@ use clap::Args;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use lacewing_client::{
-    Connect as _, Connector, Dial, Dialed, Dialing, Origin, Resolve, Tcp,
+    Connect as _, Connector, Dial, Dialed, Dialing, Origin, Resolve, Security, Tcp,
     tls::{CertificateError, Certificates, Tls},
 };
 
@@ -20,8 +20,9 @@ pub(crate) use self::error::ProxyError;
 /// The options about proxies.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ProxyArgs {
-    /// Reach servers through this proxy: http (by CONNECT, for http URLs too), https (TLS to the
-    /// proxy), socks5, or socks5h, where the proxy resolves the names; "" for none. `get` also reads
+    /// Reach servers through this proxy: http, https (TLS to the proxy), socks5, or socks5h, where the
+    /// proxy resolves the names; "" for none. HTTP proxies make a tunnel (CONNECT); `get` has http URLs
+    /// forwarded in HTTP/1.1 with --http1.1, or if there is no tunnel for them. `get` also reads
     /// http_proxy, https_proxy, all_proxy and no_proxy, as curl does
     #[arg(short = 'x', long, value_name = "[SCHEME://][USER:PASSWORD@]HOST[:PORT]", value_parser = checked)]
     proxy: Option<String>,
@@ -33,6 +34,10 @@ pub(crate) struct ProxyArgs {
     /// Accept any certificate of an https proxy: for tests only
     #[arg(long)]
     proxy_insecure: bool,
+
+    /// Use tunnels alone: no HTTP proxy forwards requests in HTTP/1.1
+    #[arg(long)]
+    proxytunnel: bool,
 
     /// The name and the password for the proxy
     #[arg(short = 'U', long, value_name = "USER:PASSWORD", value_parser = credentials)]
@@ -50,14 +55,54 @@ pub(crate) enum Environment {
     Ignored,
 }
 
+/// The requests on the connections that are dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requests {
+    /// Those for servers: a proxy makes a tunnel.
+    Direct,
+    /// Those for http servers are in HTTP/1.1 and name the whole URL: an HTTP proxy forwards them.
+    Forwarded,
+}
+
+/// The proxies of the command line and the environment.
+#[derive(Clone)]
+pub(crate) struct Proxies {
+    matcher: Arc<Matcher>,
+    user: Option<Credentials>,
+    proxytunnel: bool,
+}
+
+impl Proxies {
+    fn of(&self, origin: &Origin) -> Option<Intercept> {
+        let target = format!("{}:{}", bracketed(origin.host()), origin.port());
+        let scheme = origin.security().scheme();
+        let url: Uri = format!("{scheme}://{target}/").parse().ok()?;
+        self.matcher.intercept(&url)
+    }
+
+    /// Returns whether an HTTP proxy can forward requests to this origin in HTTP/1.1 (RFC 9112 §3.2.2).
+    pub(crate) fn forward(&self, origin: &Origin) -> bool {
+        let proxy = self
+            .of(origin)
+            .filter(|_| origin.security() == Security::Cleartext && !self.proxytunnel);
+        proxy.is_some_and(|proxy| Kind::of_proxy(&proxy).is_http())
+    }
+
+    /// The credentials for the proxy of this origin.
+    pub(crate) fn authorization(&self, origin: &Origin) -> Option<HeaderValue> {
+        let own = self.user.as_ref().map(|user| user.basic.clone());
+        own.or_else(|| self.of(origin)?.basic_auth().cloned())
+    }
+}
+
 /// Connects through the proxy of an origin, if it has one, and else by TCP.
 pub(crate) struct Proxied {
     tcp: Tcp,
     /// For SOCKS without names.
     names: Arc<dyn Resolve>,
     certificates: Certificates,
-    proxies: Matcher,
-    user: Option<Credentials>,
+    proxies: Proxies,
+    requests: Requests,
 }
 
 /// Options about proxies that are of no use.
@@ -81,7 +126,31 @@ impl ProxyArgs {
         tcp: Tcp,
         names: Arc<dyn Resolve>,
         environment: Environment,
+        requests: Requests,
     ) -> Result<Proxied, DialError> {
+        let certificates = match &self.proxy_cacert {
+            _ if self.proxy_insecure => Certificates::danger_accept_any(),
+            None => Certificates::mozilla(),
+            Some(file) => {
+                let certificates = Certificates::empty().add_ca_file(file);
+                certificates.map_err(DialError::Authorities)?
+            }
+        };
+        Ok(Proxied {
+            tcp,
+            names,
+            certificates,
+            proxies: self.proxies(environment)?,
+            requests,
+        })
+    }
+
+    /// The proxies of the command line and the environment.
+    ///
+    /// # Errors
+    ///
+    /// The text about a variable that names no proxy.
+    pub(crate) fn proxies(&self, environment: Environment) -> Result<Proxies, DialError> {
         let variable = |names: &[&str]| match environment {
             Environment::Read => names.iter().find_map(|name| {
                 let value = std::env::var(name).ok()?;
@@ -110,43 +179,27 @@ impl ProxyArgs {
             // The matcher would except names alone, and not addresses.
             builder = Matcher::builder();
         }
-        let certificates = match &self.proxy_cacert {
-            _ if self.proxy_insecure => Certificates::danger_accept_any(),
-            None => Certificates::mozilla(),
-            Some(file) => {
-                let certificates = Certificates::empty().add_ca_file(file);
-                certificates.map_err(DialError::Authorities)?
-            }
-        };
-        Ok(Proxied {
-            tcp,
-            names,
-            certificates,
-            proxies: builder.no(without).build(),
+        Ok(Proxies {
+            matcher: Arc::new(builder.no(without).build()),
             user: self.proxy_user.clone(),
+            proxytunnel: self.proxytunnel,
         })
     }
 }
 
 impl Dial for Proxied {
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
-        Box::pin(async move {
-            let target = format!("{}:{}", bracketed(origin.host()), origin.port());
-            let scheme = origin.security().scheme();
-            let url: Option<Uri> = format!("{scheme}://{target}/").parse().ok();
-            match url.and_then(|url| self.proxies.intercept(&url)) {
-                None => self.tcp.dial(origin).await,
-                Some(proxy) => self.through(&proxy, origin).await,
-            }
-        })
+        match self.proxies.of(origin) {
+            None => self.tcp.dial(origin),
+            Some(proxy) => Box::pin(async move { self.through(&proxy, origin).await }),
+        }
     }
 }
 
 impl Proxied {
     /// Connects to the proxy, and asks it for a tunnel.
     async fn through(&self, proxy: &Intercept, origin: &Origin) -> io::Result<Dialed> {
-        let kind = Kind::of(proxy.uri().scheme_str().unwrap_or_default());
-        let kind = kind.unwrap_or(Kind::Http);
+        let kind = Kind::of_proxy(proxy);
         let place = self.place(proxy, kind).map_err(io::Error::other)?;
         let name = format!("{}:{}", bracketed(place.host()), place.port());
         let unreachable = |source| ProxyError::Unreachable {
@@ -166,15 +219,18 @@ impl Proxied {
             }
             Kind::Http | Kind::Socks5(_) => self.tcp.dial(&place).await.map_err(unreachable)?,
         };
+        if self.requests == Requests::Forwarded && self.proxies.forward(origin) {
+            return Ok(dialed);
+        }
         match kind {
             Kind::Http | Kind::Https => {
-                let own = self.user.as_ref().map(|user| &user.basic);
+                let own = self.proxies.user.as_ref().map(|user| &user.basic);
                 let authorization = own.or(proxy.basic_auth());
                 let target = format!("{}:{}", bracketed(origin.host()), origin.port());
                 Ok(connect::tunnel(dialed, name, &target, authorization).await?)
             }
             Kind::Socks5(names) => {
-                let own = self.user.as_ref();
+                let own = self.proxies.user.as_ref();
                 let own = own.map(|user| (&*user.name, &*user.password));
                 let target = match names {
                     Names::Proxys => socks::Target::Name(origin.host(), origin.port()),
@@ -231,6 +287,14 @@ impl Kind {
             "socks5h" => Self::Socks5(Names::Proxys),
             _ => return None,
         })
+    }
+
+    fn of_proxy(proxy: &Intercept) -> Self {
+        Self::of(proxy.uri().scheme_str().unwrap_or_default()).unwrap_or(Self::Http)
+    }
+
+    fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
     }
 
     /// The port of a proxy that is named without one, as in curl.
@@ -341,7 +405,9 @@ mod tests {
             ..ProxyArgs::default()
         };
         let names = Arc::new(resolve_fn(|_, _| async { Ok::<_, io::Error>(Vec::new()) }));
-        let dial = args.dial(Tcp::new(), names, Environment::Ignored).unwrap();
+        let dial = args
+            .dial(Tcp::new(), names, Environment::Ignored, Requests::Direct)
+            .unwrap();
         for (url, proxied) in [
             ("https://b.example/", true),
             ("http://nota.example/", true),
@@ -351,7 +417,8 @@ mod tests {
             ("http://[::1]/", false),
             ("http://[::2]/", true),
         ] {
-            let found = dial.proxies.intercept(&url.parse().unwrap());
+            let origin = Origin::of(&url.parse().unwrap()).unwrap();
+            let found = dial.proxies.of(&origin);
             assert_eq!(found.is_some(), proxied, "{url}");
         }
     }

@@ -23,6 +23,22 @@ pub(crate) enum ProxyError {
     },
 }
 
+impl ProxyError {
+    /// The error of the proxy behind that of a client.
+    pub(crate) fn of(error: &ClientError) -> Option<&Self> {
+        match error {
+            ClientError::Connect { source, .. } => source.get_ref()?.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the proxy refuses tunnels, and not us.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let unauthorized = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        matches!(self, Self::Refused { status, .. } if *status != unauthorized)
+    }
+}
+
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -464,3 +464,128 @@ fn a_proxy_may_be_behind_tls() {
     let (code, _, said) = get(&[], &args);
     assert!(matches!(code, Some(28 | 35)), "{said}");
 }
+
+/// A proxy that makes no tunnels for http, and answers requests for whole URLs by itself: with the
+/// first line, the number of its connection, and the content.
+fn forwarding() -> Proxy {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let (client, seen) = (client.unwrap(), Arc::clone(&seen));
+            thread::spawn(move || forward(client, number, &seen));
+        }
+    });
+    Proxy { address, heads }
+}
+
+fn forward(mut client: TcpStream, number: usize, seen: &Mutex<Vec<String>>) {
+    loop {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            match client.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => return,
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        seen.lock().unwrap().push(head.clone());
+        let line = head.lines().next().unwrap();
+        let mut lengths = head
+            .lines()
+            .filter_map(|line| line.strip_prefix("content-length: "));
+        let mut content = vec![0; lengths.next().map_or(0, |length| length.parse().unwrap())];
+        client.read_exact(&mut content).unwrap();
+        let content = String::from_utf8(content).unwrap();
+        let body = format!("{line} {number} {content}");
+        let answer = match line.starts_with("CONNECT") {
+            true => "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            false => format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        };
+        client.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+/// As curl does: requests for http URLs go to the proxy in HTTP/1.1, with the whole URL.
+#[test]
+fn a_proxy_forwards_requests_of_http1() {
+    let proxy = forwarding();
+    let name = format!("http://user:pass@{}", proxy.address);
+    let url = "http://a.example/x?y";
+    for (args, out) in [
+        (
+            &["--http1.1", url][..],
+            "GET http://a.example/x?y HTTP/1.1 0 ",
+        ),
+        (
+            &["--http1.1", "-d", "hi", "http://a.example:81"],
+            "POST http://a.example:81/ HTTP/1.1 1 hi",
+        ),
+        // Without an option a tunnel is asked for first, which this proxy refuses.
+        (
+            &[url, "http://a.example/z"],
+            "GET http://a.example/x?y HTTP/1.1 3 GET http://a.example/z HTTP/1.1 3 ",
+        ),
+    ] {
+        let (code, body, said) = get(&[], &[&["-x", &name], args].concat());
+        assert_eq!((code, body.as_str()), (Some(0), out), "{said}");
+    }
+    let heads = proxy.heads();
+    for head in &heads {
+        assert!(
+            head.contains("proxy-authorization: Basic dXNlcjpwYXNz\r\n"),
+            "{head}"
+        );
+    }
+    assert!(heads[0].contains("\r\nhost: a.example\r\n"), "{}", heads[0]);
+    assert_eq!(
+        heads
+            .iter()
+            .filter(|head| head.starts_with("CONNECT"))
+            .count(),
+        1
+    );
+    // A tunnel if that is asked for, and for https.
+    for args in [
+        &["--http1.1", "--proxytunnel", url][..],
+        &["--proxytunnel", url],
+        &["https://a.example/"],
+    ] {
+        let (code, _, said) = get(&[], &[&["-x", &name], args].concat());
+        assert_eq!(code, Some(56), "{said}");
+        assert!(said.contains("403 Forbidden"), "{said}");
+    }
+    // In another protocol there is nothing to forward.
+    let (code, _, said) = get(&[], &["-x", &name, "-p", "spdy/3.1", url]);
+    assert_eq!(code, Some(56), "{said}");
+}
+
+/// The proxy's credentials go to the proxy alone.
+#[test]
+fn a_server_does_not_get_the_credentials_for_a_proxy() {
+    let server = forwarding();
+    let url = format!("http://{}/", server.address);
+    let args = [
+        "--http1.1",
+        "-x",
+        "http://user:pass@127.0.0.1:1",
+        "--noproxy",
+        "127.0.0.1",
+    ];
+    let (code, out, said) = get(&[], &[&args[..], &[&url]].concat());
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "GET / HTTP/1.1 0 "),
+        "{said}"
+    );
+    assert!(
+        !server.heads()[0].contains("proxy-authorization"),
+        "{:?}",
+        server.heads()
+    );
+}
