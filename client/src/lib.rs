@@ -3,6 +3,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "http1")]
+mod absolute_form;
 mod age;
 mod alternative_services;
 mod body;
@@ -42,6 +44,8 @@ mod tunnel;
 #[cfg(feature = "h2c")]
 mod upgrade;
 
+#[cfg(feature = "http1")]
+pub use absolute_form::AbsoluteForm;
 pub use alternative_services::AlternativeService;
 pub use body::{Body, BodyError};
 pub use client::{Client, ClientBuilder, ClientResponse};

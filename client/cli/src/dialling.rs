@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -12,8 +13,9 @@ use lacewing_client::{
 };
 
 use crate::{
+    connect_to::{ConnectTo, Detour},
     get::dials::{Dials, Observed},
-    proxy::{Environment, ProxyArgs},
+    proxy::{DialError, Environment, Proxies, ProxyArgs, Requests},
     status::{self, Failure},
 };
 
@@ -61,13 +63,19 @@ pub(crate) struct Dialling {
     #[arg(long, value_name = "HOST:PORT:ADDRESS", value_parser = entry)]
     pub(crate) resolve: Vec<Entry>,
 
+    /// Connect to HOST2:PORT2 instead of HOST1:PORT1, with the names in TLS and requests as they
+    /// were; may be repeated. An empty HOST1 or PORT1 stands for any, an empty HOST2 or PORT2 for the
+    /// same
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2")]
+    pub(crate) connect_to: Vec<Detour>,
+
     /// Connect from this local address
     #[arg(long, visible_alias = "interface", value_name = "ADDRESS")]
     pub(crate) local_address: Option<IpAddr>,
 
     /// Connect to this Unix socket, whatever the URL's host
     #[cfg(unix)]
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "local_address", "proxy"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "connect_to", "local_address", "proxy"])]
     pub(crate) unix_socket: Option<PathBuf>,
 
     #[command(flatten)]
@@ -119,6 +127,11 @@ impl Dialling {
         dials: &Dials,
         environment: Environment,
     ) -> Result<Connector, Failure> {
+        // Only `get` names whole URLs to proxies.
+        let requests = match (http1, environment) {
+            (Http1::Only, Environment::Read) => Requests::Forwarded,
+            _ => Requests::Direct,
+        };
         let offered = match (protocol, http1) {
             (_, Http1::Only) => Vec::new(),
             (Some(version), _) => vec![version],
@@ -141,9 +154,14 @@ impl Dialling {
         if let Some(address) = self.local_address {
             tcp = tcp.local_address(address);
         }
-        let entries = Entries(self.resolve.clone());
-        tcp = tcp.resolver(Observed::new(entries, dials));
-        let dial = self.proxy.dial(tcp, environment).map_err(Failure::usage)?;
+        let names = Observed::new(Entries(self.resolve.clone()), dials);
+        tcp = tcp.resolver(names.clone());
+        let dial = self.proxy.dial(tcp, Arc::new(names), environment, requests);
+        let dial = dial.map_err(unusable)?;
+        let dial = ConnectTo {
+            inner: dial,
+            detours: self.connect_to.clone(),
+        };
         Ok(connector.dial(Observed::new(dial, dials)))
     }
 
@@ -158,7 +176,7 @@ impl Dialling {
             return Ok(Connector::npn(npn.map_err(Failure::local)?, cleartext));
         }
         // It writes only if SSLKEYLOGFILE names a file.
-        let log = std::sync::Arc::new(lacewing_client::rustls::KeyLogFile::new());
+        let log = Arc::new(lacewing_client::rustls::KeyLogFile::new());
         let tls = Tls::with_certificates(self.certificates()?, offered).key_log(log);
         Ok(Connector::tls(tls, cleartext))
     }
@@ -180,6 +198,11 @@ impl Dialling {
         Ok(certificates)
     }
 
+    /// The proxies that `get` uses.
+    pub(crate) fn proxies(&self) -> Result<Proxies, Failure> {
+        self.proxy.proxies(Environment::Read).map_err(unusable)
+    }
+
     /// Returns whether OpenSSL makes the connections. It offers no HTTP/1.1.
     pub(crate) fn uses_npn(&self) -> bool {
         #[cfg(feature = "npn")]
@@ -194,6 +217,13 @@ impl Dialling {
         } else {
             Trust::Roots
         }
+    }
+}
+
+fn unusable(error: DialError) -> Failure {
+    match error {
+        DialError::Named(why) => Failure::usage(why),
+        DialError::Authorities(error) => Failure::new(status::AUTHORITIES, error),
     }
 }
 
@@ -222,6 +252,7 @@ fn entry(text: &str) -> Result<Entry, String> {
 }
 
 /// The names and addresses of --resolve. The operating system resolves all other names.
+#[derive(Clone, Debug)]
 struct Entries(Vec<Entry>);
 
 impl Resolve for Entries {

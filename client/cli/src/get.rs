@@ -36,7 +36,8 @@ use crate::{
 
 /// Fetches every URL of the command line. Goes on after a failure; the first
 /// one decides the exit code.
-pub(crate) async fn run(get: Get) -> Result<(), Failure> {
+pub(crate) async fn run(mut get: Get) -> Result<(), Failure> {
+    get.multiply();
     let content = Content::new(&get.message).await?;
     if content.is_stdin() && get.urls.len() > 1 {
         return Err(Failure::usage("stdin can be uploaded to one URL only"));
@@ -71,7 +72,7 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     let mut running = JoinSet::new();
     let mut failures = Vec::new();
     for (index, (url, destination)) in jobs.enumerate() {
-        if running.len() >= run.get.course.parallel {
+        if running.len() >= run.get.course.parallel() {
             failures.extend(finished(running.join_next().await));
         }
         if failures.iter().any(|(_, failure)| failure.is_unread()) {
@@ -88,6 +89,18 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     }
     run.pushed.finish().await;
     run.meter.finish();
+    failures.extend(write_records(&run, trace.as_ref()));
+    let telling = &run.get.telling;
+    let quiet = match telling.silent && !telling.show_error {
+        true => Quiet::Yes,
+        false => Quiet::No,
+    };
+    report(failures, quiet)
+}
+
+/// Writes the table, the HAR and the waterfall that the options ask for.
+fn write_records(run: &Run, trace: Option<&Trace>) -> Vec<(usize, Failure)> {
+    let mut failures = Vec::new();
     if let Some(record) = &run.record {
         if run.get.output.stat {
             record.print_table();
@@ -104,17 +117,12 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         );
     }
     if let (Some(trace), Some(record), Some(place)) =
-        (&trace, &run.record, &run.get.output.waterfall)
+        (trace, &run.record, &run.get.output.waterfall)
     {
         let shown = waterfall::show(place, trace, &record.exchanges());
         failures.extend(shown.err().map(|failure| (usize::MAX, failure)));
     }
-    let telling = &run.get.telling;
-    let quiet = match telling.silent && !telling.show_error {
-        true => Quiet::Yes,
-        false => Quiet::No,
-    };
-    report(failures, quiet)
+    failures
 }
 
 type Finished = Result<(usize, Result<(), Failure>), tokio::task::JoinError>;

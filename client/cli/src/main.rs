@@ -6,6 +6,7 @@
 mod args;
 mod capture;
 mod conform;
+mod connect_to;
 mod console;
 mod conversation;
 mod decode;

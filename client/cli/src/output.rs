@@ -74,7 +74,7 @@ impl Plan {
                 named(urls).map(Destination::File).collect()
             }
             (None, urls) => {
-                if get.course.parallel > 1 && urls.len() > 1 {
+                if get.course.parallel() > 1 && urls.len() > 1 {
                     return Err(Failure::usage(
                         "--parallel would mix the bodies on stdout; add --output DIRECTORY (or \
                          --output /dev/null)",

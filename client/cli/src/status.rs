@@ -37,6 +37,7 @@ pub(crate) const CODING: u8 = 61;
 pub(crate) const REWIND: u8 = 65;
 pub(crate) const AUTHORITIES: u8 = 77;
 pub(crate) const STREAM: u8 = 92;
+pub(crate) const PROXY: u8 = 97;
 
 /// The reason for an exit code, usually other than 0.
 #[derive(Debug)]
@@ -181,6 +182,21 @@ impl Failure {
         self.passing != Passing::No
     }
 
+    /// Returns whether the fetch failed, and not the command line or a file of this machine.
+    pub(crate) fn is_of_the_fetch(&self) -> bool {
+        const OURS: [u8; 8] = [
+            OK,
+            USAGE,
+            LOCAL,
+            UNREADABLE,
+            REDIRECTS,
+            OWN_CERTIFICATE,
+            REWIND,
+            AUTHORITIES,
+        ];
+        !OURS.contains(&self.status)
+    }
+
     /// The pause that the server named.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.passing {
@@ -208,10 +224,15 @@ fn of_request(error: &ClientError) -> u8 {
 fn of_connecting(error: &io::Error) -> u8 {
     let proxy = error.get_ref().and_then(|inner| inner.downcast_ref());
     if let Some(proxy) = proxy {
-        return match ProxyError::unreachable(proxy).map(of_connecting) {
-            Some(RESOLVE) => RESOLVE_PROXY,
-            Some(other) => other,
-            None => TRANSPORT,
+        let status = match proxy {
+            ProxyError::Unreachable { source, .. } => of_connecting(source),
+            ProxyError::Insecure { source, .. } => of_request(source),
+            ProxyError::Refused { .. } | ProxyError::Broken { .. } => TRANSPORT,
+            ProxyError::Socks { .. } => PROXY,
+        };
+        return match status {
+            RESOLVE => RESOLVE_PROXY,
+            other => other,
         };
     }
     let of_addresses = error

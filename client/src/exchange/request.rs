@@ -31,6 +31,9 @@ pub(crate) struct PreparedRequest {
 #[derive(Debug, Default)]
 pub(crate) struct RequestExtensions {
     pub(crate) informational: Option<OnInformational>,
+    /// Of HTTP/1.1 alone.
+    #[cfg(feature = "http1")]
+    pub(crate) absolute_form: Option<crate::AbsoluteForm>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
@@ -105,6 +108,10 @@ impl PreparedRequest {
         }
         self.priority = unread.remove::<Priority>();
         self.extensions.informational = unread.remove();
+        #[cfg(feature = "http1")]
+        {
+            self.extensions.absolute_form = unread.remove();
+        }
         self.extensions.priority = unread.remove::<PriorityHandle>();
         if let Some(handle) = &self.extensions.priority {
             self.priority = Some(handle.priority());

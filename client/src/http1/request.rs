@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use lacewing_conn::proto::Control;
 
 use crate::{
-    OnInformational, RequestError, Security,
+    AbsoluteForm, OnInformational, RequestError, Security,
     body::RequestBody,
     exchange::{Expectation, Vocabulary, prepare},
 };
@@ -65,7 +65,10 @@ pub(super) fn prepare_http1(
         );
     }
     let mut head = Request::new(());
-    *head.uri_mut() = target(&method, &uri);
+    *head.uri_mut() = match prepared.extensions.absolute_form {
+        None => target(&method, &uri),
+        Some(AbsoluteForm) => absolute_target(&method, uri),
+    };
     *head.method_mut() = method;
     *head.headers_mut() = fields;
     Ok(Prepared {
@@ -88,6 +91,14 @@ fn target(method: &Method, uri: &Uri) -> Uri {
     // A query without a path (`http://a.example?q`) is written with one.
     let text = path.to_string();
     text.parse().unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+/// The absolute form (RFC 9112 §3.2.2), for a proxy.
+fn absolute_target(method: &Method, uri: Uri) -> Uri {
+    let path = target(method, &uri);
+    let mut parts = uri.into_parts();
+    parts.path_and_query = path.into_parts().path_and_query;
+    Uri::from_parts(parts).unwrap_or_default()
 }
 
 fn first(name: HeaderName, value: HeaderValue, fields: HeaderMap) -> HeaderMap {
@@ -130,6 +141,19 @@ mod tests {
         assert_eq!(head.headers()["host"], "a.example:81");
         assert_eq!(prepared(Request::get("http://a.example")).uri(), "/");
         assert_eq!(prepared(Request::get("http://a.example?q")).uri(), "/?q");
+    }
+
+    #[test]
+    fn a_proxy_gets_the_whole_uri() {
+        for (uri, line) in [
+            ("http://a.example:81/x?y", "http://a.example:81/x?y"),
+            ("http://a.example?q", "http://a.example/?q"),
+            ("http://a.example", "http://a.example/"),
+        ] {
+            let head = prepared(Request::get(uri).extension(AbsoluteForm));
+            assert_eq!(head.uri().to_string(), line);
+            assert!(head.headers().contains_key("host"));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod generate;
 mod limits;
 mod log;
 mod proxy;
+mod reverse;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -16,7 +17,8 @@ use clap::{Parser, ValueEnum};
 use lacewing_server::Protocol;
 
 pub(crate) use self::{
-    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, log::LogArgs, proxy::ProxyArgs,
+    content::ContentArgs, generate::GenerateArgs, limits::LimitArgs, log::LogArgs,
+    proxy::ProxyArgs, reverse::ReverseArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -45,6 +47,10 @@ Examples:
       gRPC for one host name
   lacewingd --proxy spdy31://127.0.0.1:6121
       HTTP/2 and HTTP/1.1 before a server that speaks SPDY/3.1
+  lacewingd dist --dial https://gateway.example/office --dial-token-file office.token
+      files behind a NAT, served through a gateway
+  lacewingd --tunnel office=office.token --proxy /=tunnel:office
+      that gateway
   lacewingd --http unix:/run/lacewingd/http.sock --https off
       on a Unix socket
   lacewingd --http fd:http --https fd:https
@@ -167,6 +173,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
+
+    #[command(flatten)]
+    pub(crate) reverse: ReverseArgs,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,

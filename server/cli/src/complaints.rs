@@ -13,6 +13,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Complaints(Mutex<Option<Instant>>);
 
 impl Complaints {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
     /// Returns whether a warning is due. It counts as given.
     pub(crate) fn are_due(&self) -> bool {
         let now = Instant::now();

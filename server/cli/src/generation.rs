@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::{
     proxy::{Front, Fronted, Proxy, Reply},
+    reverse::Tunnels,
     settings::Served,
     site::{Names, Site},
 };
@@ -31,13 +32,21 @@ impl Generation {
         served: &Served,
         names: &Names,
         memory: &MemoryBudget,
+        tunnels: &Tunnels,
         before: Option<&Self>,
     ) -> Result<Self, String> {
         let mut checks = JoinSet::new();
         let rules = &served.policy.rules;
         let proxy = served.proxy.clone().map(|settings| {
             let before = before.and_then(Self::proxy);
-            Proxy::new(settings, rules.clone(), names.clone(), memory, before)
+            Proxy::new(
+                settings,
+                rules.clone(),
+                names.clone(),
+                memory,
+                tunnels,
+                before,
+            )
         });
         let proxy = proxy.transpose()?;
         let site = served.root.as_deref().map(|root| {
@@ -52,7 +61,11 @@ impl Generation {
             tokio::spawn(site.maintain_handles(memory.alarm()));
         }
         Ok(Self {
-            front: Front { proxy, site },
+            front: Front {
+                proxy,
+                site,
+                tunnels: tunnels.clone(),
+            },
             _checks: checks,
         })
     }

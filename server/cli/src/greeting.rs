@@ -8,7 +8,7 @@ use std::{
 
 use lacewing_server::Address;
 
-use crate::{args::Args, proxy::Proxy};
+use crate::{args::Args, proxy::Proxy, reverse::Dial};
 
 /// What is served, the server's addresses, and the certificates at the first of them.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) what: &'a str,
     pub(crate) https: &'a [Address],
     pub(crate) http: &'a [Address],
+    pub(crate) dials: &'a [Dial],
     pub(crate) metrics: Option<SocketAddr>,
     /// Of each certificate.
     pub(crate) fingerprints: &'a [String],
@@ -40,6 +41,9 @@ impl Greeting<'_> {
                     None => writeln!(text, "  {scheme} on {address}  {names}"),
                 };
             }
+        }
+        for dial in self.dials {
+            let _ = writeln!(text, "  through {}", dial.url);
         }
         if let Some(address) = self.metrics {
             let _ = writeln!(text, "  metrics at http://{}/metrics", reachable(address));

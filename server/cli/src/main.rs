@@ -19,10 +19,12 @@ mod log;
 mod prometheus;
 mod proxy;
 mod reload;
+mod reverse;
 mod run;
 mod settings;
 mod site;
 mod target;
+mod trust;
 
 use std::{
     env,

@@ -3,6 +3,7 @@
 mod address;
 mod body;
 mod check;
+mod connection;
 mod failure;
 mod fields;
 mod forward;
@@ -14,6 +15,7 @@ mod routes;
 mod settings;
 mod tunnel;
 mod upstream;
+mod way;
 
 use std::{
     convert::Infallible,
@@ -33,10 +35,9 @@ use tower_service::Service;
 
 pub(crate) use self::{
     body::Reply,
+    connection::connection,
     routes::RouteSpec,
-    settings::{
-        Active, Authorities, Balance, HostField, Network, Passive, Reach, Settings, Timeouts, Trust,
-    },
+    settings::{Active, Balance, HostField, Network, Passive, Reach, Settings, Timeouts},
 };
 use self::{
     failure::{Failure, Kind},
@@ -44,8 +45,11 @@ use self::{
     routes::{Pattern, Routes},
     upstream::Upstream,
 };
-use crate::log::Reason;
-use crate::site::{Answering, Names, Rules, Site, status_page};
+use crate::{
+    log::Reason,
+    reverse::{self, Tunnels},
+    site::{Answering, Names, Rules, Site, status_page},
+};
 
 /// Forwards the requests whose route leads to upstreams.
 #[derive(Clone)]
@@ -66,6 +70,7 @@ impl Proxy {
         rules: Rules,
         names: Names,
         memory: &MemoryBudget,
+        tunnels: &Tunnels,
         before: Option<&Self>,
     ) -> Result<Self, String> {
         let before = before.filter(|before| {
@@ -78,7 +83,7 @@ impl Proxy {
             let known = before.and_then(|before| before.group(pattern));
             let make = |address| match known.and_then(|group| group.upstream(&address)) {
                 Some(upstream) => Ok(Arc::clone(upstream)),
-                None => Upstream::new(address, &settings.reach, memory).map(Arc::new),
+                None => Upstream::new(address, &settings.reach, memory, tunnels).map(Arc::new),
             };
             let upstreams: Result<Vec<_>, String> = upstreams.map(make).collect();
             Ok(Arc::new(Group::new(upstreams?, settings.balance)))
@@ -146,11 +151,13 @@ pub(crate) struct UpstreamState {
     pub(crate) requests: usize,
 }
 
-/// The proxy before a site. Without a site, requests without a route are 404.
+/// The proxy before a site, and the gateway of tunnels before both. Without a site, requests
+/// without a route are 404.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) site: Option<Site>,
+    pub(crate) tunnels: Tunnels,
 }
 
 impl Service<Request<RequestBody>> for Front {
@@ -163,10 +170,14 @@ impl Service<Request<RequestBody>> for Front {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Fronted {
+        if reverse::is_asked(&self.tunnels, &request) {
+            let response = reverse::answer(&self.tunnels, request);
+            return Fronted::Own(Some(response.map(Reply::Own)));
+        }
         let shared = match (&self.proxy, &mut self.site) {
             (Some(proxy), _) => &proxy.0,
             (None, Some(site)) => return Fronted::Site(site.call(request)),
-            (None, None) => return Fronted::Refused(Some(not_found())),
+            (None, None) => return Fronted::Own(Some(not_found())),
         };
         let path = request.uri().path();
         let found = match routes::normalize(path) {
@@ -177,7 +188,7 @@ impl Service<Request<RequestBody>> for Front {
             }
             Err(why) => {
                 let failure = Failure::new(Kind::BadPath, why);
-                return Fronted::Refused(Some(shared.refuse(&failure, request.headers())));
+                return Fronted::Own(Some(shared.refuse(&failure, request.headers())));
             }
         };
         match (found, &mut self.site) {
@@ -190,7 +201,7 @@ impl Service<Request<RequestBody>> for Front {
             (None, Some(site)) => Fronted::Site(site.call(request)),
             (None, None) => {
                 let failure = Failure::new(Kind::NoRoute, "no route leads there");
-                Fronted::Refused(Some(shared.refuse(&failure, request.headers())))
+                Fronted::Own(Some(shared.refuse(&failure, request.headers())))
             }
         }
     }
@@ -200,7 +211,7 @@ impl Service<Request<RequestBody>> for Front {
 pub(crate) enum Fronted {
     Site(Answering),
     Forwarded(Pin<Box<dyn Future<Output = Response<Reply>> + Send>>),
-    Refused(Option<Response<Reply>>),
+    Own(Option<Response<Reply>>),
 }
 
 impl Future for Fronted {
@@ -213,7 +224,7 @@ impl Future for Fronted {
                 response.map(|response| response.map(|response| response.map(Reply::Own)))
             }
             Self::Forwarded(response) => response.as_mut().poll(cx).map(Ok),
-            Self::Refused(response) => response
+            Self::Own(response) => response
                 .take()
                 .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
         }

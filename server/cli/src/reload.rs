@@ -21,6 +21,7 @@ use crate::{
     generation::Generation,
     log::Log,
     prometheus,
+    reverse::{Diallers, Tunnels},
     settings::{self, Served},
     site::Names,
 };
@@ -49,7 +50,14 @@ const LIVE: [&str; 16] = [
     "max-open-files",
 ];
 /// So do all options that begin with one of these.
-const LIVE_PREFIXES: [&str; 4] = ["proxy", "health-", "trusted-proxy", "change-host-header"];
+const LIVE_PREFIXES: [&str; 6] = [
+    "proxy",
+    "health-",
+    "trusted-proxy",
+    "change-host-header",
+    "dial",
+    "tunnel",
+];
 
 /// What a reload changes.
 pub(crate) struct Reload {
@@ -61,6 +69,8 @@ pub(crate) struct Reload {
     pub(crate) memory: MemoryBudget,
     pub(crate) log: Log,
     pub(crate) generation: watch::Sender<Arc<Generation>>,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) diallers: Diallers,
 }
 
 impl Reload {
@@ -128,13 +138,21 @@ impl Reload {
             None => None,
         };
         let before = Arc::clone(&self.generation.borrow());
-        let generation = Generation::start(&served, &self.names, &self.memory, Some(&before))?;
+        let generation = Generation::start(
+            &served,
+            &self.names,
+            &self.memory,
+            &self.tunnels,
+            Some(&before),
+        )?;
         self.log.change(args.log.log_format, args.log.filter())?;
         // Nothing fails from here on.
         if let (Some((old, _)), Some(new)) = (&mut self.certificates, certificates) {
             old.replace(new);
         }
         self.generation.send_replace(Arc::new(generation));
+        let reverse = &served.reverse;
+        reverse.start(&self.tunnels, &self.diallers, &self.memory);
         let changed = options.differences(&self.options);
         let later = changed.filter(|name| !is_live(name)).map(str::to_owned);
         let later = later.collect();

@@ -4,10 +4,14 @@ use std::{
     ffi::OsString,
     io::{self, Write as _},
     process,
+    sync::Arc,
     time::Duration,
 };
 
-use lacewing_server::{ExtendedConnect, Extension, MemoryBudget, Server, ServerBuilder};
+use lacewing_server::{
+    ConnectionConfig, ExtendedConnect, Extension, Server, ServerBuilder, ServerOptions, Shutdown,
+    ShutdownSignal, serve_connection,
+};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -20,9 +24,10 @@ use crate::{
     generation::{Generation, Present},
     greeting::{Greeting, described},
     listeners::{self, Inherited},
-    log::{self, Log},
+    log::{self, Log, Logged},
     prometheus::{self, Metrics, Readiness},
     reload::Reload,
+    reverse::{Diallers, Serving, Tunnels},
     settings::{self, Served},
     site::Names,
 };
@@ -63,7 +68,14 @@ pub(crate) fn check(args: &Args) -> Result<(), String> {
             settings::certificates(args, host)?;
         }
         let memory = settings::memory_budget(args);
-        Generation::start(&served, &Names::default(), &memory, None).map(drop)
+        Generation::start(
+            &served,
+            &Names::default(),
+            &memory,
+            &Tunnels::default(),
+            None,
+        )
+        .map(drop)
     })
 }
 
@@ -90,21 +102,19 @@ async fn serve(
 ) -> Result<(), String> {
     let args = &options.args;
     settings::check_addresses(args)?;
-    let metrics = match args.metrics {
-        Some(address) => Some(Metrics::bind(address).await?),
-        None => None,
-    };
+    let metrics = metrics(args).await?;
     let readiness = Readiness::default();
     let memory = settings::memory_budget(args);
     let signals = until_signalled(log.clone(), readiness.clone())?;
-    let mut builder = configured(args, &memory).shutdown(signals);
-    if args.runtime == Runtime::PerThread {
-        builder = builder.threads(settings::threads(args));
-    }
-    #[cfg(target_os = "linux")]
-    if args.reuse_port {
-        builder = builder.reuse_port();
-    }
+    let end = end_at(signals);
+    let options_of_connections = options_of(args);
+    let connection = settings::connection(args, &memory);
+    let mut builder = server(
+        args,
+        options_of_connections.clone(),
+        connection.clone(),
+        &end,
+    );
     let (mut certificates, mut names, mut secured) = (None, Names::default(), 0);
     if let Some(host) = args.https.host() {
         let these = settings::certificates(args, host)?;
@@ -114,18 +124,17 @@ async fn serve(
     }
     let (builder, _) = listeners::bind_cleartext(builder, &args.http, inherited)?;
     inherited.report_left();
-    let generation = Generation::start(served, &names, &memory, None)?;
-    let server = builder
-        .build()
-        .await
-        .map_err(|error| format!("{error}{}", hint(args)))?;
-    let addresses: Vec<_> = server.addresses().cloned().collect();
+    let tunnels = Tunnels::default();
+    let generation = Generation::start(served, &names, &memory, &tunnels, None)?;
+    let server = bound(builder, args).await?;
+    let addresses: Vec<_> = server.iter().flat_map(Server::addresses).cloned().collect();
     let (https, http) = addresses.split_at_checked(secured).unwrap_or_default();
     let fingerprints = certificates.iter().flat_map(|(all, _)| all.fingerprints());
     let greeting = Greeting {
         what: &described(served.root.as_deref(), generation.proxy()),
         https,
         http,
+        dials: &served.reverse.dials,
         metrics: metrics.as_ref().and_then(Metrics::address),
         fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
@@ -135,6 +144,9 @@ async fn serve(
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(generation.subscribe(), log.clone(), readiness));
     }
+    let service = log.requests_of(service);
+    let diallers = diallers(service.clone(), options_of_connections, connection);
+    served.reverse.start(&tunnels, &diallers, &memory);
     let reload = Reload {
         command_line,
         options,
@@ -143,47 +155,117 @@ async fn serve(
         memory,
         log: log.clone(),
         generation,
+        tunnels: tunnels.clone(),
+        diallers: diallers.clone(),
     };
     let reloads = reload.run();
     tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
-    server.serve(log.requests_of(service)).await;
+    let serving = async {
+        if let Some(server) = server {
+            server.serve(service).await;
+        }
+    };
+    tokio::join!(serving, diallers.serve_until(end));
+    // Requests of the last clients went through them.
+    tunnels.shut_down().await;
     info!("all requests are answered, goodbye");
     Ok(())
 }
 
+async fn metrics(args: &Args) -> Result<Option<Metrics>, String> {
+    Ok(match args.metrics {
+        Some(address) => Some(Metrics::bind(address).await?),
+        None => None,
+    })
+}
+
+/// The end of all connections, at the first signal.
+fn end_at(signals: impl Future<Output = ()> + Send + 'static) -> ShutdownSignal {
+    let end = Shutdown::new();
+    let signal = end.signal();
+    tokio::spawn(async move {
+        signals.await;
+        end.start();
+    });
+    signal
+}
+
 /// A server with all options that do not concern its addresses.
-fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
-    let upgrade = settings::h2c_upgrade(args);
-    let connection = settings::connection(args, memory);
+fn server(
+    args: &Args,
+    options: ServerOptions,
+    connection: ConnectionConfig,
+    end: &ShutdownSignal,
+) -> ServerBuilder {
+    let mut end = end.clone();
+    let mut builder = Server::builder()
+        .options(|_| options.connection(connection))
+        .shutdown(async move { end.wait().await });
+    if args.runtime == Runtime::PerThread {
+        builder = builder.threads(settings::threads(args));
+    }
+    #[cfg(target_os = "linux")]
+    if args.reuse_port {
+        builder = builder.reuse_port();
+    }
+    builder
+}
+
+/// Binds the addresses; `None` if there are none.
+async fn bound(builder: ServerBuilder, args: &Args) -> Result<Option<Server>, String> {
+    if !settings::listens(args) {
+        return Ok(None);
+    }
+    let server = builder.build().await;
+    let failed = |error| format!("{error}{}", hint(args));
+    server.map(Some).map_err(failed)
+}
+
+/// Those who serve the same over connections that they dial.
+fn diallers(
+    service: Logged<Present>,
+    options: ServerOptions,
+    connection: ConnectionConfig,
+) -> Diallers {
+    Diallers::new(Serving {
+        serve: Arc::new(move |io, info, options| {
+            let service = service.clone();
+            Box::pin(serve_connection(io, info, options, service))
+        }),
+        options,
+        connection,
+    })
+}
+
+/// The options of connections, whoever dials them.
+fn options_of(args: &Args) -> ServerOptions {
     let events = log::Events::default();
     tokio::spawn(events.clone().report_left_out());
     let measured = args.metrics.is_some();
-    Server::builder().connection(connection).options(|options| {
-        let mut options = options
-            .protocols(args.protocols.iter().copied())
-            .h2c_upgrade(upgrade)
-            .observer(move |event| {
-                events.log(event);
-                if measured {
-                    prometheus::observe(event);
-                }
-            });
-        if measured {
-            options = options.stats_every(STATS);
-        }
-        // A configuration may have a proxy later.
-        if args.proxy.is_used() || args.config.is_some() {
-            // For WebSockets (RFC 8441), and for 103 (Early Hints).
-            options = options
-                .extended_connect(ExtendedConnect::Offer)
-                .informer(Extension::Insert);
-        }
-        let max = args.limits.max_connections;
-        match max.and_then(|max| usize::try_from(max).ok()) {
-            Some(max) => options.max_connections(max),
-            None => options,
-        }
-    })
+    let mut options = ServerOptions::default()
+        .protocols(args.protocols.iter().copied())
+        .h2c_upgrade(settings::h2c_upgrade(args))
+        .observer(move |event| {
+            events.log(event);
+            if measured {
+                prometheus::observe(event);
+            }
+        });
+    if measured {
+        options = options.stats_every(STATS);
+    }
+    // A configuration may have a proxy later.
+    if args.proxy.is_used() || args.config.is_some() {
+        // For WebSockets (RFC 8441), and for 103 (Early Hints).
+        options = options
+            .extended_connect(ExtendedConnect::Offer)
+            .informer(Extension::Insert);
+    }
+    let max = args.limits.max_connections;
+    match max.and_then(|max| usize::try_from(max).ok()) {
+        Some(max) => options.max_connections(max),
+        None => options,
+    }
 }
 
 /// The options for another address.

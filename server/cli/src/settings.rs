@@ -5,16 +5,18 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
-use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Protocol, Side};
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    args::{Args, ContentArgs, Listen},
+    args::{Args, ContentArgs, Listen, Runtime},
     certificates::Certificates,
     disk::{Links, MIN_OPEN_FILES},
     proxy,
+    reverse::{Dial, Diallers, Token, TunnelName, Tunnels},
     site::{Compression, ErrorPages, Policy, Rules},
     target::Hidden,
 };
@@ -34,6 +36,19 @@ pub(crate) struct Served {
     pub(crate) root: Option<PathBuf>,
     pub(crate) policy: Policy,
     pub(crate) proxy: Option<proxy::Settings>,
+    pub(crate) reverse: Reverse,
+}
+
+/// The reverse tunnels of both kinds.
+#[derive(Clone, Debug)]
+pub(crate) struct Reverse {
+    /// Those that this program dials.
+    pub(crate) dials: Vec<Dial>,
+    /// Those that others dial, with their tokens.
+    pub(crate) tokens: Vec<(TunnelName, Token)>,
+    pub(crate) keep_alive: Duration,
+    /// The waits for those who dial in.
+    pub(crate) timeouts: proxy::Timeouts,
 }
 
 impl Served {
@@ -46,8 +61,42 @@ impl Served {
             root: served.map(directory).transpose()?,
             policy: policy(args, rules(&args.content)?),
             proxy: proxy.transpose()?,
+            reverse: reverse(args)?,
         })
     }
+}
+
+impl Reverse {
+    /// Puts the settings into effect. Tunnels whose settings are the same stay.
+    pub(crate) fn start(&self, tunnels: &Tunnels, diallers: &Diallers, memory: &MemoryBudget) {
+        let connection = proxy::connection(self.timeouts, memory);
+        tunnels.set(&self.tokens, connection, self.keep_alive);
+        diallers.set(&self.dials);
+    }
+}
+
+/// Refuses tunnels that nobody could use.
+fn reverse(args: &Args) -> Result<Reverse, String> {
+    let tokens = args.reverse.accepted()?;
+    for name in args.proxy.tunnels() {
+        if !tokens.iter().any(|(one, _)| one == name) {
+            return Err(format!(
+                "--proxy leads to tunnel:{name}, which nobody may dial: --tunnel {name}=FILE"
+            ));
+        }
+    }
+    if args.reverse.accepts() && !args.protocols.contains(&Protocol::Http1) {
+        return Err("--tunnel needs http/1.1 among --protocols: diallers begin in it".into());
+    }
+    if args.reverse.accepts() && args.runtime == Runtime::PerThread {
+        return Err("--tunnel needs --runtime shared: all threads use one tunnel".into());
+    }
+    Ok(Reverse {
+        dials: args.reverse.dialled()?,
+        tokens,
+        keep_alive: args.reverse.keep_alive(),
+        timeouts: args.proxy.timeouts(),
+    })
 }
 
 fn directory(path: &Path) -> Result<PathBuf, String> {
@@ -117,13 +166,18 @@ fn max_open_files() -> usize {
 
 /// Refuses a server that nobody could reach.
 pub(crate) fn check_addresses(args: &Args) -> Result<(), String> {
-    if args.https == Listen::Off && args.http == Listen::Off {
+    if !listens(args) && !args.reverse.dials() {
         return Err("both --https and --http are off: no client could connect".into());
     }
     if matches!(args.https, Listen::Unix(_)) {
         return Err("--https takes no Unix socket; --http does".into());
     }
     Ok(())
+}
+
+/// Returns whether clients may connect.
+pub(crate) fn listens(args: &Args) -> bool {
+    args.https != Listen::Off || args.http != Listen::Off
 }
 
 /// The certificates of the files, or a new one for `host`.

@@ -5,9 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use http::Method;
+use http::{Method, Request, header};
 use lacewing_client::{
-    Client, ClientError, ConnectionConfig, Initiator, Origin, PushPolicy, Security, Side,
+    AbsoluteForm, Client, ClientError, ConnectionConfig, Initiator, Origin, PushPolicy, Security,
+    Side,
 };
 use lacewing_conn::proto::Rule;
 
@@ -16,7 +17,12 @@ use super::{
     options::Get,
     waterfall::{Trace, Tracing},
 };
-use crate::{dialling::Http1, frame_log::Logging, proxy::Environment, status::Failure};
+use crate::{
+    dialling::Http1,
+    frame_log::Logging,
+    proxy::{Environment, Proxies, ProxyError},
+    status::Failure,
+};
 
 /// A client, and one for `http` origins that answer in HTTP/1.1.
 pub(super) struct Clients {
@@ -24,6 +30,9 @@ pub(super) struct Clients {
     fallback: Option<Client>,
     /// The origins for which the fallback is.
     in_http1: Mutex<HashSet<Origin>>,
+    /// `main` speaks HTTP/1.1 alone.
+    only_http1: bool,
+    proxies: Proxies,
 }
 
 impl Clients {
@@ -43,6 +52,8 @@ impl Clients {
             main: client(get, dials, trace, http1)?,
             fallback,
             in_http1: Mutex::default(),
+            only_http1: http1 == Http1::Only,
+            proxies: get.dialling.proxies()?,
         })
     }
 
@@ -55,6 +66,25 @@ impl Clients {
         }
     }
 
+    /// Adds what a proxy needs that forwards a request, if there is one. `is_http1` is that of
+    /// [`of`](Self::of).
+    pub(super) fn address_proxy<B>(
+        &self,
+        origin: &Origin,
+        is_http1: bool,
+        request: &mut Request<B>,
+    ) {
+        if !(is_http1 || self.only_http1) || !self.proxies.forward(origin) {
+            return;
+        }
+        request.extensions_mut().insert(AbsoluteForm);
+        if let Some(authorization) = self.proxies.authorization(origin) {
+            request
+                .headers_mut()
+                .insert(header::PROXY_AUTHORIZATION, authorization);
+        }
+    }
+
     /// Decides whether a request is sent again in HTTP/1.1, and uses that from now on.
     ///
     /// No server of HTTP/1.1 takes the first bytes of HTTP/2 for a request that it knows. It answers
@@ -62,14 +92,20 @@ impl Clients {
     /// again.
     pub(super) fn fall_back(&self, origin: &Origin, method: &Method, error: &ClientError) -> bool {
         let in_cleartext = origin.security() == Security::Cleartext;
-        let Some(cause) = error.connection() else {
-            return false;
+        let repeatable = match error.connection() {
+            Some(cause) => {
+                let answered = cause.rule() == Some(Rule::AnswerInHttp1);
+                let closed = matches!(cause.initiator(), Initiator::Io | Initiator::Peer)
+                    && cause.is_connection()
+                    && cause.go_away_code().is_none();
+                answered || closed && method.is_safe()
+            }
+            // Many proxies make tunnels for https alone.
+            None => {
+                ProxyError::of(error).is_some_and(ProxyError::is_refusal)
+                    && self.proxies.forward(origin)
+            }
         };
-        let answered = cause.rule() == Some(Rule::AnswerInHttp1);
-        let closed = matches!(cause.initiator(), Initiator::Io | Initiator::Peer)
-            && cause.is_connection()
-            && cause.go_away_code().is_none();
-        let repeatable = answered || closed && method.is_safe();
         if self.fallback.is_none() || !in_cleartext || !repeatable {
             return false;
         }

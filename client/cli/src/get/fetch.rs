@@ -160,6 +160,7 @@ async fn ask(
     if run.get.protocols.push {
         listen(run, client, &origin).await.map_err(failed)?;
     }
+    run.clients.address_proxy(&origin, is_http1, &mut request);
     let response = client.request(request).await;
     facts.dial = run.dials.of(&origin);
     facts.uploaded = sent.bytes();

@@ -35,6 +35,7 @@ Exit codes, as curl's:
   61  a content coding is unknown, or broken
   65  stdin cannot be sent again after a redirect
   92  a stream was reset
+  97  a SOCKS proxy makes no tunnel
 With several URLs the code is that of the first failure. A reader of stdout that
 leaves is no failure.
 
@@ -46,10 +47,15 @@ Examples:
   lacewing get -OJ https://example.org/download?id=7
   lacewing get -C - -o big.iso https://example.org/big.iso
   lacewing get -x http://user:secret@proxy:3128 https://example.org/
+  lacewing get -x socks5h://127.0.0.1:9050 https://example.org/
+  lacewing get --connect-to example.org:443:127.0.0.1:8443 https://example.org/
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
   lacewing get -a --push --stat -o /dev/null https://example.org/
   lacewing get -a -o /dev/null --waterfall=page.html https://example.org/
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
+
+/// Fetches at once with --multiply: the streams that most servers permit.
+const ALL_AT_ONCE: usize = 100;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Get {
@@ -240,19 +246,56 @@ pub(crate) struct Course {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) connect_timeout: Duration,
 
+    #[command(flatten)]
+    pub(crate) retry: Retry,
+
+    /// Fetch up to N URLs at once; several URLs then need --output [default: 1, with --multiply 100]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
+
+    /// Fetch each URL N times, as nghttp -m does
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000),
+        conflicts_with = "get_assets")]
+    multiply: u32,
+}
+
+/// Further tries of one fetch.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Retry {
     /// Try again up to N times, if there was no connection, a time was over, the server did not
     /// process the request, or answered 408, 429, 500, 502, 503 or 504. Not once a body is written
     /// to stdout, nor with a body from stdin
     #[arg(long, value_name = "N", default_value = "0")]
     pub(crate) retry: u32,
 
+    /// With --retry, try again after every failure of a fetch, as after a broken transfer, a refused
+    /// certificate, or a status of 400 or above with --fail
+    #[arg(long)]
+    pub(crate) retry_all_errors: bool,
+
     /// Seconds between tries [default: retry-after of the response, else 1, 2, 4 … 600]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) retry_delay: Option<Duration>,
+}
 
-    /// Fetch up to N URLs at once; several URLs then need --output
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
-    pub(crate) parallel: usize,
+impl Course {
+    /// The most fetches at once.
+    pub(crate) fn parallel(&self) -> usize {
+        let all = if self.multiply > 1 { ALL_AT_ONCE } else { 1 };
+        self.parallel.unwrap_or(all)
+    }
+}
+
+impl Get {
+    /// Repeats the URLs.
+    pub(super) fn multiply(&mut self) {
+        let times = usize::try_from(self.course.multiply).unwrap_or(1);
+        let urls = std::mem::take(&mut self.urls);
+        let repeated = urls
+            .into_iter()
+            .flat_map(|url| std::iter::repeat_n(url, times));
+        self.urls = repeated.collect();
+    }
 }
 
 #[derive(Clone, Debug, Args)]

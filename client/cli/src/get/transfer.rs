@@ -32,7 +32,7 @@ pub(super) async fn transfer(
     loop {
         let mut facts = Facts::new(url, number);
         facts.earlier_file = file.take();
-        let may_repeat = tries < course.retry && !run.content.is_stdin();
+        let may_repeat = tries < course.retry.retry && !run.content.is_stdin();
         let which = if may_repeat { Try::Early } else { Try::Last };
         let target = Target {
             method: content::method(&run.get.message),
@@ -57,9 +57,10 @@ pub(super) async fn transfer(
         if let Err(failure) = &done
             && may_repeat
             && !facts.committed
-            && failure.is_passing()
+            && (failure.is_passing() || course.retry.retry_all_errors && failure.is_of_the_fetch())
         {
             let pause = course
+                .retry
                 .retry_delay
                 .or(failure.retry_after())
                 .unwrap_or_else(|| {

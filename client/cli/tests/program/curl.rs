@@ -394,6 +394,50 @@ fn passing_failures_are_tried_again() {
     let server = Http1::start(|_, _| "HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n".into());
     let (code, _, _) = get(&[&args[..], &["-f", &server.url("/")]].concat());
     assert_eq!((code, server.requests().len()), (22, 1));
+    // Unless all are.
+    let all = ["--retry-all-errors", "-f", &server.url("/")];
+    let (code, _, said) = get(&[&args[..], &all].concat());
+    assert_eq!((code, server.requests().len()), (22, 1 + 3), "{said}");
+    let broken = Http1::start(|_, number| match number {
+        0 => "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".into(),
+        _ => ok("whole"),
+    });
+    let file = scratch("retry-all-errors").join("file");
+    let output = ["-o", file.to_str().unwrap(), &broken.url("/")];
+    let (code, _, said) = get(&[&args[..], &["--retry-all-errors"], &output].concat());
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "whole");
+    // The command line and files are as they are.
+    let output = ["-o", "/no/such/folder/file", &server.url("/")];
+    let (code, _, said) = get(&[&args[..], &["--retry-all-errors"], &output].concat());
+    assert_eq!(code, 23, "{said}");
+    assert!(!said.contains("trying again"), "{said}");
+}
+
+#[test]
+fn a_url_is_fetched_several_times() {
+    for version in Version::ALL {
+        let url = format!("http://{}/hello", server(version));
+        let args = ["-p", version.alpn(), "--multiply", "20", "-o", "/dev/null"];
+        let told = ["-w", "%{http_code} %{remote_port}\\n", "--stat"];
+        let (code, out, said) = get(&[&args[..], &told, &[&url, &url]].concat());
+        assert_eq!(code, 0, "{said}");
+        let lines: Vec<_> = out.lines().collect();
+        assert_eq!(lines.len(), 40, "{out}");
+        assert!(lines.iter().all(|line| line.starts_with("200 ")), "{out}");
+        assert_eq!(said.matches(" /hello").count(), 40, "{said}");
+    }
+    // Bodies at once would mix.
+    let url = format!("http://{}/hello", server(Version::Http2));
+    let (code, _, said) = get(&["--multiply", "2", &url]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("/dev/null"), "{said}");
+    let (code, out, said) = get(&["--multiply", "2", "--parallel", "1", &url]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "hello worldhello world"),
+        "{said}"
+    );
 }
 
 #[test]

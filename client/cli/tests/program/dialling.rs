@@ -170,6 +170,47 @@ fn a_name_leads_where_the_command_line_says() {
     }
 }
 
+/// The names in TLS and in requests stay those of the URL.
+#[test]
+fn a_connection_goes_elsewhere_with_the_names_that_it_had() {
+    let folder = Folder::new("get-connect-to");
+    let port = authority(&folder).port();
+    let ca = folder.file("ca.pem");
+    for detour in [
+        format!("app.example:443:127.0.0.1:{port}"),
+        format!("::127.0.0.1:{port}"),
+        format!("APP.example::localhost:{port}"),
+    ] {
+        let args = ["--connect-to", &detour, "--cacert", &ca];
+        let (code, out, said) = get(&[&args[..], &["https://app.example/"]].concat());
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(out, "app.example from 127.0.0.1 with 0");
+    }
+    // The first that fits counts, and --resolve is for the name that it has.
+    let there = format!("app.example:443:elsewhere.invalid:{port}");
+    let resolve = format!("elsewhere.invalid:{port}:127.0.0.1");
+    let args = [
+        "--connect-to",
+        "other.example:443:192.0.2.1:1",
+        "--connect-to",
+        &there,
+    ];
+    let more = [
+        "--connect-to",
+        "::192.0.2.1:1",
+        "--resolve",
+        &resolve,
+        "--cacert",
+        &ca,
+    ];
+    let (code, out, said) = get(&[&args[..], &more, &["https://app.example/"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(out, "app.example from 127.0.0.1 with 0");
+    let (code, _, said) = get(&["--connect-to", "a:1:b", "http://a.example/"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("HOST1:PORT1:HOST2:PORT2"), "{said}");
+}
+
 #[test]
 fn a_unix_socket_stands_for_every_host() {
     let folder = Folder::new("get-unix");

@@ -74,8 +74,12 @@ fn tunnel(mut client: TcpStream, status: &str, seen: &Mutex<Vec<String>>) {
     if !status.starts_with("200") {
         return;
     }
-    // Whatever the name, the servers of the tests are here.
-    let port = target.rsplit(':').next().unwrap().parse().unwrap();
+    join(client, target.rsplit(':').next().unwrap().parse().unwrap());
+}
+
+/// Copies both ways between a client and a port of this machine: whatever the name, the servers of
+/// the tests are here.
+fn join(mut client: TcpStream, port: u16) {
     let server = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).unwrap();
     let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     thread::spawn(move || copy(&mut from, &mut to));
@@ -195,21 +199,393 @@ fn a_proxy_that_makes_no_tunnel_is_named() {
     let closed = closing.local_addr().unwrap().to_string();
     thread::spawn(move || closing.incoming().for_each(drop));
     let refusing = refusing.address.to_string();
-    let socks = [("all_proxy", "socks5://127.0.0.1:1")];
-    let cases: [(Variables<'_>, &[&str], i32, &str); 6] = [
+    let socks = [("all_proxy", "socks4://127.0.0.1:1")];
+    let cases: [(Variables<'_>, &[&str], i32, &str); 7] = [
         (&[], &["-x", &refusing], 56, "407"),
         (&[], &["-x", &refusing], 56, "--proxy-user"),
         (&[], &["-x", &closed], 56, "did not answer to CONNECT"),
         (&[], &["-x", "127.0.0.1:1"], 7, "the proxy 127.0.0.1:1"),
         (&[], &["-x", "no-such-host.invalid"], 5, "invalid:1080"),
-        (&socks, &[], 2, "all_proxy: a proxy of socks5"),
+        (
+            &[],
+            &["-x", "socks5h://127.0.0.1:1"],
+            7,
+            "the proxy 127.0.0.1:1",
+        ),
+        (&socks, &[], 2, "all_proxy: a proxy of socks4"),
     ];
     for (variables, args, code, text) in cases {
         let (ended, _, said) = get(variables, &[args, &[url]].concat());
         assert_eq!(ended, Some(code), "{args:?}: {said}");
         assert!(said.contains(text), "{args:?}: {said}");
     }
-    let (code, _, said) = get(&[], &["-x", "socks5://a", url]);
+    let (code, _, said) = get(&[], &["-x", "socks4a://a", url]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("socks5 is not supported"), "{said}");
+    assert!(said.contains("socks4a is not supported"), "{said}");
+}
+
+/// A SOCKS proxy that knows `user` with `pass`, or lets everyone in; and the targets that it got.
+struct Socks {
+    address: SocketAddr,
+    targets: Arc<Mutex<Vec<String>>>,
+}
+
+impl Socks {
+    /// Answers with this code (RFC 1928 §6).
+    fn start(secret: bool, answer: u8) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let targets = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&targets);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, seen) = (client.unwrap(), Arc::clone(&seen));
+                // A client that leaves early ends only its own thread.
+                thread::spawn(move || socks(client, secret, answer, &seen));
+            }
+        });
+        Self { address, targets }
+    }
+}
+
+fn bytes<const N: usize>(io: &mut TcpStream) -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    io.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(io: &mut TcpStream) -> std::io::Result<String> {
+    let [len] = bytes(io)?;
+    let mut text = vec![0; len.into()];
+    io.read_exact(&mut text)?;
+    Ok(String::from_utf8(text).unwrap())
+}
+
+fn socks(
+    mut io: TcpStream,
+    secret: bool,
+    answer: u8,
+    seen: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let [5, count] = bytes(&mut io)? else {
+        panic!("no SOCKS 5")
+    };
+    let mut methods = vec![0; count.into()];
+    io.read_exact(&mut methods)?;
+    let method = if secret { 2 } else { 0 };
+    if !methods.contains(&method) {
+        return io.write_all(&[5, 0xff]);
+    }
+    io.write_all(&[5, method])?;
+    if secret {
+        let [1] = bytes(&mut io)? else { panic!() };
+        let right = (text(&mut io)?, text(&mut io)?) == ("user".into(), "pass".into());
+        io.write_all(&[1, u8::from(!right)])?;
+        if !right {
+            return Ok(());
+        }
+    }
+    let [5, 1, 0, kind] = bytes(&mut io)? else {
+        panic!()
+    };
+    let host = match kind {
+        1 => std::net::Ipv4Addr::from(bytes::<4>(&mut io)?).to_string(),
+        4 => std::net::Ipv6Addr::from(bytes::<16>(&mut io)?).to_string(),
+        _ => text(&mut io)?,
+    };
+    let port = u16::from_be_bytes(bytes(&mut io)?);
+    seen.lock().unwrap().push(format!("{host} {port}"));
+    io.write_all(&[5, answer, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    if answer == 0 {
+        join(io, port);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_protocol_passes_a_socks_proxy() {
+    let (open, secret) = (Socks::start(false, 0), Socks::start(true, 0));
+    for version in Version::ALL {
+        let port = server(version).port();
+        let url = format!("http://no-such-host.invalid:{port}/hello");
+        let proxied = format!("socks5h://{}", open.address);
+        let args = ["-x", &proxied, "-p", version.alpn(), &url];
+        let (code, out, said) = get(&[], &args);
+        assert_eq!((code, out.as_str()), (Some(0), "hello world"), "{said}");
+        let target = open.targets.lock().unwrap().pop().unwrap();
+        assert_eq!(target, format!("no-such-host.invalid {port}"));
+    }
+    let port = self_signed().port();
+    let url = format!("https://localhost:{port}/hello");
+    // Names are ours, as --resolve has them; the proxy gets an address.
+    let proxied = format!("socks5://{}", secret.address);
+    let resolve = format!("localhost:{port}:127.0.0.9");
+    let args = [
+        "-k",
+        "-x",
+        &proxied,
+        "-U",
+        "user:pass",
+        "--resolve",
+        &resolve,
+        &url,
+    ];
+    let (code, out, said) = get(&[], &args);
+    assert_eq!((code, out.as_str()), (Some(0), "hello world"), "{said}");
+    // Addresses are no names.
+    let proxied = format!("socks5h://user:pass@{}", secret.address);
+    let six = format!("https://[::1]:{port}/hello");
+    let (code, out, said) = get(&[("https_proxy", &proxied)], &["-k", &six]);
+    assert_eq!((code, out.as_str()), (Some(0), "hello world"), "{said}");
+    let targets = secret.targets.lock().unwrap().clone();
+    assert_eq!(
+        targets,
+        [format!("127.0.0.9 {port}"), format!("::1 {port}")]
+    );
+}
+
+#[test]
+fn a_socks_proxy_that_makes_no_tunnel_is_named() {
+    let (secret, refusing) = (Socks::start(true, 0), Socks::start(false, 5));
+    let not_socks = Proxy::start("200 OK");
+    for (address, user, text) in [
+        (secret.address, &[][..], "--proxy-user"),
+        (secret.address, &["-U", "user:wrong"], "--proxy-user"),
+        (refusing.address, &[], "Connection refused"),
+    ] {
+        let proxied = format!("socks5h://{address}");
+        let args = [&["-x", &proxied, "http://a.example/"], user].concat();
+        let (code, _, said) = get(&[], &args);
+        assert_eq!(code, Some(97), "{said}");
+        let named = format!("the proxy {address} makes no tunnel by SOCKS: ");
+        assert!(said.contains(&named) && said.contains(text), "{said}");
+    }
+    // One that says nothing has an end.
+    let proxied = format!("socks5h://{}", not_socks.address);
+    let args = [
+        "-x",
+        &proxied,
+        "--connect-timeout",
+        "1",
+        "http://a.example/",
+    ];
+    let (code, _, said) = get(&[], &args);
+    assert_eq!(code, Some(28), "{said}");
+    // A name of ours that has no address.
+    let proxied = format!("socks5://{}", refusing.address);
+    let (code, _, said) = get(&[], &["-x", &proxied, "http://no-such-host.invalid/"]);
+    assert_eq!(code, Some(6), "{said}");
+}
+
+/// A proxy behind TLS: its own tunnel to the proxy that `Proxy` is.
+fn secure_proxy(inner: SocketAddr, folder: &std::path::Path) -> SocketAddr {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("proxy.pem"), made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let (send, receive) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            send.send(listener.local_addr().unwrap()).unwrap();
+            while let Ok((io, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // A client that does not trust it ends the handshake.
+                    let Ok(mut io) = acceptor.accept(io).await else {
+                        return;
+                    };
+                    let mut inner = tokio::net::TcpStream::connect(inner).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut io, &mut inner).await;
+                });
+            }
+        });
+    });
+    receive.recv().unwrap()
+}
+
+#[test]
+fn a_proxy_may_be_behind_tls() {
+    let proxy = Proxy::start("200 OK");
+    let folder = super::curl::scratch("secure-proxy");
+    let port = secure_proxy(proxy.address, &folder).port();
+    let proxied = format!("https://user:pass@localhost:{port}");
+    let ca = folder.join("proxy.pem");
+    let ca = ca.to_str().unwrap();
+    let http = format!("http://{}/hello", server(Version::Spdy31));
+    let https = format!("https://localhost:{}/hello", self_signed().port());
+    for args in [
+        &["--proxy-cacert", ca, "-p", "spdy/3.1", &http][..],
+        &["--proxy-insecure", "-p", "spdy/3.1", &http],
+        // TLS in TLS.
+        &["--proxy-cacert", ca, "-k", &https],
+    ] {
+        let (code, out, said) = get(&[], &[&["-x", &proxied], args].concat());
+        assert_eq!((code, out.as_str()), (Some(0), "hello world"), "{said}");
+        let head = proxy.heads().pop().unwrap();
+        assert!(
+            head.contains("proxy-authorization: Basic dXNlcjpwYXNz"),
+            "{head}"
+        );
+    }
+    let asked = proxy.heads().len();
+    // --insecure is for servers.
+    for args in [&[][..], &["--insecure"]] {
+        let (code, _, said) = get(&[], &[&["-x", &proxied, &http], args].concat());
+        assert_eq!(code, Some(60), "{said}");
+        assert!(said.contains("--proxy-cacert"), "{said}");
+    }
+    assert_eq!(proxy.heads().len(), asked);
+    let (code, _, said) = get(
+        &[],
+        &["-x", &proxied, "--proxy-cacert", "/no/ca.pem", &http],
+    );
+    assert_eq!(code, Some(77), "{said}");
+    // A port of HTTP without TLS.
+    let plain = format!("https://localhost:{}", proxy.address.port());
+    let args = [
+        "-x",
+        &plain,
+        "--proxy-insecure",
+        "--connect-timeout",
+        "2",
+        &http,
+    ];
+    let (code, _, said) = get(&[], &args);
+    assert!(matches!(code, Some(28 | 35)), "{said}");
+}
+
+/// A proxy that makes no tunnels for http, and answers requests for whole URLs by itself: with the
+/// first line, the number of its connection, and the content.
+fn forwarding() -> Proxy {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let (client, seen) = (client.unwrap(), Arc::clone(&seen));
+            thread::spawn(move || forward(client, number, &seen));
+        }
+    });
+    Proxy { address, heads }
+}
+
+fn forward(mut client: TcpStream, number: usize, seen: &Mutex<Vec<String>>) {
+    loop {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            match client.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => return,
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        seen.lock().unwrap().push(head.clone());
+        let line = head.lines().next().unwrap();
+        let mut lengths = head
+            .lines()
+            .filter_map(|line| line.strip_prefix("content-length: "));
+        let mut content = vec![0; lengths.next().map_or(0, |length| length.parse().unwrap())];
+        client.read_exact(&mut content).unwrap();
+        let content = String::from_utf8(content).unwrap();
+        let body = format!("{line} {number} {content}");
+        let answer = match line.starts_with("CONNECT") {
+            true => "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            false => format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        };
+        client.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+/// As curl does: requests for http URLs go to the proxy in HTTP/1.1, with the whole URL.
+#[test]
+fn a_proxy_forwards_requests_of_http1() {
+    let proxy = forwarding();
+    let name = format!("http://user:pass@{}", proxy.address);
+    let url = "http://a.example/x?y";
+    for (args, out) in [
+        (
+            &["--http1.1", url][..],
+            "GET http://a.example/x?y HTTP/1.1 0 ",
+        ),
+        (
+            &["--http1.1", "-d", "hi", "http://a.example:81"],
+            "POST http://a.example:81/ HTTP/1.1 1 hi",
+        ),
+        // Without an option a tunnel is asked for first, which this proxy refuses.
+        (
+            &[url, "http://a.example/z"],
+            "GET http://a.example/x?y HTTP/1.1 3 GET http://a.example/z HTTP/1.1 3 ",
+        ),
+    ] {
+        let (code, body, said) = get(&[], &[&["-x", &name], args].concat());
+        assert_eq!((code, body.as_str()), (Some(0), out), "{said}");
+    }
+    let heads = proxy.heads();
+    for head in &heads {
+        assert!(
+            head.contains("proxy-authorization: Basic dXNlcjpwYXNz\r\n"),
+            "{head}"
+        );
+    }
+    assert!(heads[0].contains("\r\nhost: a.example\r\n"), "{}", heads[0]);
+    assert_eq!(
+        heads
+            .iter()
+            .filter(|head| head.starts_with("CONNECT"))
+            .count(),
+        1
+    );
+    // A tunnel if that is asked for, and for https.
+    for args in [
+        &["--http1.1", "--proxytunnel", url][..],
+        &["--proxytunnel", url],
+        &["https://a.example/"],
+    ] {
+        let (code, _, said) = get(&[], &[&["-x", &name], args].concat());
+        assert_eq!(code, Some(56), "{said}");
+        assert!(said.contains("403 Forbidden"), "{said}");
+    }
+    // In another protocol there is nothing to forward.
+    let (code, _, said) = get(&[], &["-x", &name, "-p", "spdy/3.1", url]);
+    assert_eq!(code, Some(56), "{said}");
+}
+
+/// The proxy's credentials go to the proxy alone.
+#[test]
+fn a_server_does_not_get_the_credentials_for_a_proxy() {
+    let server = forwarding();
+    let url = format!("http://{}/", server.address);
+    let args = [
+        "--http1.1",
+        "-x",
+        "http://user:pass@127.0.0.1:1",
+        "--noproxy",
+        "127.0.0.1",
+    ];
+    let (code, out, said) = get(&[], &[&args[..], &[&url]].concat());
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "GET / HTTP/1.1 0 "),
+        "{said}"
+    );
+    assert!(
+        !server.heads()[0].contains("proxy-authorization"),
+        "{:?}",
+        server.heads()
+    );
 }

@@ -5,9 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::limits::seconds;
-use crate::proxy::{
-    Active, Authorities, Balance, HostField, Network, Passive, Reach, RouteSpec, Settings,
-    Timeouts, Trust,
+use crate::{
+    proxy::{Active, Balance, HostField, Network, Passive, Reach, RouteSpec, Settings, Timeouts},
+    reverse::TunnelName,
+    trust::{Authorities, Trust},
 };
 
 /// The options of the reverse proxy.
@@ -19,7 +20,7 @@ pub(crate) struct ProxyArgs {
     /// an upstream alone all. A host precedes, then the longest prefix. Paths are
     /// forwarded as they are. Several upstreams have commas between them, or repeat
     /// the route. Upstreams: http:// https:// (ALPN decides) h2c:// spdy31:// spdy3://
-    /// spdy2:// unix:/PATH unix+h2c:/PATH. May be repeated.
+    /// spdy2:// unix:/PATH unix+h2c:/PATH tunnel:NAME. May be repeated.
     #[arg(long, value_name = "ROUTE=UPSTREAM")]
     proxy: Vec<RouteSpec>,
 
@@ -95,12 +96,27 @@ impl ProxyArgs {
         !self.proxy.is_empty()
     }
 
+    /// The names of the tunnels to which routes lead.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = &TunnelName> {
+        let upstreams = self.proxy.iter().flat_map(|route| &route.upstreams);
+        upstreams.filter_map(|upstream| upstream.tunnel.as_ref())
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            connect: self.proxy_connect_timeout,
+            response: self.proxy_response_timeout,
+            idle: self.proxy_idle_timeout,
+            tunnel: self.proxy_tunnel_timeout,
+        }
+    }
+
     /// The settings of the proxy, with the certificates that they name.
     pub(crate) fn settings(&self) -> Result<Settings, String> {
         let trust = match (&self.proxy_ca, self.proxy_insecure) {
             (_, true) => Trust::Any,
             (None, false) => Trust::Mozilla,
-            (Some(file), false) => Trust::Also(Authorities::read(file)?),
+            (Some(file), false) => Trust::Also(Authorities::read("--proxy-ca", file)?),
         };
         Ok(Settings {
             routes: self.proxy.clone(),
@@ -116,12 +132,7 @@ impl ProxyArgs {
             }),
             reach: Reach {
                 trust,
-                timeouts: Timeouts {
-                    connect: self.proxy_connect_timeout,
-                    response: self.proxy_response_timeout,
-                    idle: self.proxy_idle_timeout,
-                    tunnel: self.proxy_tunnel_timeout,
-                },
+                timeouts: self.timeouts(),
                 passive: Passive {
                     max_fails: self.proxy_max_fails,
                     pause: self.proxy_fail_duration,

@@ -50,6 +50,9 @@ fn example(arg: &clap::Arg) -> &'static str {
         "proxy-balance" => "least",
         "health-check" => "/",
         "cache-control" => "no-store",
+        "dial" => "https://gateway.example/office",
+        "dial-protocol" => "spdy/3.1",
+        "tunnel" => "office=office.token",
         _ if arg
             .get_value_names()
             .is_some_and(|names| names[0] == "ADDR") =>

@@ -8,7 +8,7 @@ use std::{
 use super::registry::{BUCKETS, Registry, Value};
 
 /// What the metrics mean.
-const HELP: [(&str, &str); 21] = [
+const HELP: [(&str, &str); 23] = [
     (
         "lacewing_server_bytes_total",
         "Bytes of content, counted every 10 s.",
@@ -66,8 +66,16 @@ const HELP: [(&str, &str); 21] = [
         "Connections that ended before their protocol was known.",
     ),
     (
+        "lacewingd_dials_total",
+        "Attempts to dial a gateway, by outcome.",
+    ),
+    (
         "lacewingd_log_left_out_lines_total",
         "Lines of the log that were not written.",
+    ),
+    (
+        "lacewingd_tunnel_connections",
+        "Diallers that are connected to a tunnel.",
     ),
     (
         "lacewingd_upstream_failures_total",

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use http::uri::{Authority, Scheme};
 use lacewing_client::Version;
 
+use crate::reverse::TunnelName;
+
 /// The address of an upstream, as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UpstreamAddress {
@@ -14,6 +16,8 @@ pub(crate) struct UpstreamAddress {
     pub(crate) authority: Authority,
     /// The path of a Unix socket, which takes the place of the authority.
     pub(crate) socket: Option<PathBuf>,
+    /// The tunnel through which it dials in.
+    pub(crate) tunnel: Option<TunnelName>,
 }
 
 /// The protocol that an upstream speaks.
@@ -24,6 +28,8 @@ pub(crate) enum Speaks {
     Tls,
     /// In cleartext, with prior knowledge.
     Multiplexed(Version),
+    /// HTTP/2 or SPDY/3.1, as the dialler decides.
+    Dialled,
 }
 
 impl Speaks {
@@ -48,7 +54,7 @@ impl Speaks {
     pub(crate) fn uri_scheme(self) -> Scheme {
         match self {
             Self::Tls => Scheme::HTTPS,
-            Self::Http1 | Self::Multiplexed(_) => Scheme::HTTP,
+            Self::Http1 | Self::Multiplexed(_) | Self::Dialled => Scheme::HTTP,
         }
     }
 }
@@ -60,10 +66,20 @@ impl FromStr for UpstreamAddress {
         let unknown = || {
             format!(
                 "`{text}` is no upstream; write http://HOST:PORT, https://HOST, h2c://HOST:PORT, \
-                 spdy31://, spdy3:// or spdy2://HOST:PORT, unix:/PATH or unix+h2c:/PATH"
+                 spdy31://, spdy3:// or spdy2://HOST:PORT, unix:/PATH, unix+h2c:/PATH or tunnel:NAME"
             )
         };
         let (scheme, rest) = text.split_once(':').ok_or_else(unknown)?;
+        if scheme == "tunnel" {
+            let name: TunnelName = rest.parse()?;
+            return Ok(Self {
+                text: text.to_owned(),
+                speaks: Speaks::Dialled,
+                authority: Authority::try_from(name.as_str()).map_err(|_| unknown())?,
+                socket: None,
+                tunnel: Some(name),
+            });
+        }
         let socket = match scheme.strip_prefix("unix") {
             Some("") => Some("http"),
             Some(speaks) => speaks.strip_prefix('+'),
@@ -81,6 +97,7 @@ impl FromStr for UpstreamAddress {
                 speaks,
                 authority: Authority::from_static("localhost"),
                 socket: Some(path.into()),
+                tunnel: None,
             });
         }
         let speaks = Speaks::of(scheme).ok_or_else(unknown)?;
@@ -102,6 +119,7 @@ impl FromStr for UpstreamAddress {
             speaks,
             authority,
             socket: None,
+            tunnel: None,
         })
     }
 }
@@ -140,6 +158,7 @@ mod tests {
             ),
             ("unix:/run/a", Speaks::Http1, "localhost", Some("/run/a")),
             ("unix:///run/a", Speaks::Http1, "localhost", Some("/run/a")),
+            ("tunnel:office", Speaks::Dialled, "office", None),
             (
                 "unix+spdy2:a",
                 Speaks::Multiplexed(Version::Spdy2),

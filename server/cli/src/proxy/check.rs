@@ -49,8 +49,8 @@ async fn check(upstream: &Upstream, path: &str, patience: Duration) -> Result<()
         .header("user-agent", "lacewingd health check")
         .body(Body::empty())
         .map_err(|error| wrong(error.to_string()))?;
-    let response = match timeout(patience, upstream.client.request(request)).await {
-        Ok(response) => response?,
+    let response = match timeout(patience, upstream.way.request(request)).await {
+        Ok(response) => response.map_err(|attempt| attempt.failure)?,
         Err(_) => return Err(Failure::response_timeout(patience)),
     };
     let status = response.status();

@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Certificate,
     Busy,
     Overloaded,
+    NotDialled,
     NoTunnel,
     Closed,
     Reset,
@@ -42,7 +43,7 @@ pub(crate) enum Kind {
 }
 
 /// Each kind's status, error type and line for people.
-const FACTS: [(Kind, u16, &str, &str); 20] = [
+const FACTS: [(Kind, u16, &str, &str); 21] = [
     (
         Kind::BadPath,
         400,
@@ -128,6 +129,12 @@ const FACTS: [(Kind, u16, &str, &str); 20] = [
         "The upstream refuses further requests for now.",
     ),
     (
+        Kind::NotDialled,
+        503,
+        "destination_unavailable",
+        "The upstream dials in through a tunnel, and is not connected.",
+    ),
+    (
         Kind::NoTunnel,
         502,
         "http_upgrade_failed",
@@ -205,6 +212,7 @@ impl Kind {
                 | Self::NoRoute
                 | Self::Upload
                 | Self::Busy
+                | Self::NotDialled
                 | Self::NoTunnel
         )
     }
@@ -215,6 +223,15 @@ impl Failure {
         Self {
             kind,
             cause: cause.into(),
+        }
+    }
+
+    /// No dialler is connected to serve the request.
+    pub(crate) fn not_dialled() -> Attempt {
+        let cause = "nobody who serves has dialled in (--dial), or the connection is lost";
+        Attempt {
+            failure: Self::new(Kind::NotDialled, cause),
+            unprocessed: true,
         }
     }
 
@@ -276,6 +293,31 @@ fn of_connection(error: &lacewing_client::Error) -> Kind {
     }
 }
 
+/// The failure of one attempt.
+pub(crate) struct Attempt {
+    pub(crate) failure: Failure,
+    /// The upstream certainly did not process the request.
+    pub(crate) unprocessed: bool,
+}
+
+impl From<ClientError> for Attempt {
+    fn from(error: ClientError) -> Self {
+        Self {
+            unprocessed: error.is_retryable() || error.is_connect(),
+            failure: error.into(),
+        }
+    }
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            unprocessed: false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)
@@ -296,6 +338,7 @@ mod tests {
             (Kind::ConnectTimeout, 504),
             (Kind::ResponseTimeout, 504),
             (Kind::Busy, 503),
+            (Kind::NotDialled, 503),
             (Kind::Loop, 508),
         ] {
             assert_eq!(kind.status().as_u16(), status);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body::Body as _;
-use lacewing_client::{Body, ClientError};
+use lacewing_client::Body;
 use lacewing_server::RequestBody;
 use metrics::counter;
 use tracing::warn;
@@ -12,7 +12,7 @@ use tracing::warn;
 use super::{
     Shared,
     body::{Download, Home, Reply, Source, Trailers, stands_still},
-    failure::{Failure, Kind},
+    failure::{Attempt, Failure, Kind},
     fields,
     group::{Group, Tried},
     is_forwarded,
@@ -46,7 +46,7 @@ impl Shared {
         let mut tried = Tried::default();
         let mut last = Failure::new(Kind::Unreachable, "the route has no upstream");
         while let Some(upstream) = group.next(&mut tried) {
-            let last_one = tried.are_all(group);
+            let last_one = tried.are_all(group) && !upstream.way.is_shared();
             let head = outbound.head(upstream, last_one);
             let failure = match self.exchange(upstream, head, home.as_ref()).await {
                 Ok(response) => return Ok(response),
@@ -56,6 +56,10 @@ impl Shared {
             last = self.blame(upstream, &outbound, failure.failure);
             if !again {
                 break;
+            }
+            if upstream.way.is_shared() && upstream.way.is_there() {
+                // Another server at the end of the same tunnel.
+                tried.again();
             }
         }
         Err(last)
@@ -70,14 +74,14 @@ impl Shared {
     ) -> Result<Response<Reply>, Attempt> {
         let open = upstream.open();
         let sent = match home {
-            None => upstream.client.request(head.map(|()| Body::empty())),
+            None => upstream.way.request(head.map(|()| Body::empty())),
             Some(home) => {
                 let trailers = match upstream.may_speak_http1() {
                     true => Trailers::Declared(fields::declared_trailers(head.headers())),
                     false => Trailers::All,
                 };
                 let upload = home.lend(trailers);
-                upstream.client.request(head.map(|()| upload))
+                upstream.way.request(head.map(|()| upload))
             }
         };
         let patience = self.settings.reach.timeouts.response;
@@ -124,30 +128,5 @@ impl Shared {
             );
         }
         failure
-    }
-}
-
-/// The failure of one attempt.
-pub(super) struct Attempt {
-    failure: Failure,
-    /// The upstream certainly did not process the request.
-    unprocessed: bool,
-}
-
-impl From<ClientError> for Attempt {
-    fn from(error: ClientError) -> Self {
-        Self {
-            unprocessed: error.is_retryable() || error.is_connect(),
-            failure: error.into(),
-        }
-    }
-}
-
-impl From<Failure> for Attempt {
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            unprocessed: false,
-        }
     }
 }

@@ -17,14 +17,28 @@ pub(super) struct Group {
     turn: AtomicUsize,
 }
 
+/// Times that one request is sent through a tunnel again, to another server at its end.
+const MAX_AGAIN: u32 = 3;
+
 /// The upstreams that a request has tried.
 #[derive(Debug, Default)]
-pub(super) struct Tried(Vec<usize>);
+pub(super) struct Tried {
+    all: Vec<usize>,
+    again: u32,
+}
 
 impl Tried {
     /// Returns whether no other upstream of the group is left.
     pub(super) fn are_all(&self, group: &Group) -> bool {
-        self.0.len() >= group.upstreams.len()
+        self.all.len() >= group.upstreams.len()
+    }
+
+    /// Lets the last one be tried again, a few times.
+    pub(super) fn again(&mut self) {
+        if self.again < MAX_AGAIN {
+            self.again = self.again.saturating_add(1);
+            self.all.pop();
+        }
     }
 }
 
@@ -50,10 +64,10 @@ impl Group {
             [_] => 0,
             several => self.choose(several, tried)?,
         };
-        if tried.0.contains(&index) {
+        if tried.all.contains(&index) {
             return None;
         }
-        tried.0.push(index);
+        tried.all.push(index);
         self.upstreams.get(index)
     }
 
@@ -62,7 +76,7 @@ impl Group {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % several.len().max(1);
         let (before, from) = several.split_at_checked(turn)?;
         let in_turn = (turn..).zip(from).chain((0..).zip(before));
-        let left = in_turn.filter(|(index, _)| !tried.0.contains(index));
+        let left = in_turn.filter(|(index, _)| !tried.all.contains(index));
         let rank = |upstream: &Upstream| {
             let rest = upstream.rest(now).unwrap_or(Duration::ZERO);
             let load = match self.balance {

@@ -1,11 +1,11 @@
 //! The settings of the proxy.
 
-use std::{fmt::Display, fs, net::IpAddr, path::Path, str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
-use lacewing_client::tls::Certificates;
 
 use super::routes::RouteSpec;
+use crate::trust::Trust;
 
 /// The settings of the proxy.
 #[derive(Clone, Debug)]
@@ -27,52 +27,6 @@ pub(crate) struct Reach {
     /// Connections in HTTP/1.1 to one upstream.
     pub(crate) max_connections: usize,
 }
-
-/// The certificates of upstreams that are trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    Mozilla,
-    /// Those of other authorities too.
-    Also(Authorities),
-    /// Every certificate.
-    Any,
-}
-
-impl Trust {
-    pub(super) fn certificates(&self) -> Certificates {
-        match self {
-            Self::Mozilla => Certificates::mozilla(),
-            Self::Also(authorities) => authorities.all.clone(),
-            Self::Any => Certificates::danger_accept_any(),
-        }
-    }
-}
-
-/// Authorities of a file, beside Mozilla's. Two are equal if their files had the same bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct Authorities {
-    pem: Vec<u8>,
-    all: Certificates,
-}
-
-impl Authorities {
-    pub(crate) fn read(file: &Path) -> Result<Self, String> {
-        let failed = |error: &dyn Display| format!("--proxy-ca: {error}");
-        let all = Certificates::mozilla().add_ca_file(file);
-        Ok(Self {
-            all: all.map_err(|error| failed(&error))?,
-            pem: fs::read(file).map_err(|error| failed(&error))?,
-        })
-    }
-}
-
-impl PartialEq for Authorities {
-    fn eq(&self, other: &Self) -> bool {
-        self.pem == other.pem
-    }
-}
-
-impl Eq for Authorities {}
 
 /// The host that an upstream sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use http::{
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use lacewing_client::{Body, ClientError, Connect as _, ConnectProtocol};
+use lacewing_client::{Body, ClientError, ConnectProtocol};
 use lacewing_server::{ConnectRequest, RequestBody, Tunnel};
 use tokio::{
     io::{self, AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
@@ -30,13 +30,14 @@ use tokio::{
 use super::{
     Shared,
     body::{Download, Reply, Source},
+    connection::MAX_HEAD,
     failure::{Failure, Kind},
     fields::{self, has_token},
     group::{Group, Tried},
     key,
     message::{Outbound, passed_on},
     settings::Timeouts,
-    upstream::{MAX_HEAD, Open, Upstream},
+    upstream::{Open, Upstream},
 };
 use crate::site::body::Content;
 
@@ -238,10 +239,7 @@ async fn send_upgrade(
     request: Request<Body>,
     timeouts: Timeouts,
 ) -> Result<Response<hyper::body::Incoming>, Failure> {
-    let connecting = timeout(
-        timeouts.connect,
-        upstream.connector.connect(&upstream.origin),
-    );
+    let connecting = timeout(timeouts.connect, upstream.way.connect());
     let Ok(connected) = connecting.await else {
         let cause = format!("no connection within {:?}", timeouts.connect);
         return Err(Failure::new(Kind::ConnectTimeout, cause));
@@ -255,7 +253,7 @@ async fn send_upgrade(
     };
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(MAX_HEAD)
-        .handshake(TokioIo::new(connected?.io))
+        .handshake(TokioIo::new(connected?))
         .await
         .map_err(failed)?;
     tokio::spawn(connection.with_upgrades());
@@ -292,10 +290,11 @@ async fn by_connect(
         request.headers_mut().insert(HOST, host.clone());
     }
     request.extensions_mut().insert(protocol);
-    let opening = upstream.client.tunnel(&upstream.origin, request);
+    let opening = upstream.way.tunnel(request);
     let (response, back) = match timeout(timeouts.response, opening).await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(ClientError::TunnelRefused { response })) => {
+        Ok(None) => return Err(Failure::not_dialled().failure),
+        Ok(Some(Ok(opened))) => opened,
+        Ok(Some(Err(ClientError::TunnelRefused { response }))) => {
             let mut refusal = Response::new(Reply::Own(Content::empty()));
             *refusal.status_mut() = response.status();
             let fields = refusal.headers_mut();
@@ -306,7 +305,7 @@ async fn by_connect(
             fields::of_response(fields, response.version());
             return Ok(refusal);
         }
-        Ok(Err(error)) => return Err(error.into()),
+        Ok(Some(Err(error))) => return Err(error.into()),
         Err(_) => return Err(Failure::response_timeout(timeouts.response)),
     };
     let (mut head, ()) = response.into_parts();

@@ -10,11 +10,7 @@ use std::{
 };
 
 use http::{Uri, uri::PathAndQuery};
-use lacewing_client::{
-    Client, Concurrency, ConnectionConfig, Connector, Limits, MemoryBudget, Origin, Side, Unix,
-    Version,
-    tls::{Certificates, Tls},
-};
+use lacewing_client::MemoryBudget;
 use tracing::{info, warn};
 
 use super::{
@@ -22,30 +18,14 @@ use super::{
     failure::Failure,
     health::{Change, Health},
     settings::Reach,
+    way::Way,
 };
-use crate::complaints::Complaints;
-
-/// Connections to one upstream in a multiplexed protocol.
-const MAX_MULTIPLEXED: usize = 16;
-
-/// Content of one response that may wait for a slow client. Windows that are larger in all than
-/// these together keep one slow client from stopping the others on its connection.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 32 << 20;
-
-/// Bytes of a response's head. A connection in HTTP/1.1 reads as much at once.
-pub(super) const MAX_HEAD: usize = 64 << 10;
-
-/// The protocols that are offered by ALPN, beside HTTP/1.1.
-const OFFERED: [Version; 4] = Version::ALL;
+use crate::{complaints::Complaints, reverse::Tunnels};
 
 /// One upstream.
 pub(super) struct Upstream {
     pub(super) address: UpstreamAddress,
-    pub(super) client: Client,
-    /// For tunnels over HTTP/1.1.
-    pub(super) connector: Connector,
-    pub(super) origin: Origin,
+    pub(super) way: Way,
     health: Health,
     open: AtomicUsize,
     complaints: Complaints,
@@ -56,14 +36,16 @@ impl Upstream {
         address: UpstreamAddress,
         reach: &Reach,
         memory: &MemoryBudget,
+        tunnels: &Tunnels,
     ) -> Result<Self, String> {
         let uri = uri(&address, PathAndQuery::from_static("/"));
-        let certificates = reach.trust.certificates();
-        let origin = Origin::of(&uri).map_err(|error| format!("{address}: {error}"))?;
+        let way = match &address.tunnel {
+            Some(name) => Way::Tunnel(tunnels.named(name)),
+            None => Way::direct(&address, &uri, reach, memory)
+                .map_err(|error| format!("{address}: {error}"))?,
+        };
         Ok(Self {
-            client: client(&address, reach, &certificates, memory),
-            connector: connector(&address, certificates),
-            origin,
+            way,
             address,
             health: Health::new(reach.passive),
             open: AtomicUsize::new(0),
@@ -78,11 +60,14 @@ impl Upstream {
 
     /// Returns whether requests in HTTP/1.1 may reach it.
     pub(super) fn may_speak_http1(&self) -> bool {
-        !matches!(self.address.speaks, Speaks::Multiplexed(_))
+        matches!(self.address.speaks, Speaks::Http1 | Speaks::Tls)
     }
 
     /// The time for which requests should go elsewhere.
     pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        if !self.way.is_there() {
+            return Some(Duration::MAX);
+        }
         self.health.rest(now)
     }
 
@@ -152,59 +137,4 @@ fn uri(address: &UpstreamAddress, path: PathAndQuery) -> Uri {
     parts.authority = Some(address.authority.clone());
     parts.path_and_query = Some(path);
     Uri::from_parts(parts).unwrap_or_default()
-}
-
-fn client(
-    address: &UpstreamAddress,
-    reach: &Reach,
-    certificates: &Certificates,
-    memory: &MemoryBudget,
-) -> Client {
-    let timeouts = reach.timeouts;
-    let connection = ConnectionConfig::new(Side::Client).with(|config| {
-        config.limits = Limits::new(Side::Client)
-            .with(|limits| {
-                limits.max_header_list_size = MAX_HEAD;
-                limits.stream_window = STREAM_WINDOW;
-                limits.max_stream_window = STREAM_WINDOW;
-                limits.connection_window = CONNECTION_WINDOW;
-                limits.max_connection_window = CONNECTION_WINDOW;
-                limits.max_buffered_bytes =
-                    limits.max_buffered_bytes.max(CONNECTION_WINDOW as usize);
-                // The proxy has shorter waits of its own.
-                limits.stall_timeout = timeouts.response.max(timeouts.idle).saturating_mul(2);
-            })
-            .into();
-        config.memory_budget = memory.clone();
-    });
-    let builder = Client::builder()
-        .connection(connection)
-        .options(|options| {
-            options.concurrency(Concurrency::OpenAnother {
-                max: MAX_MULTIPLEXED,
-            })
-        })
-        .connect_timeout(timeouts.connect)
-        .max_connections(reach.max_connections)
-        .max_http1_connections(reach.max_connections)
-        .certificates(certificates.clone())
-        .protocols(OFFERED);
-    let builder = match address.speaks {
-        Speaks::Multiplexed(version) => builder.cleartext_protocol(version),
-        Speaks::Http1 | Speaks::Tls => builder.http1(),
-    };
-    match &address.socket {
-        Some(path) => builder.dial(Unix::new(path)).build(),
-        None => builder.build(),
-    }
-}
-
-/// Offers HTTP/1.1 alone.
-fn connector(address: &UpstreamAddress, certificates: Certificates) -> Connector {
-    let tls = Tls::with_certificates(certificates, Vec::new());
-    let connector = Connector::tls(tls, None).http1();
-    match &address.socket {
-        Some(path) => connector.dial(Unix::new(path)),
-        None => connector,
-    }
 }

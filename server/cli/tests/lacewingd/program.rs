@@ -156,8 +156,13 @@ impl Running {
     }
 
     /// SIGTERM, and what the log said.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+    pub(crate) fn terminate(self) -> (Option<i32>, String) {
         self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Waits for its end, and returns what the log said.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut log).unwrap();

@@ -17,6 +17,7 @@ mod peers;
 mod program;
 mod recorder;
 mod reloads;
+mod reverse;
 mod setups;
 mod smuggling;
 mod websockets;

@@ -9,12 +9,17 @@ use crate::{
     attacker::{self, FRONTS, Front},
     program::{Directory, Running},
     recorder::{self, Record},
+    reverse,
 };
 
 /// The upstreams, each behind a host name of its own.
-struct Upstreams(Vec<(&'static str, Record)>);
+struct Upstreams {
+    records: Vec<(&'static str, Record)>,
+    _diallers: Vec<Running>,
+}
 
 impl Upstreams {
+    /// With those that dial in, by a second proxy before an upstream in HTTP/1.1.
     fn start(name: &str, options: &[&str]) -> (Self, Directory, Running) {
         let mut records = Vec::new();
         let mut routes = Vec::new();
@@ -31,14 +36,45 @@ impl Upstreams {
         );
         add("s3.test", "spdy3", recorder::multiplexed(Protocol::Spdy3));
         add("s2.test", "spdy2", recorder::multiplexed(Protocol::Spdy2));
-        let directory = Directory::new(name);
-        let mut args = vec!["--https", "off"];
+        let directory = reverse::tokens(name);
+        let tunnels = [("t2.test", "h2"), ("t31.test", "spdy/3.1")];
+        let mut dialled = Vec::new();
+        for (host, protocol) in tunnels {
+            let (address, record) = recorder::http1();
+            records.push((host, record));
+            routes.push(format!("{host}=tunnel:{host}"));
+            dialled.push((host, protocol, format!("http://{address}")));
+        }
+        let token = directory.path("token").display().to_string();
+        let accepted = tunnels.map(|(host, _)| format!("{host}={token}"));
+        let mut args = vec![
+            "--https",
+            "off",
+            "--tunnel",
+            &accepted[0],
+            "--tunnel",
+            &accepted[1],
+        ];
         args.extend(options);
         for route in &routes {
             args.extend(["--proxy", route]);
         }
         let running = Running::start(&directory, &args);
-        (Self(records), directory, running)
+        let dial = |(host, protocol, to): (&str, &str, String)| {
+            let url = format!("http://{}/{host}", running.http);
+            let options = ["--proxy", &to, "--dial-protocol", protocol];
+            let dialler = reverse::dialler_to(&url, &directory, &options);
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(40);
+            let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            while !running.send(&request).starts_with("HTTP/1.1 200") {
+                assert!(std::time::Instant::now() < until, "{host} does not come");
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            dialler
+        };
+        let _diallers = dialled.into_iter().map(dial).collect();
+        let all = Self { records, _diallers };
+        (all, directory, running)
     }
 }
 
@@ -98,14 +134,14 @@ const HTTP1: &[(&str, Must)] = &[
         "POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: 5\r\n\r\nhello",
         Pass("hello", "chunked"),
     ),
-    // A length and chunks: the chunks count (RFC 9112 §6.3), and the upstream sees no length.
+    // A length and chunks: the chunks count (RFC 9112 §6.3), and the length does not pass.
     (
         "POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        Pass("POST ", "content-length"),
+        Pass("POST ", "content-length: 4"),
     ),
     (
         "POST / HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
-        Pass("POST ", "content-length"),
+        Pass("POST ", "content-length: 4"),
     ),
     (
         "POST / HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: gzip\r\n\r\n",
@@ -291,7 +327,7 @@ fn check(
 fn nothing_is_smuggled_from_http1() {
     let (upstreams, _directory, running) = Upstreams::start("lacewingd-smuggle-1", &[]);
     let mut wrong = Vec::new();
-    for (host, record) in &upstreams.0 {
+    for (host, record) in &upstreams.records {
         for (number, (text, must)) in HTTP1.iter().enumerate() {
             let mark = format!("x-case: {number}.");
             let marked = format!("\r\n{mark}\r\n\r\n");
@@ -469,7 +505,7 @@ fn nothing_is_smuggled_from_multiplexed_protocols() {
         let (upstreams, _directory, running) = Upstreams::start("lacewingd-smuggle-m", options);
         let mut wrong = Vec::new();
         for front in FRONTS {
-            for (host, record) in &upstreams.0 {
+            for (host, record) in &upstreams.records {
                 let more = if front == Front::Http2 { HTTP2 } else { &[] };
                 for (number, (fields, content, must)) in MULTIPLEXED.iter().chain(more).enumerate()
                 {
