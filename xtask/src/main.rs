@@ -51,14 +51,16 @@ cargo xtask <command>
           [--list]      print the cases without running them
   conform-peers [NAME]  run the conformance suite on other servers, and print their results
   netpath               measure one stream over a long, fast path, and HTTP/1.1 (needs root)
-  bench [--quick]       measure Lacewing and hyper in turns, and print the ratios
+  bench [--quick]       measure Lacewing and its peers in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
+        [--json FILE]   write all figures; --svg FOLDER: one picture for each table
         [--instructions] count instructions by callgrind instead; --check compares them with
                         benches/instructions.txt, --write replaces it
   attack [--only TEXT]  play attacks and honest traffic against Lacewing, and print their cost
-         [--list]       name the cases; --help has the rest: --full, --json, --against
+         [--list]       name the cases; `attack --help` has the rest: --full, --json, --peers, …
   schedules [--count N] play scripts with faults, chosen by seeds, against two engines
             [--seed N]  the first seed; prints the command that repeats a failure
+            [--facades] against a whole client and server instead
   soak [--minutes N]    run mixed traffic, many connections, restarts, kills; check for leaks
                         (--idle N, --busy N, --restarts N: the other parts)
   miri                  run the unit tests of the codecs under Miri (needs nightly)
@@ -106,6 +108,34 @@ fn main() -> ExitCode {
         Err(message) => {
             let _ = writeln!(std::io::stderr(), "\nxtask {command}: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HELP;
+
+    /// The flags that the commands match by name stand in the help.
+    #[test]
+    fn the_help_has_every_flag() {
+        let sources = [
+            include_str!("bench.rs"),
+            include_str!("fuzz.rs"),
+            include_str!("interop.rs"),
+            include_str!("schedules.rs"),
+            include_str!("test.rs"),
+        ];
+        let flags: Vec<&str> = sources
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" =>"))
+            .map(|(flag, _)| flag)
+            .filter(|flag| flag.starts_with("--"))
+            .collect();
+        assert!(flags.len() > 12, "{flags:?}");
+        for flag in flags {
+            assert!(HELP.contains(flag), "{flag} is not in the help");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    hash::{DefaultHasher, Hasher},
     time::{Duration, Instant},
 };
 
@@ -358,6 +359,8 @@ pub(crate) struct Pair {
     pub(crate) now: Instant,
     pub(crate) cut: Cut,
     pub(crate) rng: Rng,
+    /// Of every piece that was moved, in order.
+    pub(crate) digest: DefaultHasher,
 }
 
 impl Pair {
@@ -388,6 +391,7 @@ impl Pair {
             now,
             cut: Cut::Whole,
             rng: Rng(1),
+            digest: DefaultHasher::new(),
         }
     }
 
@@ -505,6 +509,7 @@ impl Pair {
             };
             let piece = chunk[..len].to_vec();
             from.engine.output().advance(len);
+            self.digest.write(&piece);
             from.monitor.sends(&piece);
             to.monitor.receives(&piece);
             to.input.extend_from_slice(&piece);
