@@ -40,6 +40,7 @@ const PLATFORMS: [Platform; 3] = [
             ),
             ("lacewing-conform", ""),
             ("lacewing", ""),
+            ("lacewingd", "jemalloc"),
         ],
     },
     // Without TLS: ring's C code needs Apple's headers.

@@ -2,9 +2,14 @@
 
 mod handles;
 mod identity;
+mod read_at;
 mod root;
 #[cfg(test)]
 mod test_folder;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::{
     sync::{
@@ -22,10 +27,16 @@ use tokio::{
 
 #[cfg(test)]
 pub(crate) use self::test_folder::TestFolder;
+#[cfg(unix)]
+use self::unix as system;
+#[cfg(windows)]
+use self::windows as system;
 pub(crate) use self::{
     handles::{Handles, IDLE_HANDLE},
     identity::Identity,
+    read_at::{read_at, read_exact_at},
     root::{Links, Opened, Root, below},
+    system::{Names, max_descriptors},
 };
 use crate::failure::Failure;
 
@@ -55,6 +66,14 @@ pub(crate) struct Disk {
     pub(crate) reads: Lane,
     pub(crate) listings: Lane,
     pub(crate) handles: Handles,
+}
+
+/// What is known of a name in a directory.
+pub(crate) struct Found {
+    /// In bytes; `None` for a directory.
+    pub(crate) size: Option<u64>,
+    /// In seconds since 1970.
+    pub(crate) modified: Option<u64>,
 }
 
 impl Disk {

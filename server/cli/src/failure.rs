@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use http::StatusCode;
+#[cfg(unix)]
 use rustix::io::Errno;
 
 /// The reason why a request is answered with an error.
@@ -44,31 +45,57 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match Errno::from_io_error(&error) {
-            // No file has a name that is too long, or a path that continues below a file. A loop of
-            // links leads to no file.
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => Self::NotFound,
-            // A socket, a device without a driver.
-            Some(Errno::NXIO | Errno::NODEV) => Self::NotFound,
-            Some(Errno::ACCESS | Errno::PERM) => Self::Forbidden,
-            Some(Errno::MFILE) => {
-                Self::Busy("no file handle is left: RLIMIT_NOFILE (ulimit -n) is reached".into())
-            }
-            Some(Errno::NFILE | Errno::NOMEM) => Self::Busy(format!("the system's limit: {error}")),
-            _ if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
+        of_system(&error).unwrap_or_else(|| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound,
             // A NUL in a name.
-            _ if error.kind() == io::ErrorKind::InvalidInput => Self::NotFound,
+            io::ErrorKind::InvalidInput => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::Forbidden,
             _ => Self::Internal(error.to_string()),
-        }
+        })
     }
 }
 
+#[cfg(unix)]
 impl From<Errno> for Failure {
     fn from(error: Errno) -> Self {
         io::Error::from(error).into()
     }
 }
 
+/// The failures that Unix tells apart and [`io::ErrorKind`] does not.
+#[cfg(unix)]
+fn of_system(error: &io::Error) -> Option<Failure> {
+    Some(match Errno::from_io_error(error)? {
+        // No file has a name that is too long, or a path that continues below a file. A loop of
+        // links leads to no file.
+        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP => Failure::NotFound,
+        // A socket, a device without a driver.
+        Errno::NXIO | Errno::NODEV => Failure::NotFound,
+        Errno::ACCESS | Errno::PERM => Failure::Forbidden,
+        Errno::MFILE => {
+            Failure::Busy("no file handle is left: RLIMIT_NOFILE (ulimit -n) is reached".into())
+        }
+        Errno::NFILE | Errno::NOMEM => Failure::Busy(format!("the system's limit: {error}")),
+        _ => return None,
+    })
+}
+
+/// The failures that Windows tells apart and [`io::ErrorKind`] does not.
+#[cfg(windows)]
+fn of_system(error: &io::Error) -> Option<Failure> {
+    /// ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY.
+    const NO_ROOM: [i32; 2] = [4, 8];
+    /// ERROR_INVALID_NAME, ERROR_FILENAME_EXCED_RANGE, ERROR_CANT_RESOLVE_FILENAME: no file has
+    /// such a name.
+    const NO_NAME: [i32; 3] = [123, 206, 1921];
+    let code = error.raw_os_error()?;
+    if NO_ROOM.contains(&code) {
+        return Some(Failure::Busy(format!("the system's limit: {error}")));
+    }
+    NO_NAME.contains(&code).then_some(Failure::NotFound)
+}
+
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use super::*;

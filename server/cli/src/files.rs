@@ -10,7 +10,6 @@ mod reader;
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,7 +30,7 @@ pub(crate) use self::{
 };
 use crate::{
     budget::Budget,
-    disk::{Disk, Identity, Opened, Root, below},
+    disk::{self, Disk, Identity, Opened, Root, below},
     failure::Failure,
 };
 
@@ -211,7 +210,7 @@ impl Files {
         let most = identity.size().saturating_add(1);
         io::Seek::rewind(file)?;
         file.take(most).read_to_end(&mut content)?;
-        let after = Identity::from(&file.metadata()?);
+        let after = Identity::of_file(file)?;
         if after == *identity && content.len() == size {
             return Ok(Whole::Read(charge.hold(content)));
         }
@@ -234,7 +233,7 @@ impl Files {
             };
             let mut piece = vec![0; len];
             let file = files.reopen(&source)?;
-            file.read_exact_at(&mut piece, start).map_err(truncated)?;
+            disk::read_exact_at(&file, &mut piece, start).map_err(truncated)?;
             Ok::<_, Failure>(match charge {
                 Some(charge) => charge.hold(piece),
                 None => piece.into(),
@@ -275,7 +274,7 @@ fn truncated(error: io::Error) -> Failure {
 /// The start of a file.
 fn sample(file: &File) -> Result<Vec<u8>, Failure> {
     let mut sample = vec![0; charset::SAMPLE];
-    let len = file.read_at(&mut sample, 0)?;
+    let len = disk::read_at(file, &mut sample, 0)?;
     sample.truncate(len);
     Ok(sample)
 }
@@ -324,6 +323,8 @@ mod tests {
         }
     }
 
+    // Windows keeps the name of a removed file until its last handle is closed.
+    #[cfg(unix)]
     #[tokio::test]
     async fn a_closed_file_is_opened_again_unless_it_has_changed() {
         let tree = Tree::new("reopen");

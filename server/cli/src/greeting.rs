@@ -63,7 +63,12 @@ impl Greeting<'_> {
 /// What is served.
 pub(crate) fn described(root: Option<&Path>, proxy: Option<&Proxy>) -> String {
     let mut text = match root {
-        Some(root) => root.display().to_string(),
+        // Windows' form of a path without links begins so.
+        Some(root) => {
+            let root = root.display().to_string();
+            root.strip_prefix(r"\\?\")
+                .map_or(root.clone(), str::to_owned)
+        }
         None => "no files".to_owned(),
     };
     if let Some(proxy) = proxy {

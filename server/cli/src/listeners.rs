@@ -5,7 +5,9 @@ use std::{env, io, net::SocketAddr};
 
 use lacewing_server::{ServerBuilder, Socket};
 use listenfd::ListenFd;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tracing::warn;
 
 use crate::{
@@ -64,14 +66,16 @@ impl Inherited {
             Ok(listener) => listener.ok_or_else(taken),
             Err(error) => Err(error),
         };
-        if let Ok(listener) = tcp {
+        #[cfg(unix)]
+        if tcp.is_err() {
+            let unix = self.descriptors.take_unix_listener(index)?;
+            let listener = unix.ok_or_else(taken)?;
             listener.set_nonblocking(true)?;
-            return TcpListener::from_std(listener).map(Socket::from);
+            return UnixListener::from_std(listener).map(Socket::from);
         }
-        let unix = self.descriptors.take_unix_listener(index)?;
-        let listener = unix.ok_or_else(taken)?;
+        let listener = tcp?;
         listener.set_nonblocking(true)?;
-        UnixListener::from_std(listener).map(Socket::from)
+        TcpListener::from_std(listener).map(Socket::from)
     }
 
     /// Warns of sockets whose clients nobody would answer.
@@ -94,7 +98,10 @@ pub(crate) fn bind_cleartext(
     Ok(match listen {
         Listen::Off => (builder, 0),
         Listen::On(address) => (builder.bind(*address), 1),
+        #[cfg(unix)]
         Listen::Unix(path) => (builder.bind_unix(path), 1),
+        #[cfg(not(unix))]
+        Listen::Unix(_) => (builder, 0),
         Listen::Inherited(name) => {
             let sockets = inherited.named(name)?;
             let count = sockets.len();

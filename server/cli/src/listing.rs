@@ -203,7 +203,7 @@ fn make_room(pages: &mut HashMap<Key, Page>) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::Path};
 
     use super::*;
     use crate::disk::{Links, MIN_OPEN_FILES, TestFolder};
@@ -223,7 +223,7 @@ mod tests {
         }
 
         fn identity(&self) -> Identity {
-            Identity::from(&fs::metadata(self.folder.path()).unwrap())
+            Identity::of(self.folder.path()).unwrap()
         }
 
         async fn page(&self) -> Bytes {
@@ -294,8 +294,8 @@ mod tests {
 
     #[test]
     fn a_page_that_took_long_outlives_a_change() {
-        let before = Identity::from(&fs::metadata(".").unwrap());
-        let after = Identity::from(&fs::metadata("..").unwrap());
+        let before = Identity::of(Path::new(".")).unwrap();
+        let after = Identity::of(Path::new("..")).unwrap();
         let is_good = |took| {
             let rows = Ok(Bytes::new());
             let (_done, made) = watch::channel(Some(Made { rows, took }));
@@ -318,7 +318,7 @@ mod tests {
             took: Duration::ZERO,
         }));
         let mut pages = HashMap::new();
-        let identity = Identity::from(&fs::metadata(".").unwrap());
+        let identity = Identity::of(Path::new(".")).unwrap();
         for number in 0..10 {
             let page = Page {
                 identity,

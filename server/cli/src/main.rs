@@ -22,6 +22,7 @@ mod reload;
 mod reverse;
 mod run;
 mod settings;
+mod signals;
 mod site;
 mod target;
 mod trust;
@@ -39,7 +40,7 @@ const EXIT_USAGE: u8 = 2;
 
 /// A thread of the allocator returns freed memory to the system within seconds. glibc keeps memory
 /// while a later block is in use.
-#[cfg(feature = "jemalloc")]
+#[cfg(all(feature = "jemalloc", not(windows)))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

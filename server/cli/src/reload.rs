@@ -1,14 +1,10 @@
 //! Changes while the program runs: SIGHUP reads all options again, and files of certificates that
 //! were renewed are read by themselves.
 
-use std::{
-    ffi::OsString, fs, io, net::IpAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, io, net::IpAddr, sync::Arc, time::Duration};
 
 use lacewing_server::MemoryBudget;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::watch,
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
@@ -18,11 +14,13 @@ use tracing::{info, warn};
 use crate::{
     certificates::Certificates,
     configuration::Options,
+    disk::Identity,
     generation::Generation,
     log::Log,
     prometheus,
     reverse::{Diallers, Tunnels},
     settings::{self, Served},
+    signals::Reloads,
     site::Names,
 };
 
@@ -76,14 +74,14 @@ pub(crate) struct Reload {
 impl Reload {
     /// Reloads at each SIGHUP, and when files are renewed, without an end.
     pub(crate) fn run(mut self) -> io::Result<impl Future<Output = ()> + Send + 'static> {
-        let mut hangups = signal(SignalKind::hangup())?;
+        let mut reloads = Reloads::new()?;
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.files();
         Ok(async move {
             loop {
                 let is_hangup = tokio::select! {
-                    hangup = hangups.recv() => hangup.is_some(),
+                    hangup = reloads.next() => hangup,
                     _ = looks.tick() => false,
                 };
                 // Reading may wait for a disk.
@@ -183,34 +181,15 @@ impl Reload {
     }
 
     /// The state of each file of a certificate.
-    fn files(&self) -> Vec<Option<FileState>> {
+    fn files(&self) -> Vec<Option<Identity>> {
         let certificates = self.certificates.iter();
         let files = certificates.flat_map(|(certificates, _)| certificates.files());
-        files.map(FileState::of).collect()
+        files.map(|path| Identity::of(path).ok()).collect()
     }
 }
 
 fn is_live(name: &str) -> bool {
     LIVE.contains(&name) || LIVE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// What differs between a file and the one that replaced it, also behind links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileState {
-    file: (u64, u64),
-    length: u64,
-    changed: (i64, i64),
-}
-
-impl FileState {
-    fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
-        Some(Self {
-            file: (file.dev(), file.ino()),
-            length: file.len(),
-            changed: (file.mtime(), file.mtime_nsec()),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -12,10 +12,7 @@ use lacewing_server::{
     ConnectionConfig, ExtendedConnect, Extension, Server, ServerBuilder, ServerOptions, Shutdown,
     ShutdownSignal, serve_connection,
 };
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::{
@@ -29,6 +26,7 @@ use crate::{
     reload::Reload,
     reverse::{Diallers, Serving, Tunnels},
     settings::{self, Served},
+    signals::Ends,
     site::Names,
 };
 
@@ -277,26 +275,19 @@ fn hint(args: &Args) -> &'static str {
     }
 }
 
-/// Completes at the first SIGTERM or SIGINT; the second one ends the program.
+/// Completes at the first signal of [`Ends`]; the second one ends the program.
 fn until_signalled(
     log: Log,
     readiness: Readiness,
 ) -> Result<impl Future<Output = ()> + Send + 'static, String> {
     let failed = |error: io::Error| format!("cannot wait for signals: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut ends = Ends::new().map_err(failed)?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        ends.next().await;
         readiness.end();
         info!("no more connections; open requests are being answered (once more to end now)");
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            ends.next().await;
             log.flush(LAST_LINES);
             process::exit(EXIT_INTERRUPTED);
         });

@@ -9,12 +9,11 @@ use std::{
 };
 
 use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Protocol, Side};
-use rustix::process::{Resource, getrlimit};
 
 use crate::{
     args::{Args, ContentArgs, Listen, Runtime},
     certificates::Certificates,
-    disk::{Links, MIN_OPEN_FILES},
+    disk::{self, Links, MIN_OPEN_FILES},
     proxy,
     reverse::{Dial, Diallers, Token, TunnelName, Tunnels},
     site::{Compression, ErrorPages, Policy, Rules},
@@ -159,8 +158,7 @@ fn rules(args: &ContentArgs) -> Result<Rules, String> {
 
 /// The share of the system's limit that is for files.
 fn max_open_files() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let descriptors = usize::try_from(disk::max_descriptors()).unwrap_or(usize::MAX);
     (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
 }
 
@@ -171,6 +169,9 @@ pub(crate) fn check_addresses(args: &Args) -> Result<(), String> {
     }
     if matches!(args.https, Listen::Unix(_)) {
         return Err("--https takes no Unix socket; --http does".into());
+    }
+    if cfg!(not(unix)) && matches!(args.http, Listen::Unix(_)) {
+        return Err("--http: this system has no Unix sockets".into());
     }
     Ok(())
 }

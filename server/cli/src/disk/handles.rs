@@ -82,7 +82,7 @@ mod tests {
         let identities = names.map(|name| {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
             let file = File::open(path).unwrap();
-            let identity = Identity::from(&file.metadata().unwrap());
+            let identity = Identity::of_file(&file).unwrap();
             handles.keep(identity, Arc::new(file));
             identity
         });

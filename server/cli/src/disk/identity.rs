@@ -1,10 +1,13 @@
 //! A file as it was at one moment.
 
 use std::{
-    fs::Metadata,
-    os::unix::fs::MetadataExt,
+    fs::File,
+    io,
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use super::system;
 
 /// A change that follows another more closely may not show: clocks of file
 /// systems tick every few milliseconds.
@@ -15,26 +18,23 @@ const COARSE_TICK: Duration = Duration::from_secs(2);
 /// A file as it was at one moment: the same identity has the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl From<&Metadata> for Identity {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) modified: (i64, i64),
+    pub(super) changed: (i64, i64),
 }
 
 impl Identity {
+    /// That of the file at `path`, behind links.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        system::identity_of(path)
+    }
+
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        system::identity_of_file(file)
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -72,8 +72,7 @@ mod tests {
 
     #[test]
     fn a_file_is_settled_when_its_last_change_is_old() {
-        let metadata = std::fs::metadata(".");
-        let mut identity = Identity::from(&metadata.unwrap());
+        let mut identity = Identity::of(Path::new(".")).unwrap();
         identity.changed = (100, 1);
         let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
         assert!(!identity.is_settled(at(99_000)));

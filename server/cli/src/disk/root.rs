@@ -1,35 +1,12 @@
 //! The root directory: opens only files below it.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File},
-    os::fd::OwnedFd,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat},
-    io::Errno,
-};
-
-use super::Identity;
+use super::{Identity, system};
 use crate::failure::Failure;
-
-/// For a directory on the way. Its permissions may allow to pass through it and
-/// not to read its names.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const PASS: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
-
-/// For a file. Without NONBLOCK, opening a FIFO waits until another program
-/// writes to it.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY)
-    .union(OFlags::CLOEXEC);
 
 /// Symbolic links that are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +21,8 @@ pub(crate) enum Links {
 #[derive(Debug)]
 pub(crate) struct Root {
     /// Without links.
-    path: PathBuf,
-    links: Links,
+    pub(super) path: PathBuf,
+    pub(super) links: Links,
 }
 
 /// A file or a directory. FIFOs, sockets and devices are never opened.
@@ -72,20 +49,7 @@ impl Root {
 
     /// Opens what is below the root. `path` has plain names only.
     pub(crate) fn open(&self, path: &str) -> Result<Opened, Failure> {
-        if self.links == Links::Follow {
-            let root = openat(CWD, &self.path, PASS, Mode::empty())?;
-            let path = if path.is_empty() { "." } else { path };
-            return Ok(open_last(root, OsStr::new(path), Links::Follow)?);
-        }
-        match self.walk(Path::new(path)) {
-            // A link is on the way, or a file where a directory should be.
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                let below = self.resolve(path).ok_or(Failure::NotFound)?;
-                // A link that was put there meanwhile is not followed.
-                Ok(self.walk(&below)?)
-            }
-            other => Ok(other?),
-        }
+        system::open(self, path)
     }
 
     /// A link's target is served too.
@@ -94,28 +58,9 @@ impl Root {
     }
 
     /// The path below the root without links; `None` if it leads elsewhere.
-    fn resolve(&self, path: &str) -> Option<PathBuf> {
+    pub(super) fn resolve(&self, path: &str) -> Option<PathBuf> {
         let real = fs::canonicalize(self.path.join(path)).ok()?;
         real.strip_prefix(&self.path).ok().map(Path::to_path_buf)
-    }
-
-    /// Opens each directory on the way from the one before, so that a
-    /// directory that is exchanged meanwhile leads nowhere else. A link ends it
-    /// with `LOOP` or `NOTDIR`.
-    fn walk(&self, path: &Path) -> Result<Opened, Errno> {
-        let mut directory = openat(CWD, &self.path, PASS, Mode::empty())?;
-        let mut names = path.components().filter_map(|component| match component {
-            Component::Normal(name) => Some(name),
-            _ => None,
-        });
-        let Some(mut last) = names.next() else {
-            return opened(directory);
-        };
-        for next in names {
-            directory = openat(&directory, last, PASS | OFlags::NOFOLLOW, Mode::empty())?;
-            last = next;
-        }
-        open_last(directory, last, Links::Within)
     }
 }
 
@@ -128,39 +73,7 @@ pub(crate) fn below(directory: &str, name: &str) -> String {
     }
 }
 
-/// Looks before it opens: the mere opening of a device or a FIFO has effects.
-fn open_last(directory: OwnedFd, name: &OsStr, links: Links) -> Result<Opened, Errno> {
-    let (at, flags) = match links {
-        Links::Within => (AtFlags::SYMLINK_NOFOLLOW, OFlags::NOFOLLOW),
-        Links::Follow => (AtFlags::empty(), OFlags::empty()),
-    };
-    let found = statat(&directory, name, at)?;
-    let flags = flags
-        | match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => READ,
-            FileType::Directory => PASS,
-            FileType::Symlink => return Err(Errno::LOOP),
-            _ => return Err(Errno::NXIO),
-        };
-    opened(openat(&directory, name, flags, Mode::empty())?)
-}
-
-/// Looks again, at the handle: the name may have changed in between.
-fn opened(found: OwnedFd) -> Result<Opened, Errno> {
-    let file = File::from(found);
-    let metadata = file
-        .metadata()
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    let identity = Identity::from(&metadata);
-    if metadata.is_file() {
-        Ok(Opened::File(file, identity))
-    } else if metadata.is_dir() {
-        Ok(Opened::Directory(file, identity))
-    } else {
-        Err(Errno::NXIO)
-    }
-}
-
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -231,7 +144,7 @@ mod tests {
                 fs::rename(root.join("a/c"), root.join("a/b")).unwrap();
             }
         });
-        let outside = Identity::from(&fs::metadata(tree.0.join("file")).unwrap());
+        let outside = Identity::of(&tree.0.join("file")).unwrap();
         while !swapping.is_finished() {
             if let Ok(Opened::File(_, identity)) = within.open("a/b/file") {
                 assert_ne!(identity, outside);

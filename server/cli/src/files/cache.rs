@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock,
@@ -66,8 +65,7 @@ impl Entry {
 
     /// Returns true if the file on the disk is the same.
     pub(crate) fn is_fresh(&self) -> bool {
-        fs::metadata(&self.path)
-            .is_ok_and(|metadata| Identity::from(&metadata) == self.facts.identity)
+        Identity::of(&self.path).is_ok_and(|identity| identity == self.facts.identity)
     }
 
     pub(crate) fn note_fresh(&self, at: Duration) {
@@ -158,7 +156,7 @@ mod tests {
 
     fn entry(cache: &Cache, len: usize) -> Option<Arc<Entry>> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let identity = Identity::from(&fs::metadata(&path).unwrap());
+        let identity = Identity::of(&path).unwrap();
         let facts = Facts::new(&path, identity, b"", crate::files::Varies::Never);
         let body = cache.charge(len)?.hold(vec![0; len]);
         Some(Arc::new(Entry::new(path, facts, Some(body))))

@@ -1,15 +1,8 @@
 //! The names in a directory.
 
-use std::str;
-
-use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat},
-    io::Errno,
-};
-
 use super::entry::{Entry, LeftOut};
 use crate::{
-    disk::{Opened, Root, below},
+    disk::{Names, Opened, Root, below},
     failure::Failure,
     target::Hidden,
 };
@@ -30,19 +23,13 @@ pub(super) fn read(
     let Opened::Directory(directory, _) = root.open(path)? else {
         return Err(Failure::NotFound);
     };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let names = openat(&directory, ".", flags, Mode::empty())?;
+    let mut names = Names::of(&directory, root, path)?;
     drop(directory);
-    let mut names = Dir::new(names)?;
     let mut entries = Vec::new();
     let mut left_out: usize = 0;
-    while let Some(name) = names.read() {
+    while let Some(name) = names.next() {
         let name = name?;
-        let Ok(name) = str::from_utf8(name.file_name().to_bytes()) else {
-            continue;
-        };
-        let dots = matches!(name, "." | "..");
-        if dots || name.contains('\\') || name.starts_with('.') && hidden == Hidden::Omit {
+        if name.contains('\\') || name.starts_with('.') && hidden == Hidden::Omit {
             continue;
         }
         if entries.len() == MAX_ENTRIES {
@@ -50,45 +37,22 @@ pub(super) fn read(
             if left_out == MAX_COUNTED {
                 return Ok((entries, LeftOut::AtLeast(left_out)));
             }
-        } else if let Some(entry) = entry(&names, root, path, name)? {
-            entries.push(entry);
+            continue;
+        }
+        let serves_link = || root.serves_link(&below(path, &name));
+        // Not a link out of the root or to no file, a FIFO, a socket, a device.
+        if let Some(found) = names.find(&name, serves_link)? {
+            entries.push(Entry {
+                name,
+                size: found.size,
+                modified: found.modified,
+            });
         }
     }
     Ok((entries, LeftOut::Exactly(left_out)))
 }
 
-/// `None` for an entry that is not served: a link out of the root or to no file, a FIFO, a socket,
-/// a device. Also for an entry that was removed since the directory was read.
-fn entry(names: &Dir, root: &Root, path: &str, name: &str) -> Result<Option<Entry>, Failure> {
-    let directory = names.fd()?;
-    let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => found,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let found = if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
-        if !root.serves_link(&below(path, name)) {
-            return Ok(None);
-        }
-        match statat(directory, name, AtFlags::empty()) {
-            Ok(found) => found,
-            Err(_) => return Ok(None),
-        }
-    } else {
-        found
-    };
-    let size = match FileType::from_raw_mode(found.st_mode) {
-        FileType::Directory => None,
-        FileType::RegularFile => Some(found.st_size.try_into().unwrap_or(0)),
-        _ => return Ok(None),
-    };
-    Ok(Some(Entry {
-        name: name.to_owned(),
-        size,
-        modified: found.st_mtime.try_into().ok(),
-    }))
-}
-
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink, path::Path};

@@ -10,9 +10,11 @@ use std::{
 
 use http::{Request, Response, Uri};
 use http_body::Body;
+#[cfg(unix)]
+use lacewing_client::Unix;
 use lacewing_client::{
     BoxError, Client, ClientError, ClientResponse, Concurrency, Connect as _, Connector, Incoming,
-    MemoryBudget, Origin, RequestError, ResponseFuture, Transport, Tunnel, Unix, Version,
+    MemoryBudget, Origin, RequestError, ResponseFuture, Transport, Tunnel, Version,
     tls::{Certificates, Tls},
 };
 
@@ -152,8 +154,9 @@ fn client(
         Speaks::Http1 | Speaks::Tls | Speaks::Dialled => builder.http1(),
     };
     match &address.socket {
+        #[cfg(unix)]
         Some(path) => builder.dial(Unix::new(path)).build(),
-        None => builder.build(),
+        _ => builder.build(),
     }
 }
 
@@ -162,7 +165,8 @@ fn connector(address: &UpstreamAddress, certificates: Certificates) -> Connector
     let tls = Tls::with_certificates(certificates, Vec::new());
     let connector = Connector::tls(tls, None).http1();
     match &address.socket {
+        #[cfg(unix)]
         Some(path) => connector.dial(Unix::new(path)),
-        None => connector,
+        _ => connector,
     }
 }
