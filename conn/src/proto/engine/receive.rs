@@ -104,7 +104,7 @@ impl Engine {
     /// Returns `false` if [`poll_event`](Self::poll_event) would do nothing while the input is
     /// empty: no event waits, and no frame is under way whose time is watched.
     #[inline]
-    pub(crate) fn is_pollable(&self) -> bool {
+    pub fn is_pollable(&self) -> bool {
         !self.events.is_empty()
             || self.shutdown.is_closed()
             || self.admission.is_waiting()
