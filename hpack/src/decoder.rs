@@ -159,20 +159,25 @@ impl<F: Field> Decoder<F> {
             input = rest;
             // The representations of section 6, by their first bits.
             if first & 0x80 != 0 {
-                if let Some(known) = sink.known_rest(whole, self.changes, list.summary) {
-                    if list.admits_all(known) {
-                        sink.add_rest();
-                        break;
+                let place = StaticIndex::new(first & 0x7f);
+                if !place.is_some_and(StaticIndex::is_pseudo) {
+                    if let Some(known) = sink.known_rest(whole, self.changes, list.summary) {
+                        if list.admits_all(known) {
+                            sink.add_rest();
+                            break;
+                        }
                     }
                 }
-                let index = integer::decode(first, 7, &mut input)?;
-                let name = self.find(index)?;
-                if list.admits(name.field_len()) {
-                    match name {
-                        Name::Static(place) => sink.static_entry(place),
-                        Name::Dynamic(entry) => sink.entry(&entry.value.field),
-                        Name::Literal(_) => {}
+                if let Some(place) = place {
+                    if list.admits(place.joined().0.len()) {
+                        sink.static_entry(place);
                     }
+                    continue;
+                }
+                let index = integer::decode(first, 7, &mut input)?;
+                let entry = self.find_dynamic(index)?;
+                if list.admits(entry.size().saturating_sub(FIELD_OVERHEAD)) {
+                    sink.entry(&entry.value.field);
                 }
                 continue;
             }
@@ -300,10 +305,16 @@ impl<F: Field> Decoder<F> {
         if let Some(place) = u8::try_from(index).ok().and_then(StaticIndex::new) {
             return Ok(Name::Static(place));
         }
+        self.find_dynamic(index).map(Name::Dynamic)
+    }
+
+    /// The entry at an index behind the static table.
+    #[inline(always)]
+    fn find_dynamic(&self, index: usize) -> Result<&Entry<Stored<F>>, DecodeError> {
         let last_static = usize::from(StaticIndex::LAST.number());
         let age = index.wrapping_sub(last_static + 1);
         match self.table.entry(age) {
-            Some(entry) => Ok(Name::Dynamic(entry)),
+            Some(entry) => Ok(entry),
             None if index == 0 => Err(DecodeError::IndexZero),
             None => Err(DecodeError::IndexOutOfRange {
                 index,
@@ -360,16 +371,6 @@ impl<F: Field> Name<'_, F> {
             Self::Literal(name) => name.len(),
             Self::Static(place) => place.joined().1,
             Self::Dynamic(entry) => entry.value.name_len as usize,
-        }
-    }
-
-    /// The length of name and value.
-    #[inline(always)]
-    fn field_len(&self) -> usize {
-        match self {
-            Self::Literal(name) => name.len(),
-            Self::Static(place) => place.joined().0.len(),
-            Self::Dynamic(entry) => entry.size().saturating_sub(FIELD_OVERHEAD),
         }
     }
 

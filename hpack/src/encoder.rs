@@ -79,7 +79,23 @@ impl Encoder {
     }
 
     /// Begins a header block at the end of `dst`.
+    #[inline]
     pub fn block<'a>(&'a mut self, dst: &'a mut BytesMut) -> BlockEncoder<'a> {
+        let size = self.index.max_size();
+        if self.smallest != size || self.signaled != size {
+            self.signal_size(dst);
+        }
+        BlockEncoder {
+            encoder: self,
+            dst,
+            last: 0,
+        }
+    }
+
+    /// Signals the sizes of the table since the last block: the smallest, then the current one
+    /// (section 4.2).
+    #[cold]
+    fn signal_size(&mut self, dst: &mut BytesMut) {
         let size = self.index.max_size();
         if self.smallest < size && self.smallest < self.signaled {
             put_integer(dst, self.smallest, 5, 0x20);
@@ -90,11 +106,6 @@ impl Encoder {
             self.signaled = size;
         }
         self.smallest = size;
-        BlockEncoder {
-            encoder: self,
-            dst,
-            last: 0,
-        }
     }
 }
 

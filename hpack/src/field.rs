@@ -130,8 +130,9 @@ pub trait FieldSink<F: Field> {
         self.field(F::from_static(index), Sensitivity::Normal);
     }
 
-    /// Called before each field that is an index, with the bytes of the block from there on. A
-    /// sink that remembers them, and knows their fields, returns the number and size of these.
+    /// Called before each field that is an index, with the bytes of the block from there on, but
+    /// not before a pseudo-header field of the static table: requests begin with these. A sink
+    /// that remembers the bytes, and knows their fields, returns the number and size of these.
     /// If they are within the limits, [`add_rest`](Self::add_rest) follows and the block ends.
     ///
     /// The same bytes mean the same fields as long as `table` is the same number: the table

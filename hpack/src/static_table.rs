@@ -40,6 +40,12 @@ impl StaticIndex {
         self.0
     }
 
+    /// Returns true for a pseudo-header field: the places 1 to 14.
+    #[inline]
+    pub const fn is_pseudo(self) -> bool {
+        self.0 < 15
+    }
+
     /// The name there.
     #[inline]
     pub fn name(self) -> &'static [u8] {

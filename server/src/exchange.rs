@@ -250,6 +250,7 @@ impl<S: HttpService> Exchanges<S> {
         self.options.observer.tell(&event);
     }
 
+    #[inline]
     fn keep_handler(&mut self, handler: Handler<S>) {
         if self.boxes.handlers.len() < SPARES {
             self.boxes.handlers.push(handler);
@@ -299,11 +300,17 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     /// The empty boxes of this connection, or of one that sleeps.
+    #[inline]
     fn boxes(&mut self) -> &mut Boxes<S> {
         if self.boxes.is_empty() {
-            self.boxes = spares::take().unwrap_or_default();
+            self.take_boxes();
         }
         &mut self.boxes
+    }
+
+    #[cold]
+    fn take_boxes(&mut self) {
+        self.boxes = spares::take().unwrap_or_default();
     }
 
     /// Leaves the empty boxes with the thread, so that an idle connection holds none.
@@ -351,7 +358,8 @@ impl<S: HttpService> Application for Exchanges<S> {
             EngineEvent::Opened {
                 stream, head, fin, ..
             } => {
-                let mut request = self.request(conn, stream, head, fin);
+                let mut request = None;
+                self.request(conn, stream, head, fin, &mut request);
                 self.serve(conn, stream, &mut request);
             }
             EngineEvent::Data { stream, data, .. } => conn.stream(stream).release(data.len()),

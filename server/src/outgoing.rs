@@ -98,20 +98,29 @@ where
         let this = self.project();
         let mut body = this.body;
         for _ in 0..EMPTY_FRAMES {
+            let mut empty = false;
             let polled = catch_unwind(AssertUnwindSafe(|| {
-                poll_once(body.as_mut(), *this.length, cx)
+                poll_once(body.as_mut(), *this.length, cx, &mut empty)
             }));
             let frame = match polled {
                 Ok(polled) => ready!(polled),
                 Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
             };
-            let frame = match frame.transpose() {
-                Ok(Some(Polled::Empty)) => continue,
-                Ok(Some(Polled::Frame(frame))) => Some(frame),
-                Ok(None) => None,
-                Err(error) => return Poll::Ready(Some(Err(StreamError::Body(error.into())))),
+            let frame = match frame {
+                Some(Ok(frame)) => Some(frame),
+                None => None,
+                Some(Err(error)) => return Poll::Ready(Some(Err(StreamError::Body(error.into())))),
             };
-            return Poll::Ready(count(this.length.as_mut(), frame).transpose());
+            if empty {
+                match catch_unwind(AssertUnwindSafe(|| drop(frame))) {
+                    Ok(()) => continue,
+                    Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
+                }
+            }
+            if let Some(error) = count(this.length.as_mut(), frame.as_ref()) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            return Poll::Ready(frame.map(Ok));
         }
         // Other streams take their turns before the next poll.
         cx.waker().wake_by_ref();
@@ -132,47 +141,34 @@ where
     }
 }
 
-/// A frame of a body.
-enum Polled<D> {
-    Frame(Frame<D>),
-    /// Without data, and not the last.
-    Empty,
-}
-
 /// The next frame of a body; `None` at its end.
-type Next<B> = Option<Result<Polled<<B as Body>::Data>, <B as Body>::Error>>;
+type Next<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
 
-/// Polls a body for its next frame.
+/// Polls a body for its next frame. `empty` becomes true if the frame has no data and is not the
+/// last.
 fn poll_once<B: Body>(
     mut body: Pin<&mut B>,
     length: Option<Length>,
     cx: &mut Context<'_>,
+    empty: &mut bool,
 ) -> Poll<Next<B>> {
     // A body may not be polled after its end.
     if length.is_some_and(Length::is_short) && body.is_end_stream() {
         return Poll::Ready(None);
     }
     let polled = ready!(body.as_mut().poll_frame(cx));
-    Poll::Ready(polled.map(|frame| {
-        let frame = frame?;
-        let empty = frame.data_ref().is_some_and(|data| !data.has_remaining());
-        Ok(match empty && !body.is_end_stream() {
-            true => Polled::Empty,
-            false => Polled::Frame(frame),
-        })
-    }))
+    if let Some(Ok(frame)) = &polled {
+        let no_data = frame.data_ref().is_some_and(|data| !data.has_remaining());
+        *empty = no_data && !body.is_end_stream();
+    }
+    Poll::Ready(polled)
 }
 
-/// Counts a frame, or the end of the body, against its content-length.
-fn count<D: Buf>(
-    length: Option<&mut Length>,
-    frame: Option<Frame<D>>,
-) -> Result<Option<Frame<D>>, StreamError> {
-    let Some(length) = length else {
-        return Ok(frame);
-    };
-    let data = frame.as_ref().and_then(Frame::data_ref);
-    let wrong = match data.map(Buf::remaining) {
+/// Counts a frame, or the end of the body, against its content-length. Returns an error if the two
+/// disagree.
+fn count<D: Buf>(length: Option<&mut Length>, frame: Option<&Frame<D>>) -> Option<StreamError> {
+    let length = length?;
+    let wrong = match frame.and_then(Frame::data_ref).map(Buf::remaining) {
         Some(more) => {
             length.given = length.given.saturating_add(more as u64);
             length.given > length.declared
@@ -180,10 +176,7 @@ fn count<D: Buf>(
         // The end, or trailers, which end the body too.
         None => length.is_short(),
     };
-    match wrong {
-        true => Err(length.error()),
-        false => Ok(frame),
-    }
+    wrong.then(|| length.error())
 }
 
 #[cfg(test)]

@@ -125,8 +125,9 @@ impl<IO> Transport<IO> {
     /// more, or another buffer.
     fn reserve(&mut self) {
         let (size, room) = (self.read_size, self.room());
+        let reclaimable = self.input.is_empty() && self.input.capacity() > 0;
         if room >= size.bytes()
-            || (self.input.is_empty() && self.input.try_reclaim(size.bytes()))
+            || (reclaimable && self.input.try_reclaim(size.bytes()))
             || room >= READ_MIN
         {
             return;
@@ -186,6 +187,12 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
         while output.has_remaining() || self.staged.has_remaining() {
             let written = if self.stage(output) {
                 ready!(poll_write_buf(Pin::new(&mut self.io), cx, &mut self.staged))?
+            } else if output.chunk().len() == output.remaining() {
+                // The most frequent case: to fill a list of slices would cost more than the write.
+                let chunk = output.chunk();
+                let written = ready!(Pin::new(&mut self.io).poll_write(cx, chunk))?;
+                output.advance(written);
+                written
             } else {
                 ready!(poll_write_buf(Pin::new(&mut self.io), cx, output))?
             };

@@ -420,7 +420,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         again |= self.engine.open_streams() < open;
         // Input may have waited until now, and windows may have opened by it.
         let waiting = self.transport.input.len();
-        let late = self.handle_events(now) || self.transport.input.len() < waiting;
+        let more = waiting > 0 || self.engine.is_pollable();
+        let late = more && (self.handle_events(now) || self.transport.input.len() < waiting);
         again |= late || self.offer_declined_after(late, now);
         self.report_steps(now);
         Work { received, again }

@@ -4,7 +4,7 @@
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
 use super::{
-    AddedFields, Head, Rule, Side, UsageError,
+    AddedFields, Control, Head, Rule, Side, UsageError,
     rules::Rules,
     wire::{DeclaredLength, content_length_of},
 };
@@ -101,12 +101,16 @@ pub(crate) enum Asked {
 impl Asked {
     /// Classifies a request by its head.
     pub(crate) fn by(head: &Head) -> Self {
-        if head.is_method(&Method::HEAD) {
-            Self::Head
-        } else if head.is_method(&Method::CONNECT) {
-            Self::Connect
-        } else {
-            Self::Other
+        match head.control {
+            Control::Request {
+                method: Method::HEAD,
+                ..
+            } => Self::Head,
+            Control::Request {
+                method: Method::CONNECT,
+                ..
+            } => Self::Connect,
+            _ => Self::Other,
         }
     }
 
@@ -172,6 +176,7 @@ fn none_of(length: Option<u64>) -> Result<Content, Rule> {
 
 /// The content that a response of ours may have. Removes a content-length from 1xx, 204, 205, and
 /// where a tunnel follows (RFC 9110 §8.6, §15.3.6).
+#[inline]
 pub(crate) fn of_our_response(
     head: &mut Head,
     added: &mut AddedFields,

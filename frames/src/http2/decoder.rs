@@ -96,6 +96,10 @@ impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
 
     #[inline]
     fn static_entry(&mut self, index: hpack::StaticIndex) {
+        if index.is_pseudo() {
+            // No mark stands in front of a pseudo-header field.
+            self.mark = None;
+        }
         self.list.push_static(index);
     }
 

@@ -4,6 +4,8 @@ mod cache;
 mod charset;
 mod conditions;
 mod facts;
+mod page_cache;
+mod pieces;
 mod ranges;
 mod reader;
 
@@ -19,7 +21,7 @@ use std::{
 
 use bytes::Bytes;
 
-use self::{cache::Cache, facts::Facts};
+use self::{cache::Cache, facts::Facts, pieces::Pieces};
 pub(crate) use self::{
     cache::Entry,
     charset::{content_type_of, is_compressible},
@@ -29,16 +31,13 @@ pub(crate) use self::{
     reader::{Reader, Source},
 };
 use crate::{
-    budget::Budget,
     disk::{self, Disk, Identity, Opened, Root, below},
     failure::Failure,
 };
 
 /// Files up to this length are read at once and stay in memory.
 const SMALL_FILE: u64 = 64 << 10;
-/// The bytes of large files that all responses hold on their way to the transport.
-const MAX_CHUNK_BYTES: usize = 64 << 20;
-/// The length of a piece when that budget is exhausted.
+/// The length of a piece when the responses hold too many.
 const LEAST_CHUNK: usize = 4 << 10;
 /// A file that was checked within this time is not checked again, so requests that arrive together
 /// share a check. The time is too short for a client to learn of a change and then ask for it.
@@ -66,7 +65,7 @@ pub(crate) struct Files {
     index: Vec<String>,
     varies: Varies,
     cache: Cache,
-    chunks: Arc<Budget>,
+    pieces: Arc<Pieces>,
     start: Instant,
     /// Milliseconds after the start until which the disk counts as slow.
     slow_until: AtomicU64,
@@ -86,7 +85,7 @@ impl Files {
             index,
             varies,
             cache: Cache::default(),
-            chunks: Budget::new(MAX_CHUNK_BYTES),
+            pieces: Pieces::new(),
             start: Instant::now(),
             slow_until: AtomicU64::new(0),
         }
@@ -218,6 +217,20 @@ impl Files {
         Ok(Whole::Changed)
     }
 
+    /// Frees the empty buffers of pieces.
+    pub(crate) fn free_pieces(&self) {
+        self.pieces.free();
+    }
+
+    /// Reads a piece of a large file without waiting, `len` bytes or fewer. `None` if the file is
+    /// closed, the system does not have the piece in memory, or there is no room for it.
+    fn read_at_once(&self, source: &Source, start: u64, len: usize) -> Option<Bytes> {
+        let file = self.disk.handles.get(&source.identity)?;
+        let mut piece = self.pieces.take(len)?;
+        let read = page_cache::read(&file, piece.room(), start)?;
+        Some(piece.into_bytes(read))
+    }
+
     /// Reads a piece of a large file, `len` bytes or fewer.
     async fn read(
         self: &Arc<Self>,
@@ -227,17 +240,15 @@ impl Files {
     ) -> io::Result<Bytes> {
         let files = Arc::clone(self);
         let read = self.disk.reads.run(move || {
-            let (charge, len) = match files.chunks.charge(len) {
-                Some(charge) => (Some(charge), len),
-                None => (None, len.min(LEAST_CHUNK)),
-            };
-            let mut piece = vec![0; len];
             let file = files.reopen(&source)?;
-            disk::read_exact_at(&file, &mut piece, start).map_err(truncated)?;
-            Ok::<_, Failure>(match charge {
-                Some(charge) => charge.hold(piece),
-                None => piece.into(),
-            })
+            let read = |room: &mut [u8]| disk::read_exact_at(&file, room, start).map_err(truncated);
+            if let Some(mut piece) = files.pieces.take(len) {
+                read(piece.room())?;
+                return Ok::<_, Failure>(piece.into_bytes(len));
+            }
+            let mut piece = vec![0; len.min(LEAST_CHUNK)];
+            read(&mut piece)?;
+            Ok(piece.into())
         });
         read.await
             .and_then(|read| read)
@@ -349,6 +360,34 @@ mod tests {
         assert!(error.contains("the file changed"), "{error}");
     }
 
+    /// An empty piece would end the response early, or never.
+    #[tokio::test]
+    async fn what_a_file_does_not_have_is_not_read_at_once() {
+        let tree = Tree::new("at-once");
+        let large = tree.folder.join("large");
+        fs::write(&large, vec![b'x'; 100_000]).unwrap();
+        let source = Source {
+            path: "large".into(),
+            identity: tree.find("large").await.facts.identity,
+        };
+        let read = |start| tree.files.read_at_once(&source, start, 10);
+        // Some file systems cannot tell what they have in memory.
+        for (start, least) in [(0, 10), (99_995, 5)] {
+            if let Some(piece) = read(start) {
+                assert_eq!(piece, vec![b'x'; least]);
+            }
+        }
+        assert_eq!(read(100_000), None);
+        fs::File::options()
+            .write(true)
+            .open(&large)
+            .and_then(|file| file.set_len(50_000))
+            .unwrap();
+        assert_eq!(read(60_000), None);
+        tree.files.disk.handles.close_idle(Duration::ZERO);
+        assert_eq!(read(0), None, "the file is closed");
+    }
+
     #[tokio::test]
     async fn without_memory_for_pieces_they_are_small() {
         let tree = Tree::new("pieces");
@@ -360,7 +399,7 @@ mod tests {
         let read = || tree.files.read(Arc::clone(&source), 0, 50_000);
         let held = read().await.unwrap();
         assert_eq!(held.len(), 50_000);
-        let rest = tree.files.chunks.charge(MAX_CHUNK_BYTES - 50_000);
+        let rest = tree.files.pieces.budget.charge(pieces::MAX_BYTES - 50_000);
         assert_eq!(read().await.unwrap().len(), LEAST_CHUNK);
         drop((held, rest));
         assert_eq!(read().await.unwrap().len(), 50_000);

@@ -116,19 +116,23 @@ impl Site {
         }))
     }
 
-    /// Closes idle files, and sets the alarm while file handles are short, until the last response
+    /// Closes idle files, frees their buffers, and sets the alarm while file handles are short, until the last response
     /// from a file has ended.
     pub(crate) fn maintain_handles(
         &self,
         alarm: Alarm,
     ) -> impl Future<Output = ()> + Send + 'static {
         let disk = Arc::downgrade(&self.0.disk);
+        let files = Arc::downgrade(&self.0.files);
         async move {
             let mut ticks = interval(IDLE_HANDLE);
             loop {
                 ticks.tick().await;
                 let Some(disk) = disk.upgrade() else { return };
                 disk.handles.close_idle(IDLE_HANDLE);
+                if let Some(files) = files.upgrade() {
+                    files.free_pieces();
+                }
                 alarm.set(disk.is_near_capacity());
             }
         }

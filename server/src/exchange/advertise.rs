@@ -8,10 +8,16 @@ use crate::HttpService;
 
 impl<S: HttpService> Exchanges<S> {
     /// ORIGIN and ALTSVC, once. SPDY has neither.
+    #[inline]
     pub(super) fn advertise(&mut self, conn: &mut Context<'_>) {
-        if std::mem::replace(&mut self.advertised, true) {
-            return;
+        if !self.advertised {
+            self.advertised = true;
+            self.send_advertisements(conn);
         }
+    }
+
+    #[cold]
+    fn send_advertisements(&mut self, conn: &mut Context<'_>) {
         let advertisements = &self.options.advertisements;
         // In cleartext a client must ignore it (RFC 8336 §2.4).
         if !advertisements.origins.is_empty() && self.info.is_tls() {

@@ -11,7 +11,7 @@ use http::Request;
 use lacewing_conn::{driver::facade::Context, proto::StreamKey};
 
 use super::{
-    Exchanges, Ticket, finish,
+    Exchanges, Ticket, drop_caught, finish,
     handler::{self, Outcome, Task},
     is_of_peer,
     pending::Pending,
@@ -149,33 +149,37 @@ impl<S: HttpService> Exchanges<S> {
     ) {
         let mut handler = self.boxes().handlers.pop().unwrap_or_default();
         let service = &mut self.service;
-        let first = catch_unwind(AssertUnwindSafe(|| {
-            handler.put(service.call(request.take()?));
+        // The result stays where it is: a response is large, and each layer would copy it.
+        let mut first = None;
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let Some(request) = request.take() else {
+                return;
+            };
+            handler.put(service.call(request));
             let polled = handler.poll(&mut task::Context::from_waker(Waker::noop()));
-            if polled.is_ready() {
+            if first.insert(polled).is_ready() {
                 handler.clear();
             }
-            Some(polled)
         }));
-        match first {
+        match (called, first) {
             // There was no request.
-            Ok(None) => self.keep_handler(handler),
-            Ok(Some(Poll::Ready(result))) => {
+            (Ok(()), None) => self.keep_handler(handler),
+            (Ok(()), Some(Poll::Ready(Ok(response)))) => {
                 self.keep_handler(handler);
-                match result {
-                    Ok(response) => self.answer(conn, stream, ticket, response),
-                    Err(error) => {
-                        self.fail(conn, stream, ticket, &StreamError::Handler(error.into()))
-                    }
-                }
+                self.answer(conn, stream, ticket, response);
             }
-            Ok(Some(Poll::Pending)) => {
+            (Ok(()), Some(Poll::Ready(Err(error)))) => {
+                self.keep_handler(handler);
+                self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
+            }
+            (Ok(()), Some(Poll::Pending)) => {
                 let task = handler::spawn(handler);
                 self.watch(conn, stream, ticket, task);
             }
-            Err(_) => {
-                // The drop of the handler may panic too.
+            (Err(_), result) => {
+                // The drop of the handler, or of its response, may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+                drop_caught(result);
                 self.discard_service();
                 self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
             }

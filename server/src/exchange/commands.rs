@@ -21,10 +21,16 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     /// Carries out the commands of handlers, ahead of their responses.
+    #[inline]
     pub(super) fn handle_commands(&mut self, conn: &mut Context<'_>) {
-        let Some(commands) = &self.commands else {
-            return;
-        };
+        if let Some(commands) = &self.commands {
+            let commands = Arc::clone(commands);
+            self.take_commands(conn, &commands);
+        }
+    }
+
+    #[inline(never)]
+    fn take_commands(&mut self, conn: &mut Context<'_>, commands: &Commands) {
         for command in commands.take() {
             // The handler may have dropped the delivery.
             match command {

@@ -42,14 +42,16 @@ impl<S: HttpService> Exchanges<S> {
         RequestBody::empty()
     }
 
-    /// The request for the service; `None` if there is none to be served.
+    /// Puts the request for the service into `place`, unless there is none to be served. To return
+    /// it would copy it.
     pub(super) fn request(
         &mut self,
         conn: &mut Context<'_>,
         stream: StreamKey,
         head: Head,
         fin: bool,
-    ) -> Option<Request<RequestBody>> {
+        place: &mut Option<Request<RequestBody>>,
+    ) {
         self.advertise(conn);
         let Head {
             control:
@@ -62,8 +64,7 @@ impl<S: HttpService> Exchanges<S> {
         } = head
         else {
             // The engine refuses all other heads.
-            conn.reset(stream, Reason::ProtocolError);
-            return None;
+            return conn.reset(stream, Reason::ProtocolError);
         };
         let connect = (method == Method::CONNECT).then(|| {
             let incoming = if fin {
@@ -83,18 +84,17 @@ impl<S: HttpService> Exchanges<S> {
             }
             body.into()
         };
-        let mut request = Request::new(body);
+        let request = place.insert(Request::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = fields;
-        self.attach(conn, stream, &mut request);
+        self.attach(conn, stream, request);
         if let Some(connect) = connect {
             request.extensions_mut().insert(connect);
         }
         if let Some(protocol) = protocol {
             request.extensions_mut().insert(protocol);
         }
-        Some(request)
     }
 
     /// The extensions that all requests of a connection share, as configured.

@@ -98,6 +98,9 @@ pub(super) fn remove_connection_fields(fields: &mut HeaderMap) -> Option<Priorit
     // The field of a request for an upgrade (RFC 7540 §3.2.1).
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
+    if fields.is_empty() {
+        return None;
+    }
     // Nearly always there are none, and comparing names costs less than
     // looking each of them up.
     let (mut connection, mut priority) = (false, None);

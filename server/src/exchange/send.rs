@@ -74,6 +74,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
+    #[inline]
     fn sent_last(
         &mut self,
         conn: &mut Context<'_>,

@@ -40,8 +40,7 @@ impl Engine {
     /// ```
     pub fn held_bytes(&self) -> usize {
         let parts = [
-            size_of::<Self>(),
-            SHORT_LISTS,
+            size_of::<Self>().saturating_add(SHORT_LISTS),
             self.wire.memory(),
             self.streams.memory(),
             self.flow.buffered(),

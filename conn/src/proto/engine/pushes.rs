@@ -97,18 +97,21 @@ impl Engine {
     /// and resumes the streams behind them.
     #[inline]
     pub(super) fn send_held_pushes(&mut self, now: Instant) {
-        let mut any = false;
+        if self.streams.first_held_push().is_some() {
+            self.send_due_pushes(now);
+        }
+    }
+
+    #[inline(never)]
+    fn send_due_pushes(&mut self, now: Instant) {
         while let Some((key, held)) = self.streams.first_held_push() {
-            any = true;
             let waits = held.until.is_some_and(|until| until > now);
             if waits && held.reply.is_none() {
                 break;
             }
             self.send_held_push(key, now);
         }
-        if any {
-            self.arm_held_push();
-        }
+        self.arm_held_push();
     }
 
     fn send_held_push(&mut self, key: StreamKey, now: Instant) {

@@ -101,6 +101,16 @@ impl Engine {
         }
     }
 
+    /// Returns `false` if [`poll_event`](Self::poll_event) would do nothing while the input is
+    /// empty: no event waits, and no frame is under way whose time is watched.
+    #[inline]
+    pub fn is_pollable(&self) -> bool {
+        !self.events.is_empty()
+            || self.shutdown.is_closed()
+            || self.admission.is_waiting()
+            || self.wire.in_data()
+    }
+
     /// Handles the message of a whole frame at the front of `input`, which the caller has seen.
     pub(super) fn receive(&mut self, now: Instant, input: &mut BytesMut) -> Outcome {
         let before = input.len();
@@ -111,6 +121,7 @@ impl Engine {
     }
 
     /// Notes a message of `len` bytes, and handles it.
+    #[inline]
     fn accept_message(&mut self, now: Instant, message: Message, len: usize) -> Outcome {
         self.life.note_received(now, self.wire.output.end());
         self.timers.stop(Timer::HeaderBlock);

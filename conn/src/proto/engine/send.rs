@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Engine, Transmit};
 use crate::proto::{
-    Head, StreamKey,
+    Head, StreamKey, memory,
     streams::{Ending, Source},
     wire::SendKind,
 };
@@ -145,6 +145,15 @@ impl Engine {
         });
         if at_end {
             self.finish_half(now, key);
+        }
+    }
+
+    /// Charges the data of a stream that waits.
+    pub(super) fn hold_unsent_data(&mut self, key: StreamKey) {
+        let stream = self.streams.get(key);
+        let memory = stream.map(|stream| memory::of_data(&stream.send.pending));
+        if let Some(memory) = memory {
+            self.streams.hold_unsent(key, memory);
         }
     }
 

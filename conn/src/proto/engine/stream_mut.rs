@@ -217,7 +217,7 @@ impl StreamMut<'_> {
         } else {
             stream.send.window.available()
         };
-        let (len, memory) = (data.len(), memory::of_data(&data));
+        let len = data.len();
         stream.send.pending = data;
         let engine = &mut *self.engine;
         let alone = engine.streams.front().is_none_or(|front| front == key);
@@ -228,7 +228,7 @@ impl StreamMut<'_> {
         if alone && len <= room && engine.wire.output.len() < engine.config.limits.cut_ahead {
             engine.cut(now, key, len);
         } else {
-            engine.streams.hold_unsent(key, memory);
+            engine.hold_unsent_data(key);
             engine.schedule(key);
         }
         Ok(())

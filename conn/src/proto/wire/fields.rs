@@ -262,7 +262,10 @@ impl Fields {
         (self.has_priority, self.length) = (false, DeclaredLength::None);
         (self.bytes, self.expected) = (0, 0);
         self.target.host = HostField::Absent;
-        with_cookie(std::mem::take(&mut self.map), self.cookie.take())
+        if let Some(joined) = self.cookie.take() {
+            set_cookie(&mut self.map, joined);
+        }
+        std::mem::take(&mut self.map)
     }
 
     /// Takes a response's head out, or returns the first rule that the list breaks. After `Ok`
@@ -296,22 +299,24 @@ impl Fields {
         if self.has_request_fields() || self.status.is_some() {
             return Err(Rule::PseudoFieldInTrailers);
         }
-        let Self { map, cookie, .. } = *self;
-        Ok(with_cookie(map, cookie))
+        let Self {
+            mut map, cookie, ..
+        } = *self;
+        if let Some(joined) = cookie {
+            set_cookie(&mut map, joined);
+        }
+        Ok(map)
     }
 }
 
-/// The map with all crumbs of the cookie in one field.
-fn with_cookie(mut map: HeaderMap, joined: Option<BytesMut>) -> HeaderMap {
-    if let Some(joined) = joined {
-        let first = map.get(header::COOKIE);
-        let sensitive = first.is_some_and(HeaderValue::is_sensitive);
-        if let Ok(mut value) = HeaderValue::from_maybe_shared(joined.freeze()) {
-            value.set_sensitive(sensitive);
-            map.insert(header::COOKIE, value);
-        }
+/// Puts all crumbs of the cookie into one field.
+fn set_cookie(map: &mut HeaderMap, joined: BytesMut) {
+    let first = map.get(header::COOKIE);
+    let sensitive = first.is_some_and(HeaderValue::is_sensitive);
+    if let Ok(mut value) = HeaderValue::from_maybe_shared(joined.freeze()) {
+        value.set_sensitive(sensitive);
+        map.insert(header::COOKIE, value);
     }
-    map
 }
 
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's

@@ -10,14 +10,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Files, ranges::Span};
+use super::{Files, pieces::MAX_PIECE, ranges::Span};
 use crate::disk::Identity;
 
 /// The length of the first piece, and of the first after each pause, so that a stalled reader holds
 /// little.
 const FIRST_CHUNK: usize = 16 << 10;
-/// The length that pieces grow to while the reader is fast.
-const MAX_CHUNK: usize = 256 << 10;
 /// A piece that takes longer than this is followed by a small one.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -52,23 +50,25 @@ impl Reader {
         }
     }
 
-    /// The next bytes of `span`, which becomes shorter by them.
+    /// The next bytes of `span`, which becomes shorter by them. Bytes that the system has in memory
+    /// are read on this thread: to hand a job to another costs more than to copy a piece.
     pub(crate) fn poll_read(
         &mut self,
         span: &mut Span,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Bytes>> {
-        if self.reading.is_none() {
-            self.adapt();
-        }
-        let reading = self.reading.get_or_insert_with(|| {
-            let files = Arc::clone(&self.files);
-            let source = Arc::clone(&self.source);
-            let len = usize::try_from(span.len).unwrap_or(usize::MAX);
-            let (start, len) = (span.start, len.min(self.chunk));
-            Box::pin(async move { files.read(source, start, len).await })
-        });
-        let bytes = ready!(reading.as_mut().poll(cx))?;
+        let bytes = match self.reading.as_mut() {
+            Some(reading) => ready!(reading.as_mut().poll(cx))?,
+            None => {
+                self.adapt();
+                let len = usize::try_from(span.len).unwrap_or(usize::MAX);
+                let (start, len) = (span.start, len.min(self.chunk));
+                match self.files.read_at_once(&self.source, start, len) {
+                    Some(bytes) => bytes,
+                    None => ready!(self.begin(start, len).as_mut().poll(cx))?,
+                }
+            }
+        };
         self.reading = None;
         self.given = Some(Instant::now());
         let len = bytes.len() as u64;
@@ -77,10 +77,18 @@ impl Reader {
         Poll::Ready(Ok(bytes))
     }
 
+    /// Begins a read that may wait for the disk.
+    fn begin(&mut self, start: u64, len: usize) -> &mut Reading {
+        let files = Arc::clone(&self.files);
+        let source = Arc::clone(&self.source);
+        let reading = async move { files.read(source, start, len).await };
+        self.reading.insert(Box::pin(reading))
+    }
+
     fn adapt(&mut self) {
         if let Some(given) = self.given {
             self.chunk = if given.elapsed() < PAUSE {
-                (2 * self.chunk).min(MAX_CHUNK)
+                (2 * self.chunk).min(MAX_PIECE)
             } else {
                 FIRST_CHUNK
             };
