@@ -19,7 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "websocket")]
 use crate::websocket::ChannelReader;
-use crate::{activity::ActivityClock, sink::Sink};
+use crate::{
+    activity::ActivityClock,
+    relay::{ReadChunks, WriteChunks as _},
+    sink::Sink,
+};
 
 /// The bytes that one read of [`CommandOutput::copy_from`] takes at most: those of a full pipe
 /// on Linux.
@@ -65,13 +69,19 @@ impl CommandInput {
     ///
     /// The client is gone, or reset the stream.
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
+    }
+}
+
+impl ReadChunks for CommandInput {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let chunk = match &mut self.source {
-            Source::Raw(reader) => reader.read_chunk().await?,
+            Source::Raw(reader) => ready!(reader.poll_read_chunk(cx))?,
             #[cfg(feature = "websocket")]
-            Source::Channel(reader) => reader.read_chunk().await?,
+            Source::Channel(reader) => ready!(reader.poll_read_chunk(cx))?,
         };
         self.activity.record_data();
-        Ok(chunk)
+        Poll::Ready(Ok(chunk))
     }
 }
 
