@@ -17,8 +17,8 @@ use tokio_util::io::{poll_read_buf, poll_write_buf};
 /// the copy.
 const AT_ONCE: usize = 256 << 10;
 
-/// A read with less room than this takes another buffer.
-const LEAST_ROOM: usize = AT_ONCE / 4;
+/// The bytes of the first reads. Reads that are full grow.
+const AT_FIRST: usize = 16 << 10;
 
 /// The pieces of one write, at most.
 const MAX_PIECES: usize = 32;
@@ -156,7 +156,7 @@ impl Outward {
 /// The way from a socket or pipe to a stream.
 #[derive(Debug, Default)]
 struct Inward {
-    buffer: BytesMut,
+    buffer: ReadBuffer,
     chunk: Bytes,
     step: Step,
 }
@@ -177,18 +177,14 @@ impl Inward {
             if !self.chunk.is_empty() {
                 ready!(to.poll_write_chunk(cx, &mut self.chunk))?;
             }
-            if self.buffer.capacity() < LEAST_ROOM {
-                self.buffer.reserve(AT_ONCE);
-            }
-            let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *source), cx, &mut self.buffer)
-            else {
+            let Poll::Ready(read) = self.buffer.poll_read(cx, source) else {
                 // An idle connection holds no buffer.
-                self.buffer = BytesMut::new();
+                self.buffer.bytes = BytesMut::new();
                 return Poll::Pending;
             };
-            match read? {
-                0 => self.step = Step::Ending,
-                _ => self.chunk = self.buffer.split().freeze(),
+            self.chunk = read?;
+            if self.chunk.is_empty() {
+                self.step = Step::Ending;
             }
         }
         if self.step == Step::Ending {
@@ -196,6 +192,43 @@ impl Inward {
             self.step = Step::Over;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The buffer of a reader that gives its pieces away.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    bytes: BytesMut,
+    /// The size of the next buffer.
+    size: usize,
+}
+
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            size: AT_FIRST,
+        }
+    }
+}
+
+impl ReadBuffer {
+    /// Reads once. The piece is empty at the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<Bytes>> {
+        // A smaller rest would make small reads.
+        if self.bytes.capacity() < self.size / 4 {
+            self.bytes.reserve(self.size);
+        }
+        let room = self.bytes.capacity();
+        let read = ready!(poll_read_buf(Pin::new(source), cx, &mut self.bytes))?;
+        if read == room {
+            self.size = self.size.saturating_mul(4).min(AT_ONCE);
+        }
+        Poll::Ready(Ok(self.bytes.split().freeze()))
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bulk_pipe::BulkPipe,
     command_io::{CommandInput, CommandOutput},
     exec_session::ExecSession,
 };
@@ -56,8 +57,9 @@ impl ExecSession {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = spawn(&mut command)?;
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let stdin = child.stdin.take().map(BulkPipe::new);
+        let stdout = child.stdout.take().map(BulkPipe::new);
+        let stderr = child.stderr.take().map(BulkPipe::new);
         let exited = CancellationToken::new();
         let (to_out, to_err) = (self.stdout.take(), self.stderr.take());
         let output = async {
