@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use lacewing_conn::driver::RawStream;
-use lacewing_kube::client::{CommandStdin, ForwardStream};
+use lacewing_kube::client::{CommandReader, CommandStdin, ForwardStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,7 +32,7 @@ pub enum Direction {
 /// The stream ended early.
 pub(super) async fn ask<S>(mut stream: S, direction: Direction, length: u64) -> Result<u64, Error>
 where
-    S: AsyncRead + TakesBytes,
+    S: GivesBytes + TakesBytes,
 {
     let name = match direction {
         Direction::Down => "down",
@@ -54,7 +54,7 @@ where
 /// The stream ended early, or asks for something else.
 pub(super) async fn answer<S>(mut stream: S) -> Result<(), Error>
 where
-    S: AsyncRead + TakesBytes,
+    S: GivesBytes + TakesBytes,
 {
     let mut request = [0; REQUEST];
     stream.read_exact(&mut request).await?;
@@ -97,7 +97,11 @@ pub(super) trait TakesBytes: AsyncWrite + Unpin {
 
 impl TakesBytes for TcpStream {}
 
-impl TakesBytes for ForwardStream {}
+impl TakesBytes for ForwardStream {
+    async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.write_chunk(bytes).await
+    }
+}
 
 impl TakesBytes for CommandStdin {
     async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
@@ -108,6 +112,34 @@ impl TakesBytes for CommandStdin {
 impl TakesBytes for RawStream {
     async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
         self.write_chunk(bytes).await
+    }
+}
+
+/// A stream that gives bytes as they arrived: without a copy, where it can.
+pub(super) trait GivesBytes: AsyncRead + Unpin {
+    /// Reads, and returns the number of bytes.
+    async fn read_bytes(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer).await
+    }
+}
+
+impl GivesBytes for TcpStream {}
+
+impl GivesBytes for ForwardStream {
+    async fn read_bytes(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read_chunk().await?.map_or(0, |chunk| chunk.len()))
+    }
+}
+
+impl GivesBytes for CommandReader {
+    async fn read_bytes(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read_chunk().await?.map_or(0, |chunk| chunk.len()))
+    }
+}
+
+impl GivesBytes for RawStream {
+    async fn read_bytes(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read_chunk().await?.map_or(0, |chunk| chunk.len()))
     }
 }
 
@@ -132,11 +164,11 @@ pub(super) async fn send(stream: &mut impl TakesBytes, length: u64) -> Result<()
 /// # Errors
 ///
 /// The stream ended early.
-pub(super) async fn discard(stream: &mut (impl AsyncRead + Unpin)) -> Result<u64, Error> {
+pub(super) async fn discard(stream: &mut impl GivesBytes) -> Result<u64, Error> {
     let mut buffer = vec![0; PIECE];
     let mut count = 0;
     loop {
-        match stream.read(&mut buffer).await? {
+        match stream.read_bytes(&mut buffer).await? {
             0 => return Ok(count),
             read => count += read as u64,
         }

@@ -16,15 +16,11 @@ use lacewing_kube::server::{
     CommandOffer, CommandStreams, ExecSession, ForwardOffer, PortForwardSession, Rejection,
 };
 use percent_encoding::percent_decode_str;
-use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use super::exchange;
 use crate::{Error, note};
-
-/// The size of a read from a pod.
-const BUFFER: usize = 64 << 10;
 
 /// Serves exec and port-forward.
 ///
@@ -131,9 +127,7 @@ async fn forward(mut session: PortForwardSession) {
             match TcpStream::connect((Ipv4Addr::LOCALHOST, forward.port())).await {
                 Ok(mut pod) => {
                     // A client that is gone needs no report.
-                    let mut client = forward.into_io();
-                    let _ =
-                        copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER).await;
+                    let _ = forward.into_io().relay(&mut pod).await;
                 }
                 Err(error) => forward.fail(&error.to_string()).await,
             }

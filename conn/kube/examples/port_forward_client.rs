@@ -9,10 +9,7 @@ use std::{error::Error, io::Write as _, sync::Arc};
 
 use http::Uri;
 use lacewing_kube::client::{ForwardRequest, Pod, PortForwardSession, StreamingProtocol};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -50,7 +47,7 @@ async fn forward(mut local: TcpStream, session: Arc<PortForwardSession>, port: u
     let mut stderr = std::io::stderr();
     match session.open(port).await {
         Ok(mut stream) => {
-            let _ = copy_bidirectional(&mut local, &mut stream).await;
+            let _ = stream.relay(&mut local).await;
             if let Some(text) = stream.failure() {
                 let _ = writeln!(stderr, "{text}");
             }

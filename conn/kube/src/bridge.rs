@@ -8,10 +8,7 @@
 
 use std::{future::pending, io, sync::Arc};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
-    task::JoinSet,
-};
+use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 use crate::{
     client::{self, CommandReader, CommandSession, CommandStdin, TerminalResizer},
@@ -19,9 +16,6 @@ use crate::{
     outcome::CommandOutcome,
     server::{self, CommandInput, CommandOutput, ExecSession, Forward, TerminalSizes},
 };
-
-/// The bytes that one read takes at most: the size of Go's DATA frames.
-const COPY_BUFFER: usize = 32 << 10;
 
 /// Joins a session of `exec` or `attach`, `downstream`, to the one that runs the command,
 /// `upstream`. Ends both, and returns the outcome that the client received.
@@ -120,19 +114,14 @@ async fn copy_output(from: Option<CommandReader>, to: Option<CommandOutput>) -> 
         return Ok(());
     };
     let mut to = to;
-    let mut buffer = vec![0; COPY_BUFFER];
-    loop {
-        let len = from.read(&mut buffer).await?;
-        if len == 0 {
-            return Ok(());
-        }
+    while let Some(bytes) = from.read_chunk().await? {
         if let Some(output) = &mut to {
-            let bytes = buffer.get(..len).unwrap_or_default();
-            if output.write_all(bytes).await.is_err() {
+            if output.send(bytes).await.is_err() {
                 to = None;
             }
         }
     }
+    Ok(())
 }
 
 async fn copy_sizes(from: Option<TerminalSizes>, to: Option<TerminalResizer>) {
@@ -181,7 +170,7 @@ async fn carry(forward: Forward, upstream: Arc<client::PortForwardSession>) {
         Err(error) => return forward.fail(&error.to_string()).await,
     };
     let mut here = forward.into_io();
-    let copied = copy_bidirectional(&mut here, &mut there).await;
+    let copied = here.relay(&mut there).await;
     // Without a text, the drop of both resets what is left.
     if let (Err(_), Some(text)) = (copied, there.failure()) {
         here.fail(&text).await;

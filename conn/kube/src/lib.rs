@@ -26,6 +26,8 @@ mod protocol;
 #[cfg(any(feature = "server", feature = "client"))]
 mod raw_connection;
 #[cfg(any(feature = "server", feature = "client"))]
+mod relay;
+#[cfg(any(feature = "server", feature = "client"))]
 mod sink;
 mod stream_headers;
 mod terminal_size;

@@ -1,6 +1,8 @@
 //! The server's side: from an HTTP/1.1 request to a typed session.
 
 mod bare_request;
+#[cfg(feature = "process")]
+mod bulk_pipe;
 mod command_io;
 mod exec_session;
 mod forward;

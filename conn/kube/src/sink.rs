@@ -1,19 +1,16 @@
 //! The sending half of a command's stream, on either side.
 
-#[cfg(feature = "websocket")]
-use std::task::ready;
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
 };
 
-#[cfg(feature = "websocket")]
-use bytes::Buf as _;
 use bytes::Bytes;
 use lacewing_conn::driver::RawStream;
 use tokio::io::AsyncWrite;
 
+use crate::relay::WriteChunks;
 #[cfg(feature = "websocket")]
 use crate::websocket::ChannelWriter;
 
@@ -27,9 +24,8 @@ pub(crate) enum Sink {
     Channel(ChannelWriter),
 }
 
-impl Sink {
-    /// Takes all of `chunk`, and leaves it empty.
-    pub(crate) fn poll_write_chunk(
+impl WriteChunks for Sink {
+    fn poll_write_chunk(
         &mut self,
         cx: &mut Context<'_>,
         chunk: &mut Bytes,
@@ -37,13 +33,7 @@ impl Sink {
         match self {
             Self::Raw(stream) => stream.poll_write_chunk(cx, chunk),
             #[cfg(feature = "websocket")]
-            Self::Channel(channel) => {
-                while !chunk.is_empty() {
-                    let written = ready!(Pin::new(&mut *channel).poll_write(cx, chunk))?;
-                    chunk.advance(written);
-                }
-                Poll::Ready(Ok(()))
-            }
+            Self::Channel(channel) => channel.poll_write_chunk(cx, chunk),
         }
     }
 }

@@ -10,13 +10,16 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use bytes::BytesMut;
 
-/// The two sizes of buffers.
+/// The sizes of buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
     /// Small enough to be pinned by a slow reader of one frame of it.
     Small,
-    /// For reads that fill their buffer.
+    /// For reads that fill a small one.
     Large,
+    /// For reads that fill a large one: a bulk transfer. A read of this size costs half of four
+    /// smaller ones, since each tells the sender about new room and may wake it.
+    Huge,
 }
 
 impl Size {
@@ -24,15 +27,25 @@ impl Size {
         match self {
             Self::Small => 16 << 10,
             Self::Large => 64 << 10,
+            Self::Huge => 256 << 10,
         }
     }
 
-    /// The number of buffers that a thread keeps: a mebibyte of large ones,
-    /// half of one of small ones.
+    /// The next size, for a reader that fills this one.
+    pub(super) fn larger(self) -> Self {
+        match self {
+            Self::Small => Self::Large,
+            Self::Large | Self::Huge => Self::Huge,
+        }
+    }
+
+    /// The number of buffers that a thread keeps: half a mebibyte of small ones, one of large
+    /// ones, two of huge ones.
     const fn kept(self) -> usize {
         match self {
             Self::Small => 32,
             Self::Large => 16,
+            Self::Huge => 8,
         }
     }
 }
@@ -43,12 +56,14 @@ const MAX_TRIED: usize = 4;
 thread_local! {
     static SMALL: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
     static LARGE: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
+    static HUGE: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
 }
 
 fn with_pool<T>(size: Size, use_pool: impl FnOnce(&mut VecDeque<BytesMut>) -> T) -> T {
     match size {
         Size::Small => SMALL.with_borrow_mut(use_pool),
         Size::Large => LARGE.with_borrow_mut(use_pool),
+        Size::Huge => HUGE.with_borrow_mut(use_pool),
     }
 }
 
@@ -103,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_only_so_many() {
-        for size in [Size::Small, Size::Large] {
+        for size in [Size::Small, Size::Large, Size::Huge] {
             for _ in 0..100 {
                 give_back(BytesMut::with_capacity(size.bytes()), size);
             }

@@ -19,10 +19,6 @@ const READ_MIN: usize = 4 << 10;
 /// A read of less than this needs only a small buffer.
 const SHRINK_BELOW: usize = 8 << 10;
 
-/// When the connection sleeps before the rest of a frame arrives, a start of at
-/// most this length is copied out of the read buffer.
-const REMAINDER: usize = 1 << 10;
-
 /// The size of writes to a transport that takes one slice at a time.
 const WRITE: usize = Size::Small.bytes();
 
@@ -45,6 +41,8 @@ pub(super) struct Transport<IO> {
     lent: bool,
     /// Bytes were written and not flushed.
     unflushed: bool,
+    /// The bytes of all reads; it wraps.
+    pub(super) received: usize,
 }
 
 /// The outcome of a read.
@@ -66,18 +64,19 @@ impl<IO> Transport<IO> {
             staged: BytesMut::new(),
             lent: false,
             unflushed: false,
+            received: 0,
         }
     }
 
-    /// Returns the length below which data is copied, so that a slow reader of a
-    /// little data does not pin a large buffer.
+    /// Returns the length below which data is copied, so that neither a slow reader of a
+    /// little data nor the start of a frame pins a large buffer.
     pub(super) fn copy_below(&self) -> usize {
         self.input_size.unwrap_or(Size::Small).bytes() / 16
     }
 
     /// Returns the bytes of buffers that stay with a connection that sleeps.
     pub(super) fn held(&self) -> usize {
-        let input = match self.input.len() > REMAINDER {
+        let input = match self.input.len() > self.copy_below() {
             true => self.input.capacity(),
             false => self.input.len(),
         };
@@ -95,7 +94,7 @@ impl<IO> Transport<IO> {
 
     /// Returns the buffers to the pool before a sleep.
     pub(super) fn release_buffers(&mut self, output: &mut Output) {
-        if self.input.capacity() > READ_MIN && self.input.len() <= REMAINDER {
+        if self.input.capacity() > READ_MIN && self.input.len() <= self.copy_below() {
             let remainder = match self.input.is_empty() {
                 true => BytesMut::new(),
                 false => BytesMut::from(&self.input[..]),
@@ -126,13 +125,18 @@ impl<IO> Transport<IO> {
     fn reserve(&mut self) {
         let (size, room) = (self.read_size, self.room());
         let reclaimable = self.input.is_empty() && self.input.capacity() > 0;
+        // The rest of a huge buffer would make small reads.
+        let enough = match size {
+            Size::Huge => size.bytes() / 2,
+            Size::Small | Size::Large => READ_MIN,
+        };
         if room >= size.bytes()
             || (reclaimable && self.input.try_reclaim(size.bytes()))
-            || room >= READ_MIN
+            || room >= enough
         {
             return;
         }
-        if self.input.len().saturating_add(READ_MIN) > size.bytes() {
+        if self.input.len().saturating_add(enough) > size.bytes() {
             // A frame larger than the buffers.
             self.input.reserve(size.bytes());
             self.input_size = None;
@@ -161,8 +165,9 @@ impl<IO: AsyncRead + Unpin> Transport<IO> {
         self.reserve();
         let room = self.room();
         let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input))?;
+        self.received = self.received.wrapping_add(read);
         if read == room && room >= READ_MIN {
-            self.read_size = Size::Large;
+            self.read_size = self.read_size.larger();
         } else if read < SHRINK_BELOW {
             self.read_size = Size::Small;
         }
@@ -275,7 +280,7 @@ mod tests {
         there.write_all(b"start").await.unwrap();
         assert!(read(&mut transport).is_ready());
         transport.release_buffers(&mut Output::default());
-        assert!(transport.input.capacity() < REMAINDER);
+        assert!(transport.input.capacity() < 100);
         there.write_all(b", end").await.unwrap();
         assert!(read(&mut transport).is_ready());
         assert_eq!(&transport.input[..], b"start, end");
@@ -295,8 +300,8 @@ mod tests {
             assert!(!body.is_empty());
             bodies.push(body);
         }
-        assert_eq!(transport.input_size, Some(Size::Large));
-        assert!(bodies.len() < 40, "{} reads", bodies.len());
+        assert_eq!(transport.input_size, Some(Size::Huge));
+        assert!(bodies.len() < 16, "{} reads", bodies.len());
         assert_eq!(bodies.iter().map(|body| body.len()).sum::<usize>(), 2 << 20);
         drop(bodies);
         for _ in 0..2 {
@@ -306,6 +311,22 @@ mod tests {
             transport.release_buffers(&mut Output::default());
         }
         assert_eq!(transport.read_size, Size::Small);
+    }
+
+    #[tokio::test]
+    async fn a_bulk_transfer_that_pauses_in_a_frame_holds_its_start_alone() {
+        let (here, mut there) = duplex(4 << 20);
+        let mut transport = Transport::new(here);
+        there.write_all(&[1; 1 << 20]).await.unwrap();
+        while read(&mut transport).is_ready() {
+            transport.input.clear();
+        }
+        assert_eq!(transport.input_size, Some(Size::Huge));
+        there.write_all(&[2; 10 << 10]).await.unwrap();
+        assert!(read(&mut transport).is_ready());
+        transport.release_buffers(&mut Output::default());
+        assert_eq!(&transport.input[..], &[2; 10 << 10]);
+        assert!(transport.held() < 12 << 10, "{}", transport.held());
     }
 
     #[tokio::test]

@@ -48,6 +48,10 @@ const TURNS: usize = 32;
 /// many bytes of DATA.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// The bytes read after which it yields too: their readers then find them in the
+/// processor's cache.
+const SLICE_BYTES: usize = 256 << 10;
+
 /// The signals for which a sleeping connection keeps room.
 const SIGNALS: usize = 16;
 
@@ -545,11 +549,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         this.engine.lend_spares(spares::take);
         let began = now();
         let mut at = began;
+        let received = this.transport.received;
         for _ in 0..TURNS {
             match this.turn(cx, at) {
                 Turn::Again => {
                     at = now();
-                    if at.saturating_duration_since(began) >= SLICE {
+                    let bytes = this.transport.received.wrapping_sub(received);
+                    if at.saturating_duration_since(began) >= SLICE || bytes >= SLICE_BYTES {
                         break;
                     }
                 }

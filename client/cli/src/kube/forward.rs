@@ -4,7 +4,6 @@ use std::{io, net::IpAddr, sync::Arc};
 
 use lacewing_kube::client::{ForwardRequest, PortForwardSession};
 use tokio::{
-    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -145,11 +144,11 @@ async fn forward(
 ) -> io::Result<()> {
     local.set_nodelay(true)?;
     let mut stream = session.open(remote).await.map_err(io::Error::other)?;
-    let copied = copy_bidirectional(&mut local, &mut stream).await;
+    let copied = stream.relay(&mut local).await;
     match (copied, stream.failure()) {
         (_, Some(text)) => Err(io::Error::other(text)),
         (Err(error), None) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
-        (copied, None) => copied.map(drop),
+        (copied, None) => copied,
     }
 }
 

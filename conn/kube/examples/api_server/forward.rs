@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use lacewing_kube::server::PortForwardSession;
-use tokio::{io::copy_bidirectional_with_sizes, net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// The size of a read: tokio's own, 8 KiB, costs eight times as many system calls.
-const BUFFER: usize = 64 << 10;
 
 pub(crate) async fn run(mut session: PortForwardSession) {
     let client_gone = session.cancellation();
@@ -19,9 +16,7 @@ pub(crate) async fn run(mut session: PortForwardSession) {
             match timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(mut pod)) => {
                     // A connection that breaks ends without a text: kubectl keeps the others.
-                    let mut client = forward.into_io();
-                    let _ =
-                        copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER).await;
+                    let _ = forward.into_io().relay(&mut pod).await;
                 }
                 Ok(Err(error)) => {
                     let text = format!("error forwarding port {}: {error}", forward.port());

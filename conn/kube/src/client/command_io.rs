@@ -17,7 +17,12 @@ use tokio::{
 use super::life::Handle;
 #[cfg(feature = "websocket")]
 use crate::websocket::ChannelReader;
-use crate::{activity::ActivityClock, sink::Sink, terminal_size::TerminalSize};
+use crate::{
+    activity::ActivityClock,
+    relay::{ReadChunks, WriteChunks as _},
+    sink::Sink,
+    terminal_size::TerminalSize,
+};
 
 /// The stdin of a command: bytes to the server.
 ///
@@ -109,11 +114,44 @@ impl CommandReader {
         (reader, end)
     }
 
+    /// Waits for the next bytes as they arrived, without a copy; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The connection was lost before the end.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
+    }
+
     fn report(&mut self, end: io::Result<()>) {
         if let Some(sender) = self.end.take() {
             // Nobody waits for it from v4 on.
             let _ = sender.send(end);
         }
+    }
+}
+
+impl ReadChunks for CommandReader {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let chunk = match &mut self.source {
+            Source::Raw(stream) => ready!(stream.poll_read_chunk(cx)).or_else(end_by_cancel),
+            #[cfg(feature = "websocket")]
+            Source::Channel(channel) => ready!(channel.poll_read_chunk(cx)),
+        };
+        match &chunk {
+            Ok(Some(_)) => self.activity.record_data(),
+            Ok(None) => self.report(Ok(())),
+            Err(error) => self.report(Err(io::Error::new(error.kind(), error.to_string()))),
+        }
+        Poll::Ready(chunk)
+    }
+}
+
+/// Servers of Go end streams by a reset.
+fn end_by_cancel<T>(error: io::Error) -> io::Result<Option<T>> {
+    match is_cancel(&error) {
+        true => Ok(None),
+        false => Err(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A session of port-forward, and its connections.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -10,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 #[cfg(feature = "websocket")]
 use lacewing_conn::Version;
 use lacewing_conn::driver::{RawReader, RawStream};
@@ -26,6 +27,7 @@ use crate::{
     activity::ActivityClock,
     error::KubeError,
     limits::KubeLimits,
+    relay::{ReadChunks, WriteChunks, relay},
     stream_headers::{StreamHeaders, StreamType},
 };
 
@@ -37,14 +39,14 @@ use crate::{
 ///
 /// ```no_run
 /// use lacewing_kube::client::PortForwardSession;
-/// use tokio::{io::copy_bidirectional, net::TcpListener};
+/// use tokio::net::TcpListener;
 ///
 /// async fn serve(session: PortForwardSession, listener: TcpListener) -> std::io::Result<()> {
 ///     loop {
 ///         let (mut local, _) = listener.accept().await?;
 ///         match session.open(8080).await {
 ///             Ok(mut forward) => {
-///                 tokio::spawn(async move { copy_bidirectional(&mut local, &mut forward).await });
+///                 tokio::spawn(async move { forward.relay(&mut local).await });
 ///             }
 ///             Err(error) => eprintln!("{error}"),
 ///         }
@@ -165,6 +167,64 @@ pub struct ForwardStream {
 }
 
 impl ForwardStream {
+    /// Joins the connection to a local one, and copies in both directions until both have
+    /// ended. It copies less, and wakes both sides less often, than
+    /// [`copy_bidirectional`](tokio::io::copy_bidirectional).
+    ///
+    /// # Errors
+    ///
+    /// The first error of either side; one that the server reported has its text.
+    pub async fn relay<IO>(&mut self, local: &mut IO) -> io::Result<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        relay(self, local).await
+    }
+
+    /// Waits for the next bytes as they arrived, without a copy; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of reads.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
+    }
+
+    /// Writes all of a chunk, without a copy if it has 8 KiB or more.
+    ///
+    /// # Errors
+    ///
+    /// Those of writes.
+    pub async fn write_chunk(&mut self, mut chunk: Bytes) -> io::Result<()> {
+        poll_fn(|cx| self.poll_write_chunk(cx, &mut chunk)).await
+    }
+
+    /// Replaces the end of the data by the server's text, if there is one. `more`: it is no end.
+    fn explain_read<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: Poll<io::Result<T>>,
+        more: bool,
+    ) -> Poll<io::Result<T>> {
+        match read {
+            Poll::Ready(Ok(read)) if more => {
+                self.activity.record_data();
+                Poll::Ready(Ok(read))
+            }
+            // The text precedes the end of the data.
+            Poll::Ready(Ok(read)) => {
+                let failure = self.report.poll(cx).or_else(|| self.report.failure());
+                Poll::Ready(failure.map_or(Ok(read), Err))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.report.explain(cx, error))),
+            // A failure may leave the data open.
+            Poll::Pending => match self.report.poll(cx) {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+        }
+    }
+
     /// Returns the text of a failure that the server reported, as far as it has been read.
     pub fn failure(&self) -> Option<String> {
         self.report.failure().map(|error| error.to_string())
@@ -220,31 +280,36 @@ impl Report {
     }
 }
 
+impl ReadChunks for ForwardStream {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let read = self.data.poll_read_chunk(cx);
+        let more = matches!(read, Poll::Ready(Ok(Some(_))));
+        self.explain_read(cx, read, more)
+    }
+}
+
+impl WriteChunks for ForwardStream {
+    fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        let written = ready!(self.data.poll_write_chunk(cx, chunk));
+        self.activity.record_data();
+        Poll::Ready(written.map_err(|error| self.report.explain(cx, error)))
+    }
+}
+
 impl AsyncRead for ForwardStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
         let before = buffer.filled().len();
-        match Pin::new(&mut this.data).poll_read(cx, buffer) {
-            Poll::Ready(Ok(())) if buffer.filled().len() > before || buffer.remaining() == 0 => {
-                this.activity.record_data();
-                Poll::Ready(Ok(()))
-            }
-            // The text precedes the end of the data.
-            Poll::Ready(Ok(())) => match this.report.poll(cx).or_else(|| this.report.failure()) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Ready(Ok(())),
-            },
-            Poll::Ready(Err(error)) => Poll::Ready(Err(this.report.explain(cx, error))),
-            // A failure may leave the data open.
-            Poll::Pending => match this.report.poll(cx) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        }
+        let read = Pin::new(&mut self.data).poll_read(cx, buffer);
+        let more = buffer.filled().len() > before || buffer.remaining() == 0;
+        self.explain_read(cx, read, more)
     }
 }
 

@@ -9,21 +9,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use lacewing_conn::driver::RawReader;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "websocket")]
 use crate::websocket::ChannelReader;
-use crate::{activity::ActivityClock, sink::Sink};
-
-/// The bytes that one read of [`CommandOutput::copy_from`] takes at most: those of a full pipe
-/// on Linux.
-const COPY_BUFFER: usize = 64 << 10;
+use crate::{
+    activity::ActivityClock,
+    relay::{ReadBuffer, ReadChunks, WriteChunks as _},
+    sink::Sink,
+};
 
 /// The stdin of a command: the bytes that the client sends, up to the end of its half.
 ///
@@ -65,13 +65,19 @@ impl CommandInput {
     ///
     /// The client is gone, or reset the stream.
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
+    }
+}
+
+impl ReadChunks for CommandInput {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let chunk = match &mut self.source {
-            Source::Raw(reader) => reader.read_chunk().await?,
+            Source::Raw(reader) => ready!(reader.poll_read_chunk(cx))?,
             #[cfg(feature = "websocket")]
-            Source::Channel(reader) => reader.read_chunk().await?,
+            Source::Channel(reader) => ready!(reader.poll_read_chunk(cx))?,
         };
         self.activity.record_data();
-        Ok(chunk)
+        Poll::Ready(Ok(chunk))
     }
 }
 
@@ -150,29 +156,22 @@ impl CommandOutput {
         exited: &CancellationToken,
         drain: Duration,
     ) -> io::Result<u64> {
-        let mut buffer = BytesMut::with_capacity(COPY_BUFFER);
+        let mut buffer = ReadBuffer::default();
         let mut copied: u64 = 0;
         loop {
             let read = tokio::select! {
                 biased;
-                read = source.read_buf(&mut buffer) => read?,
+                read = poll_fn(|cx| buffer.poll_read(cx, source)) => read?,
                 () = async {
                     exited.cancelled().await;
                     sleep(drain).await;
-                } => 0,
+                } => Bytes::new(),
             };
-            if read == 0 {
+            if read.is_empty() {
                 return Ok(copied);
             }
-            if read < COPY_BUFFER / 2 {
-                // The same buffer takes the next piece.
-                self.write_all(&buffer).await?;
-                buffer.clear();
-            } else {
-                self.send(buffer.split().freeze()).await?;
-                buffer.reserve(COPY_BUFFER);
-            }
-            copied = copied.saturating_add(read as u64);
+            copied = copied.saturating_add(read.len() as u64);
+            self.send(read).await?;
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use lacewing_conn::driver::{RawStream, RawWriter};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -18,6 +19,7 @@ use tokio::{
 use tokio_util::sync::DropGuard;
 
 use crate::activity::ActivityClock;
+use crate::relay::{ReadChunks, WriteChunks, relay};
 #[cfg(feature = "websocket")]
 use crate::websocket::{ChannelReader, ChannelWriter};
 
@@ -61,7 +63,7 @@ impl Forward {
         activity: ActivityClock,
     ) -> Self {
         let io = ForwardIo {
-            data: Box::new(tokio::io::join(reader, writer)),
+            data: Box::new(ChannelPair { reader, writer }),
             error: ErrorStream::Channel(error),
             activity,
             _hold: Hold::Session(session),
@@ -104,9 +106,9 @@ pub struct ForwardIo {
 }
 
 /// The bytes in both directions: a stream, or the reader and the writer of a channel.
-trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
+trait Duplex: AsyncRead + ReadChunks + WriteChunks + Debug + Send + Sync {}
 
-impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Duplex for T {}
+impl<T: AsyncRead + ReadChunks + WriteChunks + Debug + Send + Sync> Duplex for T {}
 
 /// The part of the session that a connection holds until its end.
 #[derive(Debug)]
@@ -126,6 +128,34 @@ enum ErrorStream {
 }
 
 impl ForwardIo {
+    /// Joins the connection to one of the pod, and copies in both directions until both have
+    /// ended. It copies less, and wakes the pod and the client less often, than
+    /// [`copy_bidirectional`](tokio::io::copy_bidirectional).
+    ///
+    /// ```no_run
+    /// use lacewing_kube::server::Forward;
+    /// use tokio::net::TcpStream;
+    ///
+    /// async fn carry(forward: Forward) {
+    ///     match TcpStream::connect(("localhost", forward.port())).await {
+    ///         // A pod or a client that breaks off ends this connection alone.
+    ///         Ok(mut pod) => drop(forward.into_io().relay(&mut pod).await),
+    ///         Err(error) => forward.fail(&error.to_string()).await,
+    ///     }
+    /// }
+    /// # let _ = carry;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first error of either side. Drop the connection then.
+    pub async fn relay<IO>(&mut self, pod: &mut IO) -> io::Result<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        relay(self, pod).await
+    }
+
     /// Reports a failure to the user of the client, and ends the connection. For proxies,
     /// which learn late that a port is refused; see [`Forward::fail`].
     pub async fn fail(mut self, text: &str) {
@@ -136,6 +166,26 @@ impl ForwardIo {
         }
         // The client may be gone.
         let _ = self.data.shutdown().await;
+    }
+}
+
+impl ReadChunks for ForwardIo {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let chunk = ready!(self.data.poll_read_chunk(cx))?;
+        self.activity.record_data();
+        Poll::Ready(Ok(chunk))
+    }
+}
+
+impl WriteChunks for ForwardIo {
+    fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.data.poll_write_chunk(cx, chunk))?;
+        self.activity.record_data();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -168,6 +218,62 @@ impl AsyncWrite for ForwardIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.data).poll_shutdown(cx)
+    }
+}
+
+/// The reader and the writer of a channel.
+#[cfg(feature = "websocket")]
+#[derive(Debug)]
+struct ChannelPair {
+    reader: ChannelReader,
+    writer: ChannelWriter,
+}
+
+#[cfg(feature = "websocket")]
+impl ReadChunks for ChannelPair {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        self.reader.poll_read_chunk(cx)
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl WriteChunks for ChannelPair {
+    fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        self.writer.poll_write_chunk(cx, chunk)
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl AsyncRead for ChannelPair {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buffer)
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl AsyncWrite for ChannelPair {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
     }
 }
 

@@ -21,14 +21,14 @@ use crate::protocol::ChannelEncoding;
 ///
 /// ```no_run
 /// use lacewing_kube::server::PortForwardSession;
-/// use tokio::{io::copy_bidirectional, net::TcpStream};
+/// use tokio::net::TcpStream;
 ///
 /// async fn forward(mut session: PortForwardSession) {
 ///     while let Some(forward) = session.accept().await {
 ///         tokio::spawn(async move {
 ///             match TcpStream::connect(("localhost", forward.port())).await {
 ///                 Ok(mut pod) => {
-///                     let _ = copy_bidirectional(&mut forward.into_io(), &mut pod).await;
+///                     let _ = forward.into_io().relay(&mut pod).await;
 ///                 }
 ///                 Err(error) => forward.fail(&error.to_string()).await,
 ///             }

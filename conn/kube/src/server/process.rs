@@ -1,23 +1,24 @@
 //! Runs a process of this machine for a session.
 
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     io,
     process::Stdio,
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     process::{Child, Command},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bulk_pipe::BulkPipe,
     command_io::{CommandInput, CommandOutput},
     exec_session::ExecSession,
 };
-use crate::outcome::CommandOutcome;
+use crate::{outcome::CommandOutcome, relay::Outward};
 
 impl ExecSession {
     /// Starts a command with pipes, and copies stdin, stdout and stderr until it has exited
@@ -56,8 +57,9 @@ impl ExecSession {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = spawn(&mut command)?;
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let stdin = child.stdin.take().map(BulkPipe::new);
+        let stdout = child.stdout.take().map(BulkPipe::new);
+        let stderr = child.stderr.take().map(BulkPipe::new);
         let exited = CancellationToken::new();
         let (to_out, to_err) = (self.stdout.take(), self.stderr.take());
         let output = async {
@@ -158,17 +160,10 @@ fn kill_group(child: &Child) {
 /// the command is killed, so that it does not take the part for the whole.
 async fn feed<W: AsyncWrite + Unpin>(from: Option<CommandInput>, to: Option<W>) {
     if let (Some(mut from), Some(mut to)) = (from, to) {
-        let copied = async {
-            while let Some(chunk) = from.read_chunk().await? {
-                // The command may close its stdin early.
-                to.write_all(&chunk).await?;
-                to.flush().await?;
-            }
-            Ok::<_, io::Error>(())
-        }
-        .await;
-        match copied {
-            Ok(()) => drop(to.shutdown().await),
+        let mut way = Outward::default();
+        // The command may close its stdin early.
+        match poll_fn(|cx| way.poll(cx, &mut from, &mut to)).await {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => pending().await,
             Err(_) => {}
         }

@@ -1,9 +1,14 @@
 //! The sizes of the client's terminal, as the command receives them.
 
+#[cfg(feature = "websocket")]
+use std::future::poll_fn;
+
 use lacewing_conn::driver::RawStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "websocket")]
+use crate::relay::ReadChunks as _;
 use crate::terminal_size::{TerminalSize, TerminalSizeDecoder};
 
 /// The sizes of the client's terminal. Only the newest one is kept: a command that is
@@ -65,7 +70,7 @@ impl SizeSender {
     #[cfg(feature = "websocket")]
     pub(super) async fn read_channel(self, mut channel: crate::websocket::ChannelReader) {
         let mut decoder = TerminalSizeDecoder::new();
-        while let Ok(Some(bytes)) = channel.read_chunk().await {
+        while let Ok(Some(bytes)) = poll_fn(|cx| channel.poll_read_chunk(cx)).await {
             if let Some(size) = decoder.push(&bytes) {
                 self.send(size);
             }

@@ -27,6 +27,7 @@ use crate::{
     activity::ActivityClock,
     limits::KubeLimits,
     protocol::{ChannelEncoding, RemoteCommandProtocol},
+    relay::{ReadChunks, WriteChunks},
 };
 
 /// A channel, by its number.
@@ -289,14 +290,8 @@ pub(crate) struct ChannelReader {
     chunk: Bytes,
 }
 
-impl ChannelReader {
-    /// Waits for the next bytes; `None` at the end.
-    #[cfg(feature = "server")]
-    pub(crate) async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
-    }
-
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+impl ReadChunks for ChannelReader {
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         if !self.chunk.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
         }
@@ -332,7 +327,7 @@ impl AsyncRead for ChannelReader {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(mut chunk) = ready!(self.poll_chunk(cx))? {
+        if let Some(mut chunk) = ready!(self.poll_read_chunk(cx))? {
             let len = chunk.len().min(buffer.remaining());
             buffer.put_slice(chunk.get(..len).unwrap_or_default());
             chunk.advance(len);
@@ -361,6 +356,20 @@ pub(crate) struct ChannelWriter {
     /// The number of messages queued up to our last one.
     queued: u64,
     ended: bool,
+}
+
+impl WriteChunks for ChannelWriter {
+    fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        while !chunk.is_empty() {
+            let written = ready!(Pin::new(&mut *self).poll_write(cx, chunk))?;
+            chunk.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncWrite for ChannelWriter {

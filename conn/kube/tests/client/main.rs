@@ -14,6 +14,8 @@ mod bad_server;
 mod bridge;
 #[cfg(unix)]
 mod copy;
+#[cfg(unix)]
+mod critest;
 mod exec;
 mod fan_out;
 mod forward;

@@ -140,6 +140,26 @@ impl RawStream {
         self.writer.send_headers(headers).await
     }
 
+    /// Waits for the next bytes as they arrived, without a copy; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection ended first.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
+    }
+
+    /// Polls for the next bytes, as [`read_chunk`](Self::read_chunk).
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection ended first.
+    pub fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let read = self.reader.poll_read_chunk(cx);
+        self.writer.whole &= !self.reader.ended;
+        read
+    }
+
     /// Writes all of a chunk, without a copy if it has 8 KiB or more; see
     /// [`RawWriter::write_chunk`].
     ///
@@ -238,7 +258,7 @@ impl RawReader {
     ///
     /// The stream or its connection ended first.
     pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        poll_fn(|cx| self.poll_chunk(cx)).await
+        poll_fn(|cx| self.poll_read_chunk(cx)).await
     }
 
     /// Waits for a header list; see [`RawStream::recv_headers`].
@@ -246,7 +266,12 @@ impl RawReader {
         poll_fn(|cx| self.incoming.poll_fields(cx)).await
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+    /// Polls for the next bytes, as [`read_chunk`](Self::read_chunk).
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection ended first.
+    pub fn poll_read_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         if !self.chunk.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
         }
@@ -280,7 +305,7 @@ impl AsyncRead for RawReader {
     ) -> Poll<io::Result<()>> {
         let mut any = false;
         while buffer.remaining() > 0 {
-            let mut chunk = match self.poll_chunk(cx) {
+            let mut chunk = match self.poll_read_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => chunk,
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
