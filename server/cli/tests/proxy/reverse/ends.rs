@@ -167,11 +167,16 @@ async fn metrics_count_tunnels_and_attempts() {
 /// What happens to a request when the dialler dies before and while it works on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dialler_that_is_killed_is_named_as_the_reason() {
-    let hang = |request: Request<RequestBody>| async move {
-        if request.uri().path() == "/wait" {
-            std::future::pending::<()>().await;
+    let (here, mut begun) = mpsc::unbounded_channel();
+    let hang = move |request: Request<RequestBody>| {
+        let here = here.clone();
+        async move {
+            if request.uri().path() == "/wait" {
+                let _ = here.send(());
+                std::future::pending::<()>().await;
+            }
+            Response::new(String::from("ok"))
         }
-        Response::new(String::from("ok"))
     };
     let address = upstream(Protocol::Http1, hang).await;
     for protocol in PROTOCOLS {
@@ -188,7 +193,7 @@ async fn a_dialler_that_is_killed_is_named_as_the_reason() {
         let uri = format!("http://{}/wait", gateway.http);
         let request = Request::get(uri).body(Body::empty()).unwrap();
         let waiting = tokio::spawn(client(None).request(request));
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        patiently(begun.recv()).await.unwrap();
         dialler.signal("-KILL");
         let response = patiently(waiting).await.unwrap().unwrap();
         let (status, text) = super::text(response).await;

@@ -118,6 +118,7 @@ async fn a_dialler_serves_its_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resets_reach_the_origin_and_do_not_end_the_tunnel() {
     let (gone, mut ended) = mpsc::unbounded_channel();
+    let (here, mut begun) = mpsc::unbounded_channel();
     struct Witness(mpsc::UnboundedSender<()>);
     impl Drop for Witness {
         fn drop(&mut self) {
@@ -125,9 +126,10 @@ async fn resets_reach_the_origin_and_do_not_end_the_tunnel() {
         }
     }
     let handler = move |request: Request<RequestBody>| {
-        let witness = Witness(gone.clone());
+        let (witness, here) = (Witness(gone.clone()), here.clone());
         async move {
             if request.uri().path() == "/wait" {
+                let _ = here.send(());
                 std::future::pending::<()>().await;
             }
             std::mem::forget(witness);
@@ -154,15 +156,15 @@ async fn resets_reach_the_origin_and_do_not_end_the_tunnel() {
                     let asking = client.request(request);
                     waiting.push(tokio::spawn(asking));
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
                 let count = waiting.len();
+                for _ in 0..count {
+                    patiently(begun.recv()).await.unwrap();
+                }
                 waiting.into_iter().for_each(|one| one.abort());
                 drop(client);
                 for _ in 0..count {
                     patiently(ended.recv()).await.unwrap();
                 }
-                // What was not among them.
-                while ended.try_recv().is_ok() {}
             }
         }
         becomes(&gateway, "/", 200).await;
