@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{ExtendedConnect, Extension, MemoryBudget, Server, ServerBuilder};
+use lacewing_server::{
+    ExtendedConnect, Extension, MemoryBudget, Server, ServerBuilder,
+    live::{Board, Page},
+};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -20,6 +23,7 @@ use crate::{
     generation::{Generation, Present},
     greeting::{Greeting, described},
     listeners::{self, Inherited},
+    live,
     log::{self, Log},
     prometheus::{self, Metrics, Readiness},
     reload::Reload,
@@ -97,7 +101,14 @@ async fn serve(
     let readiness = Readiness::default();
     let memory = settings::memory_budget(args);
     let signals = until_signalled(log.clone(), readiness.clone())?;
-    let mut builder = configured(args, &memory).shutdown(signals);
+    let (board, page) = match args.status {
+        Some(address) => {
+            let (board, page) = live::bind(address, &memory).await?;
+            (Some(board), Some(page))
+        }
+        None => (None, None),
+    };
+    let mut builder = configured(args, &memory, board).shutdown(signals);
     if args.runtime == Runtime::PerThread {
         builder = builder.threads(settings::threads(args));
     }
@@ -127,6 +138,7 @@ async fn serve(
         https,
         http,
         metrics: metrics.as_ref().and_then(Metrics::address),
+        status: page.as_ref().map(Page::local_addr),
         fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
     // The standard output may be closed.
@@ -134,6 +146,9 @@ async fn serve(
     let (generation, service) = Present::start(generation);
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(generation.subscribe(), log.clone(), readiness));
+    }
+    if let Some(page) = page {
+        tokio::spawn(page.serve());
     }
     let reload = Reload {
         command_line,
@@ -152,7 +167,7 @@ async fn serve(
 }
 
 /// A server with all options that do not concern its addresses.
-fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
+fn configured(args: &Args, memory: &MemoryBudget, board: Option<Board>) -> ServerBuilder {
     let upgrade = settings::h2c_upgrade(args);
     let connection = settings::connection(args, memory);
     let events = log::Events::default();
@@ -170,6 +185,9 @@ fn configured(args: &Args, memory: &MemoryBudget) -> ServerBuilder {
             });
         if measured {
             options = options.stats_every(STATS);
+        }
+        if let Some(board) = board {
+            options = options.board(board);
         }
         // A configuration may have a proxy later.
         if args.proxy.is_used() || args.config.is_some() {
