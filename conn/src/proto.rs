@@ -62,7 +62,7 @@ pub use config::{
 };
 pub use engine::{
     AlternativeFor, ConnectionStats, Engine, MemorySteps, OpenOptions, Pressure, Resets, Spares,
-    Stalls, StreamMut, Transmit,
+    Stalls, StreamMut, StreamStall, StreamStats, Transmit,
 };
 pub use event::Event;
 pub use head::{ConnectProtocol, Control, Head};

@@ -128,7 +128,7 @@ impl<S: HttpService> Exchanges<S> {
         Self {
             service,
             probe: Probe::new(),
-            telemetry: Telemetry::new(&info),
+            telemetry: Telemetry::new(&info, &options),
             info,
             http_version: Capabilities::of(version).http_version,
             pending: PendingTable::new(),
@@ -202,7 +202,9 @@ impl<S: HttpService> Exchanges<S> {
         if let Some(priority) = priority {
             conn.stream(stream).prioritize(priority);
         }
-        let Some(body) = body else { return };
+        let Some(body) = body else {
+            return self.telemetry.handed_over(stream.id());
+        };
         let mut pinned = self.boxes().bodies.pop().unwrap_or_default();
         pinned.put(body);
         if !conn.may_send_ahead(stream) {
@@ -226,7 +228,10 @@ impl<S: HttpService> Exchanges<S> {
         let (head, added) = self.heads.internal_error(conn.now());
         let status = head.status().unwrap_or_default();
         match conn.stream(stream).respond(head, added, true) {
-            Ok(()) => self.telemetry.response(stream.id(), status, ticket.clock),
+            Ok(()) => {
+                self.telemetry.response(stream.id(), status, ticket.clock);
+                self.telemetry.handed_over(stream.id());
+            }
             Err(error) => self.not_sent(conn, stream, error),
         }
     }
@@ -430,6 +435,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.serve_promised(conn);
         self.report_stats(conn);
         self.telemetry.streams(conn.open_streams());
+        self.telemetry.sample(conn);
         if self.pending.is_empty() && conn.is_idle() {
             self.give_back_boxes();
         }
@@ -446,6 +452,7 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
         self.last_report(conn);
+        self.telemetry.closed(|| conn.stats());
         // One by one: a second panic while one unwinds would end the process.
         for (_, pending) in self.pending.drain() {
             drop_caught(pending);

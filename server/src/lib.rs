@@ -7,6 +7,8 @@ mod acceptor;
 mod address;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "live")]
+mod board;
 mod body;
 mod commands;
 mod connection;
@@ -28,6 +30,8 @@ mod http1_transport;
 mod identity;
 mod inform;
 mod listener;
+#[cfg(feature = "live")]
+pub mod live;
 mod make;
 mod multiplexed;
 #[cfg(feature = "npn")]

@@ -44,6 +44,8 @@ pub struct ServerOptions {
     pub(crate) max_connections: usize,
     pub(crate) shutdown: Option<ShutdownSignal>,
     pub(crate) observer: Observer,
+    #[cfg(feature = "live")]
+    pub(crate) board: Option<crate::board::Board>,
 }
 
 /// The task on which a request's handler runs.
@@ -269,6 +271,16 @@ impl ServerOptions {
         self
     }
 
+    /// Shows the connections and their requests on this board, for a
+    /// [`live::Page`](crate::live::Page). While nobody looks at the page, a request costs one look
+    /// at a flag. Default: none.
+    #[cfg(feature = "live")]
+    #[must_use]
+    pub fn board(mut self, board: crate::live::Board) -> Self {
+        self.board = Some(board);
+        self
+    }
+
     /// Calls `observer` with everything that is worth a line in a log. It must
     /// not block.
     #[must_use]
@@ -334,6 +346,8 @@ impl Default for ServerOptions {
             max_connections: connections::default_max(),
             shutdown: None,
             observer: Observer(None),
+            #[cfg(feature = "live")]
+            board: None,
         }
     }
 }

@@ -14,16 +14,18 @@ use std::{
 use http::{Method, StatusCode, Uri};
 use lacewing_conn::{
     Error,
-    driver::facade::MemoryReport,
+    driver::facade::{Context, MemoryReport},
     proto::{ConnectionStats, StreamId},
 };
 #[cfg(feature = "metrics")]
 use lacewing_conn::{Reason, driver::MemoryStep};
 
-use crate::{ConnectionInfo, StreamError};
+use crate::{ConnectionInfo, ServerOptions, StreamError};
 
-/// Spans, events and metrics of one connection.
+/// Spans, events and metrics of one connection, and its place on a board.
 pub(crate) struct Telemetry {
+    #[cfg(feature = "live")]
+    watched: Option<crate::board::WatchedConnection>,
     #[cfg(feature = "metrics")]
     protocol: &'static str,
     /// The number that the gauge has.
@@ -71,15 +73,15 @@ pub(crate) struct Clock {
 }
 
 #[cfg_attr(
-    not(any(feature = "tracing", feature = "metrics")),
+    not(any(feature = "tracing", feature = "metrics", feature = "live")),
     expect(clippy::unused_self, reason = "empty without the features")
 )]
 #[cfg_attr(
-    not(all(feature = "tracing", feature = "metrics")),
+    not(all(feature = "tracing", feature = "metrics", feature = "live")),
     allow(unused_variables)
 )]
 impl Telemetry {
-    pub(crate) fn new(info: &ConnectionInfo) -> Self {
+    pub(crate) fn new(info: &ConnectionInfo, options: &ServerOptions) -> Self {
         #[cfg(feature = "metrics")]
         {
             let protocol = info.protocol().alpn();
@@ -88,6 +90,8 @@ impl Telemetry {
             metrics::gauge!("lacewing_server_connections", "protocol" => protocol).increment(1);
         }
         Self {
+            #[cfg(feature = "live")]
+            watched: options.board.as_ref().map(|board| board.watch(info.into())),
             #[cfg(feature = "metrics")]
             protocol: info.protocol().alpn(),
             #[cfg(feature = "metrics")]
@@ -109,6 +113,10 @@ impl Telemetry {
     ) -> Clock {
         #[cfg(feature = "tracing")]
         tracing::debug!(stream = stream.value(), %method, %uri, "request");
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            watched.begin(stream.value(), method.as_str(), uri.path());
+        }
         Clock {
             #[cfg(any(feature = "tracing", feature = "metrics"))]
             started: now,
@@ -117,6 +125,10 @@ impl Telemetry {
 
     /// Its response's head is sent.
     pub(crate) fn response(&self, stream: StreamId, status: StatusCode, clock: Clock) {
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            watched.answered(stream.value(), status.as_u16());
+        }
         #[cfg(any(feature = "tracing", feature = "metrics"))]
         let elapsed = clock.started.elapsed();
         #[cfg(feature = "tracing")]
@@ -149,6 +161,54 @@ impl Telemetry {
         }
     }
 
+    /// The connection's place on the board, if there is one.
+    #[cfg(feature = "live")]
+    pub(crate) fn watched(&self) -> Option<&crate::board::WatchedConnection> {
+        self.watched.as_ref()
+    }
+
+    /// Bytes of a response are with the engine.
+    #[inline]
+    pub(crate) fn given(&self, stream: StreamId, bytes: usize) {
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            watched.given(stream.value(), bytes);
+        }
+    }
+
+    /// All of a response is with the engine.
+    #[inline]
+    pub(crate) fn handed_over(&self, stream: StreamId) {
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            watched.handed_over(stream.value());
+        }
+    }
+
+    /// Takes the connection's state for the board, if it is due. The board wakes the connection
+    /// when it wants the next.
+    #[inline]
+    pub(crate) fn sample(&self, conn: &mut Context<'_>) {
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            if watched.needs_waker() {
+                let notifier = conn.notifier();
+                watched.wake_by(move || notifier.notify());
+            }
+            if watched.is_due() {
+                watched.sampled(crate::board::Sample::of(conn));
+            }
+        }
+    }
+
+    /// The connection ends with these statistics.
+    pub(crate) fn closed(&self, stats: impl FnOnce() -> ConnectionStats) {
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            watched.closed(&stats());
+        }
+    }
+
     /// An interim response or a promise is sent.
     pub(crate) fn interim(&self, stream: StreamId, what: &'static str) {
         #[cfg(feature = "tracing")]
@@ -159,6 +219,14 @@ impl Telemetry {
     pub(crate) fn reset(&self, stream: StreamId, error: &Error) {
         #[cfg(feature = "tracing")]
         tracing::debug!(stream = stream.value(), %error, "stream reset");
+        #[cfg(feature = "live")]
+        if let Some(watched) = &self.watched {
+            let code = match error.is_connection() {
+                true => "lost".to_owned(),
+                false => error.reason().to_string(),
+            };
+            watched.reset(stream.value(), &code);
+        }
         #[cfg(feature = "metrics")]
         metrics::counter!(
             "lacewing_server_resets_total",

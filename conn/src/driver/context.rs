@@ -16,7 +16,7 @@ use crate::{
     Error, Initiator, Limits, Reason, Version,
     proto::{
         AlternativeFor, Capabilities, ConnectionStats, Engine, Head, OpenError, OpenOptions,
-        StreamKey, StreamMut, UsageError,
+        StreamKey, StreamMut, StreamStats, UsageError,
     },
 };
 
@@ -152,6 +152,11 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn stats(&self) -> ConnectionStats {
         self.engine.stats()
+    }
+
+    /// Returns the state of the open streams, as [`Engine::stream_stats`] does.
+    pub fn stream_stats(&self, most: usize) -> Vec<StreamStats> {
+        self.engine.stream_stats(most)
     }
 
     /// Returns the bytes of memory that the connection's engine holds.

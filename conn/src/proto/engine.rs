@@ -24,6 +24,7 @@ mod settings;
 mod spares;
 mod stats;
 mod stream_mut;
+mod stream_stats;
 mod timeouts;
 mod unsolicited;
 mod upgrade;
@@ -40,6 +41,7 @@ pub use self::{
     spares::Spares,
     stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
+    stream_stats::{StreamStall, StreamStats},
     unsolicited::AlternativeFor,
 };
 use super::{

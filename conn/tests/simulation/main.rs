@@ -39,6 +39,7 @@ mod repetition;
 mod seeds;
 mod settings;
 mod spares;
+mod stream_stats;
 mod unidirectional;
 mod upload_linger;
 mod violations;

@@ -57,6 +57,8 @@ Examples:
       on sockets that systemd passes (FileDescriptorName=)
   lacewingd --metrics 127.0.0.1:9100
       with metrics at http://127.0.0.1:9100/metrics
+  lacewingd --status 127.0.0.1:9000
+      with a live page of connections, streams and stalls at http://127.0.0.1:9000/
   lacewingd --max-memory 64 --max-connections 500
       on a small machine
   lacewingd --threads 8 --runtime per-thread
@@ -102,6 +104,12 @@ pub(crate) struct Args {
     /// (/healthz, /ready), in HTTP/1.1. Default: none.
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<SocketAddr>,
+
+    /// The address of a page for the browser that shows connections, streams, windows and
+    /// stalls while they happen. Who reaches the address sees peers and paths: use a
+    /// loopback address, or port forwarding. Default: none.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) status: Option<SocketAddr>,
 
     /// The options of this file, TOML, apply too. Its keys are the names of the long
     /// options; an option of the command line is stronger. SIGHUP reads it again.

@@ -18,6 +18,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) http: &'a [Address],
     pub(crate) dials: &'a [Dial],
     pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) status: Option<SocketAddr>,
     /// Of each certificate.
     pub(crate) fingerprints: &'a [String],
 }
@@ -47,6 +48,9 @@ impl Greeting<'_> {
         }
         if let Some(address) = self.metrics {
             let _ = writeln!(text, "  metrics at http://{}/metrics", reachable(address));
+        }
+        if let Some(address) = self.status {
+            let _ = writeln!(text, "  live page at http://{}/", reachable(address));
         }
         for fingerprint in self.fingerprints {
             let made = if args.cert.is_empty() {

@@ -15,6 +15,7 @@ mod generation;
 mod greeting;
 mod listeners;
 mod listing;
+mod live;
 mod log;
 mod prometheus;
 mod proxy;

@@ -10,7 +10,9 @@ use std::{
 
 use lacewing_server::{
     ConnectionConfig, ExtendedConnect, Extension, Server, ServerBuilder, ServerOptions, Shutdown,
-    ShutdownSignal, serve_connection,
+    ShutdownSignal,
+    live::{Board, Page},
+    serve_connection,
 };
 use tokio::runtime::Builder;
 use tracing::info;
@@ -21,6 +23,7 @@ use crate::{
     generation::{Generation, Present},
     greeting::{Greeting, described},
     listeners::{self, Inherited},
+    live,
     log::{self, Log, Logged},
     prometheus::{self, Metrics, Readiness},
     reload::Reload,
@@ -104,8 +107,9 @@ async fn serve(
     let readiness = Readiness::default();
     let memory = settings::memory_budget(args);
     let signals = until_signalled(log.clone(), readiness.clone())?;
+    let (board, page) = live::bind(args.status, &memory).await?.unzip();
     let end = end_at(signals);
-    let options_of_connections = options_of(args);
+    let options_of_connections = options_of(args, board);
     let connection = settings::connection(args, &memory);
     let mut builder = server(
         args,
@@ -134,6 +138,7 @@ async fn serve(
         http,
         dials: &served.reverse.dials,
         metrics: metrics.as_ref().and_then(Metrics::address),
+        status: page.as_ref().map(Page::local_addr),
         fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
     // The standard output may be closed.
@@ -145,6 +150,9 @@ async fn serve(
     let service = log.requests_of(service);
     let diallers = diallers(service.clone(), options_of_connections, connection);
     served.reverse.start(&tunnels, &diallers, &memory);
+    if let Some(page) = page {
+        tokio::spawn(page.serve());
+    }
     let reload = Reload {
         command_line,
         options,
@@ -158,12 +166,7 @@ async fn serve(
     };
     let reloads = reload.run();
     tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
-    let serving = async {
-        if let Some(server) = server {
-            server.serve(service).await;
-        }
-    };
-    tokio::join!(serving, diallers.serve_until(end));
+    tokio::join!(answer(server, service), diallers.serve_until(end));
     // Requests of the last clients went through them.
     tunnels.shut_down().await;
     info!("all requests are answered, goodbye");
@@ -219,6 +222,13 @@ async fn bound(builder: ServerBuilder, args: &Args) -> Result<Option<Server>, St
     server.map(Some).map_err(failed)
 }
 
+/// Serves until the end, if there are addresses.
+async fn answer(server: Option<Server>, service: Logged<Present>) {
+    if let Some(server) = server {
+        server.serve(service).await;
+    }
+}
+
 /// Those who serve the same over connections that they dial.
 fn diallers(
     service: Logged<Present>,
@@ -236,7 +246,7 @@ fn diallers(
 }
 
 /// The options of connections, whoever dials them.
-fn options_of(args: &Args) -> ServerOptions {
+fn options_of(args: &Args, board: Option<Board>) -> ServerOptions {
     let events = log::Events::default();
     tokio::spawn(events.clone().report_left_out());
     let measured = args.metrics.is_some();
@@ -251,6 +261,9 @@ fn options_of(args: &Args) -> ServerOptions {
         });
     if measured {
         options = options.stats_every(STATS);
+    }
+    if let Some(board) = board {
+        options = options.board(board);
     }
     // A configuration may have a proxy later.
     if args.proxy.is_used() || args.config.is_some() {

@@ -55,6 +55,7 @@ impl<S: HttpService> Exchanges<S> {
             let frame = match frame.into_data() {
                 Ok(mut data) => {
                     let data = data.copy_to_bytes(data.remaining());
+                    self.telemetry.given(stream.id(), data.len());
                     let fin = body.is_end_stream();
                     let sent = conn.stream(stream).send_data(data, fin);
                     if fin || sent.is_err() {
@@ -87,8 +88,9 @@ impl<S: HttpService> Exchanges<S> {
         if cleared.is_ok() && self.boxes.bodies.len() < SPARES {
             self.boxes.bodies.push(body);
         }
-        if let Err(error) = sent {
-            self.not_sent(conn, stream, error);
+        match sent {
+            Ok(()) => self.telemetry.handed_over(stream.id()),
+            Err(error) => self.not_sent(conn, stream, error),
         }
         None
     }

@@ -55,8 +55,14 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(info: ConnectionInfo, options: ConnectionOptions, watch: Arc<Watch>) -> Self {
+        let telemetry = Telemetry::new(&info, &options);
+        #[cfg(feature = "live")]
+        if let Some(watched) = telemetry.watched() {
+            let watch = Arc::clone(&watch);
+            watched.read_by(move || sample(&watch));
+        }
         Self {
-            telemetry: Telemetry::new(&info),
+            telemetry,
             info,
             options,
             watch,
@@ -126,6 +132,24 @@ impl Ledger {
             stream,
             error,
         });
+    }
+}
+
+/// The connection's state for a board: its streams are known by their ends alone.
+#[cfg(feature = "live")]
+fn sample(watch: &Watch) -> crate::board::Sample {
+    crate::board::Sample {
+        stats: watch.stats(),
+        stall: watch
+            .is_write_blocked()
+            .then_some(crate::board::Stall::Transport),
+        ..crate::board::Sample::default()
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.telemetry.closed(|| self.watch.stats());
     }
 }
 
@@ -276,6 +300,12 @@ impl Drop for Exchange {
         ledger.watch.request_is_over(self.stream);
         let before = ledger.watch.close();
         ledger.telemetry.streams(before.saturating_sub(1));
+        #[cfg(feature = "live")]
+        if let (Some(watched), true) = (ledger.telemetry.watched(), self.over) {
+            let stats = ledger.watch.stats();
+            let moved = (stats.data_sent, stats.data_received);
+            watched.ended(self.stream.value(), Some(moved));
+        }
         if !self.over {
             let error = Error::reset(Initiator::Peer, Reason::Cancel);
             ledger.telemetry.reset(self.stream, &error);

@@ -15,6 +15,8 @@ mod axum_serve;
 mod certificates;
 #[cfg(feature = "tls")]
 mod client_certificates;
+#[cfg(feature = "live")]
+mod live;
 mod make;
 #[cfg(feature = "npn")]
 mod npn;

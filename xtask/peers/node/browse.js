@@ -7,6 +7,8 @@
 //   upload PATH SIZE    posts SIZE bytes in one piece, then as a stream; prints the
 //                       answers, and the digest that they should have
 //   events PATH N       reads N Server-Sent Events
+//   live                loads URL, a live page, until it shows a stall; prints what it shows
+//                       in 1280 and in 360 pixels, and writes a picture of each to $SCREENSHOTS
 //   websocket PATH N    sends N messages of growing size, each echoed
 //
 // Drives a chromedriver that listens on DRIVER-PORT. CERT is trusted by its key.
@@ -66,6 +68,29 @@ const commands = {
       done(next + ' events')
     }
   },
+  async live (done) {
+    // A page is 20 s old at most.
+    for (let i = 0; i < 200 && !document.querySelector('.stall.stream_window'); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    const text = (id) => document.getElementById(id).textContent
+    const stall = document.querySelector('.stream .stall')
+    const root = document.documentElement
+    document.getElementById('pause').focus()
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'p' }))
+    const paused = document.getElementById('pause').getAttribute('aria-pressed')
+    const again = text('state')
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'p' }))
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: '/' }))
+    const focused = document.activeElement.id
+    done([
+      text('state') === 'paused' ? 'FAIL still paused' : 'live',
+      stall ? stall.textContent + ' at ' + stall.parentElement.firstChild.data.trim() : 'no stall',
+      `${document.querySelectorAll('.bar .stream_window').length} bars stall`,
+      `key p: ${paused} ${again}`, `key /: ${focused}`,
+      root.scrollWidth > root.clientWidth ? `FAIL ${root.scrollWidth} pixels wide` : 'fits'
+    ].join(', '))
+  },
   websocket (done, path, count) {
     const socket = new WebSocket(`wss://${location.host}${path}`)
     const message = (number) => `${number} `.repeat(1 + number * number)
@@ -102,6 +127,7 @@ async function run () {
     capabilities: {
       alwaysMatch: {
         timeouts: { script: 60_000, pageLoad: 30_000 },
+        'goog:loggingPrefs': { browser: 'ALL' },
         'goog:chromeOptions': {
           args: [
             '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -114,17 +140,43 @@ async function run () {
     }
   })
   try {
+    if (command === 'live') {
+      fs.mkdirSync(process.env.SCREENSHOTS, { recursive: true })
+      const shown = []
+      for (const [width, scheme] of [[1280, 'light'], [360, 'dark']]) {
+        await cdp(sessionId, 'Emulation.setDeviceMetricsOverride', { width, height: 900, deviceScaleFactor: 1, mobile: false })
+        await cdp(sessionId, 'Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] })
+        await webdriver('POST', `/${sessionId}/url`, { url })
+        shown.push(`${width}: ${await inPage(sessionId)}`)
+        const picture = await cdp(sessionId, 'Page.captureScreenshot', { captureBeyondViewport: true })
+        fs.writeFileSync(`${process.env.SCREENSHOTS}/live-${width}-${scheme}.png`, Buffer.from(picture.data, 'base64'))
+      }
+      // What the policy of the page forbids is in the browser's log.
+      const log = await webdriver('POST', `/${sessionId}/se/log`, { type: 'browser' })
+      const complaints = log.map((line) => line.message).filter((line) => !line.includes('favicon'))
+      const text = shown.concat(complaints).join('\n')
+      return complaints.length || text.includes('FAIL') ? 'FAIL ' + text : text
+    }
     await webdriver('POST', `/${sessionId}/url`, { url })
-    return await webdriver('POST', `/${sessionId}/execute/async`, {
-      script: `${hex}
-        const args = [...arguments], done = args.pop()
-        const run = { ${commands[command]} }.${command}
-        Promise.resolve(run(done, ...args)).catch((error) => done('FAIL ' + error.stack))`,
-      args
-    })
+    return await inPage(sessionId)
   } finally {
     await webdriver('DELETE', `/${sessionId}`)
   }
+}
+
+function cdp (sessionId, cmd, params) {
+  return webdriver('POST', `/${sessionId}/goog/cdp/execute`, { cmd, params })
+}
+
+// Runs the command in the page.
+function inPage (sessionId) {
+  return webdriver('POST', `/${sessionId}/execute/async`, {
+    script: `${hex}
+      const args = [...arguments], done = args.pop()
+      const run = { ${commands[command]} }.${command}
+      Promise.resolve(run(done, ...args)).catch((error) => done('FAIL ' + error.stack))`,
+    args
+  })
 }
 
 if (!commands[command]) {

@@ -4,6 +4,8 @@ use super::fixture::{Fixture, MB_100, Security, Shared};
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect, expect_part};
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 /// A page without anything, for scripts.
@@ -32,6 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
             expect(&printed, "1000 events")
         }),
         Case::new("http2/chromium/download-through-connect", through_proxy),
+        Case::new("http2/chromium/live-page", live_page),
         // Nothing but extended CONNECT opens a WebSocket there.
         Case::new("http2/chromium/websocket", |fixture| {
             websocket(fixture, "/chat")
@@ -40,6 +43,59 @@ pub(super) fn cases() -> Vec<Case> {
             websocket(fixture, "/axum-websocket")
         }),
     ]
+}
+
+/// The live page of `lacewingd`, wide and in the colours of the day, then narrow and dark, while a
+/// client does not read.
+fn live_page(fixture: &Fixture) -> Outcome {
+    let page = free_port()?;
+    let started = fixture.start_lacewingd("", &["--status", &format!("127.0.0.1:{page}")])?;
+    let mut stalled = TcpStream::connect((Ipv4Addr::LOCALHOST, started.plain))
+        .map_err(|error| error.to_string())?;
+    stalled
+        .write_all(&stalling_client())
+        .map_err(|error| error.to_string())?;
+    let url = format!("http://127.0.0.1:{page}/");
+    let printed = browse_url(fixture, None, &url, &["live"])?;
+    for width in [1280, 360] {
+        let shown = format!(
+            "{width}: live, stream window at GET /{MB_100}, 1 bars stall, key p: true paused, key /: \
+             filter, fits"
+        );
+        // The first page came after the request.
+        let earlier = shown.replace(&format!("GET /{MB_100}"), "stream 1, from before");
+        if !printed.contains(&shown) && !printed.contains(&earlier) {
+            return Err(format!("{shown}: not in\n{printed}"));
+        }
+    }
+    Ok("1280 and 360 pixels".to_owned())
+}
+
+/// The bytes of a client of HTTP/2 that asks for a large file with a window of 1,000 bytes, and
+/// grants no more.
+fn stalling_client() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE.
+    bytes.extend(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\x03\xe8");
+    let path = format!("/{MB_100}");
+    // GET, http, and :path and :authority as literals.
+    let mut block = b"\x82\x86\x04".to_vec();
+    block.push(u8::try_from(path.len()).unwrap_or(0));
+    block.extend(path.as_bytes());
+    block.extend(b"\x41\x09localhost");
+    bytes.extend([
+        0,
+        0,
+        u8::try_from(block.len()).unwrap_or(0),
+        1,
+        5,
+        0,
+        0,
+        0,
+        1,
+    ]);
+    bytes.extend(block);
+    bytes
 }
 
 fn websocket(fixture: &Fixture, path: &str) -> Outcome {
@@ -80,6 +136,16 @@ fn browse_by(
 ) -> Result<String, String> {
     let port = fixture.port(server, Security::Tls)?;
     std::fs::write(fixture.file(EMPTY), "<!doctype html>").map_err(|e| e.to_string())?;
+    let url = format!("https://localhost:{port}/{path}");
+    browse_url(fixture, proxy, &url, command)
+}
+
+fn browse_url(
+    fixture: &Fixture,
+    proxy: Option<u16>,
+    url: &str,
+    command: &[&str],
+) -> Result<String, String> {
     let driver_port = free_port()?;
     fixture.tool("chromium")?;
     let mut driver = fixture.tool("chromedriver")?;
@@ -91,7 +157,8 @@ fn browse_by(
         node.env("CHROMIUM_PROXY", format!("https://localhost:{proxy}"));
     }
     node.arg(driver_port.to_string()).arg(fixture.cert());
-    node.arg(format!("https://localhost:{port}/{path}"));
+    node.arg(url)
+        .env("SCREENSHOTS", fixture.scratch("screenshots"));
     let printed = fixture.run(node.args(command), 100)?.success();
     printed.map_err(|error| format!("{error}\n{}", driver.log_tail()))
 }

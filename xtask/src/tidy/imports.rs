@@ -72,6 +72,7 @@ const FLOORS: &[Floors] = &[
         krate: "server",
         folder: "",
         floors: &[
+            &["board"],
             &["exchange"],
             &["multiplexed"],
             &["http1"],
@@ -79,6 +80,7 @@ const FLOORS: &[Floors] = &[
             &["acceptor"],
             &["listener"],
             &["server"],
+            &["live"],
         ],
     },
     Floors {

@@ -182,6 +182,11 @@ impl StreamProgress {
         }
     }
 
+    /// Bytes of DATA sent and received, modulo 2³².
+    pub(crate) fn moved(&self) -> (u32, u32) {
+        (self.sent, self.received)
+    }
+
     /// Too little moves, in either direction, while the peer is waited for.
     pub(crate) fn is_stalled(&self) -> bool {
         self.sending.is_stalled() || self.receiving.is_stalled()

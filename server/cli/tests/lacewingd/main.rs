@@ -17,6 +17,7 @@ mod exchange;
 mod files;
 mod held;
 mod hosts;
+mod live;
 mod log;
 mod metrics;
 mod packaging;

@@ -1,0 +1,446 @@
+//! What a live page shows: connections and their streams, as far as somebody watches.
+//!
+//! Connections are known from their start, since a viewer may come later. All else is recorded
+//! while somebody watches: until then a request costs one look at a flag. Each connection keeps
+//! its own records; a tick, four times a second at most, collects them in the [`Model`] that all
+//! viewers read. Nothing here grows with the number of requests.
+
+mod connection;
+mod model;
+mod record;
+mod sample;
+mod totals;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant as Clock, MissedTickBehavior, interval},
+};
+
+pub(crate) use self::model::Update;
+use self::{connection::Entry, model::Model, totals::Totals};
+pub use self::{
+    connection::{ConnectionFacts, WatchedConnection},
+    sample::{Gauge, Sample, Stall, StreamSample},
+};
+
+/// The time between two looks at the connections.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The time for which records are kept after the last viewer has left: it may return.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Connections that are listed; further ones are counted.
+const MAX_CONNECTIONS: usize = 1_000;
+
+/// Viewers at once.
+const MAX_VIEWERS: usize = 16;
+
+/// What a live page shows. A clone is the same board.
+///
+/// A server writes to it with [`ServerOptions::board`](crate::ServerOptions::board); any other
+/// program with [`watch`](Self::watch). A [`Page`](crate::live::Page) shows it.
+///
+/// ```
+/// use lacewing_server::live::{Board, ConnectionFacts};
+///
+/// let board = Board::new("my program");
+/// let facts = ConnectionFacts::new("h2", "192.0.2.1:4711");
+/// let connection = board.watch(facts);
+/// // Nobody watches: nothing is recorded.
+/// assert!(!board.is_watched() && !connection.is_due());
+/// ```
+#[derive(Clone)]
+pub struct Board(Arc<Shared>);
+
+struct Shared {
+    title: String,
+    /// Differs from that of earlier processes, whose viewers need everything.
+    name: String,
+    start: Instant,
+    is_watched: AtomicBool,
+    viewers: AtomicUsize,
+    came: Notify,
+    tick: AtomicU64,
+    entries: Mutex<Entries>,
+    model: Mutex<Model>,
+    changes: watch::Sender<u64>,
+    gauges: Mutex<Option<Arc<Gauges>>>,
+}
+
+type Gauges = dyn Fn() -> Vec<Gauge> + Send + Sync;
+
+/// The connections that are open.
+#[derive(Default)]
+struct Entries {
+    listed: BTreeMap<u32, Arc<Entry>>,
+    last: u32,
+    unlisted: u64,
+    closed: Totals,
+}
+
+impl Board {
+    /// An empty board. The title is the heading of the page, such as the program's name.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self(Arc::new(Shared {
+            title: title.into(),
+            name: millis(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()).to_string(),
+            start: Instant::now(),
+            is_watched: AtomicBool::new(false),
+            viewers: AtomicUsize::new(0),
+            came: Notify::new(),
+            tick: AtomicU64::new(0),
+            entries: Mutex::default(),
+            model: Mutex::default(),
+            changes: watch::Sender::new(0),
+            gauges: Mutex::new(None),
+        }))
+    }
+
+    /// Shows these figures beside their bounds, which no connection has alone, such as the memory
+    /// of the process. `read` is called at each tick while somebody watches. It must not block.
+    pub fn set_gauges(&self, read: impl Fn() -> Vec<Gauge> + Send + Sync + 'static) {
+        *locked(&self.0.gauges) = Some(Arc::new(read));
+    }
+
+    /// Returns `true` while somebody looks at the page, and shortly after.
+    pub fn is_watched(&self) -> bool {
+        self.0.is_watched.load(Relaxed)
+    }
+
+    /// Adds a connection, until the value that is returned is dropped. Beyond 1,000 connections,
+    /// further ones are counted and not listed.
+    pub fn watch(&self, facts: ConnectionFacts) -> WatchedConnection {
+        let mut entries = locked(&self.0.entries);
+        entries.last = entries.last.wrapping_add(1);
+        let id = entries.last;
+        entries.closed.opened(facts.protocol);
+        let entry = Arc::new(Entry::new(id, facts, self.0.start));
+        if entries.listed.len() < MAX_CONNECTIONS {
+            entries.listed.insert(id, Arc::clone(&entry));
+        } else {
+            entries.unlisted = entries.unlisted.saturating_add(1);
+            entry.is_unlisted.store(true, Relaxed);
+        }
+        drop(entries);
+        WatchedConnection::new(self.clone(), entry)
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// A viewer comes; `None` if there are too many.
+    pub(crate) fn view(&self) -> Option<Viewer> {
+        let came = self.0.viewers.fetch_update(Relaxed, Relaxed, |viewers| {
+            (viewers < MAX_VIEWERS).then(|| viewers.saturating_add(1))
+        });
+        came.ok()?;
+        self.0.came.notify_one();
+        Some(Viewer(self.clone()))
+    }
+
+    /// The news after the update `after` of the same board; everything if that is too long ago.
+    pub(crate) fn update(&self, after: Option<u64>) -> Update {
+        locked(&self.0.model).update(after, self.now())
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Looks at the connections while somebody watches, without an end.
+    pub(crate) async fn run(self) {
+        loop {
+            while self.0.viewers.load(Relaxed) == 0 {
+                self.0.came.notified().await;
+            }
+            self.0.is_watched.store(true, Relaxed);
+            let mut ticks = interval(TICK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut last_viewed = Clock::now();
+            while last_viewed.elapsed() < GRACE {
+                ticks.tick().await;
+                if self.0.viewers.load(Relaxed) > 0 {
+                    last_viewed = Clock::now();
+                }
+                self.collect();
+            }
+            self.0.is_watched.store(false, Relaxed);
+            self.forget();
+        }
+    }
+
+    /// Collects what the connections have recorded, and asks them for more.
+    fn collect(&self) {
+        let tick = self.0.tick.fetch_add(1, Relaxed).wrapping_add(1);
+        let entries = locked(&self.0.entries);
+        let listed: Vec<_> = entries.listed.values().cloned().collect();
+        let (unlisted, mut totals) = (entries.unlisted, entries.closed.clone());
+        drop(entries);
+        let gauges = locked(&self.0.gauges).clone();
+        let gauges = gauges.map(|read| read()).unwrap_or_default();
+        let mut model = locked(&self.0.model);
+        model.begin(tick);
+        for entry in &listed {
+            entry.read(self.now());
+            model.take(entry, &mut totals);
+        }
+        let ids: Vec<_> = listed.iter().map(|entry| entry.id).collect();
+        model.close(&ids, totals, unlisted, gauges);
+        drop(model);
+        for entry in &listed {
+            entry.wake();
+        }
+        self.0.changes.send_replace(tick);
+    }
+
+    /// Drops all that is recorded, since nobody watches.
+    fn forget(&self) {
+        let listed: Vec<_> = locked(&self.0.entries).listed.values().cloned().collect();
+        for entry in listed {
+            entry.forget();
+        }
+        let tick = self.0.tick.fetch_add(1, Relaxed).wrapping_add(1);
+        locked(&self.0.model).forget(tick);
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.0.start.elapsed())
+    }
+
+    fn closed(&self, entry: &Entry, totals: &Totals) {
+        let mut entries = locked(&self.0.entries);
+        if entry.is_unlisted.load(Relaxed) {
+            entries.unlisted = entries.unlisted.saturating_sub(1);
+        }
+        entries.listed.remove(&entry.id);
+        entries.closed.closed(entry.facts.protocol);
+        entries.closed.add(totals);
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Board")
+            .field("title", &self.0.title)
+            .field("is_watched", &self.is_watched())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody who looks at the board.
+#[derive(Debug)]
+pub(crate) struct Viewer(Board);
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.0.0.viewers.fetch_sub(1, Relaxed);
+    }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_conn::proto::ConnectionStats;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn ticks(count: u32) {
+        tokio::time::sleep(TICK * count).await;
+    }
+
+    fn watched(board: &Board) -> WatchedConnection {
+        board.watch(ConnectionFacts::new("h2", "192.0.2.1:4711"))
+    }
+
+    fn news(board: &Board, after: Option<u64>) -> (Update, Value) {
+        let update = board.update(after);
+        let json = serde_json::from_str(&update.json).unwrap();
+        (update, json)
+    }
+
+    fn streams(news: &Value) -> Vec<u64> {
+        let streams = news["streams"].as_array().unwrap().iter();
+        streams
+            .map(|stream| stream["id"].as_u64().unwrap())
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_recorded_while_nobody_watches() {
+        let board = Board::new("test");
+        let running = tokio::spawn(board.clone().run());
+        let connection = watched(&board);
+        connection.begin(1, "GET", "/");
+        connection.answered(1, 200);
+        ticks(10).await;
+        assert!(!connection.is_due() && !board.is_watched());
+        assert_eq!(news(&board, None).1["connections"], json!([]));
+
+        let viewer = board.view().unwrap();
+        ticks(2).await;
+        assert!(connection.is_due() && !connection.is_due());
+        connection.begin(3, "GET", "/");
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(streams(&shown), [3]);
+        assert_eq!(shown["totals"]["requests"], json!({"h2": 1}));
+
+        // Who returns soon finds it; after a while nothing is left.
+        drop(viewer);
+        ticks(2).await;
+        assert!(board.is_watched());
+        ticks(20).await;
+        assert!(!board.is_watched() && !connection.is_due());
+        let shown = news(&board, None).1;
+        assert_eq!(
+            (&shown["streams"], &shown["connections"]),
+            (&json!([]), &json!([]))
+        );
+        assert!(connection.entry_is_empty());
+        running.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_gets_what_changed_since_it_looked() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        let (one, two) = (watched(&board), watched(&board));
+        ticks(2).await;
+        one.begin(1, "GET", "/");
+        ticks(2).await;
+        let (first, shown) = news(&board, None);
+        assert_eq!(first.kind, "snapshot");
+        assert_eq!(shown["connections"].as_array().unwrap().len(), 2);
+        ticks(2).await;
+        let (later, shown) = news(&board, Some(first.seq));
+        assert!(later.is_empty && later.kind == "delta", "{shown}");
+        two.begin(5, "GET", "/");
+        two.reset(5, "CANCEL");
+        drop(one);
+        ticks(2).await;
+        let (last, shown) = news(&board, Some(later.seq));
+        assert!(!last.is_empty);
+        assert_eq!((streams(&shown), &shown["gone"]), (vec![1, 5], &json!([1])));
+        assert_eq!(shown["streams"][1]["reset"], "CANCEL");
+        // An update that never was.
+        assert_eq!(news(&board, Some(last.seq + 9)).0.kind, "snapshot");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_and_connections_are_bounded() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        let many: Vec<_> = (0..MAX_CONNECTIONS + 5).map(|_| watched(&board)).collect();
+        ticks(2).await;
+        for round in 0..30 {
+            for connection in many.iter().take(10) {
+                for stream in 0..150 {
+                    let id = round * 1_000 + stream;
+                    connection.begin(id, "GET", "/");
+                    connection.ended(id, None);
+                }
+            }
+            ticks(1).await;
+        }
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(
+            shown["connections"].as_array().unwrap().len(),
+            MAX_CONNECTIONS
+        );
+        assert_eq!(shown["unlisted"], 5);
+        assert_eq!(streams(&shown).len(), 2_000);
+        assert_eq!(shown["totals"]["requests"]["h2"], 30 * 10 * 150);
+        assert!(shown["totals"]["undrawn"].as_u64().unwrap() > 30_000);
+        drop(many);
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(
+            (&shown["unlisted"], &shown["totals"]["open"]["h2"]),
+            (&json!(0), &json!(0))
+        );
+    }
+
+    /// A stream that is with the engine ends when a sample does not have it.
+    #[tokio::test(start_paused = true)]
+    async fn a_sample_says_which_streams_are_open() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        let connection = watched(&board);
+        ticks(2).await;
+        let sample = |ids: &[u32]| Sample {
+            streams: Some(
+                ids.iter()
+                    .map(|id| StreamSample {
+                        id: *id,
+                        sent: 7,
+                        received: 0,
+                        window: Some(0),
+                        stall: Some(Stall::StreamWindow),
+                    })
+                    .collect(),
+            ),
+            ..Sample::default()
+        };
+        for id in [1, 3] {
+            connection.begin(id, "GET", "/");
+            connection.answered(id, 200);
+            connection.given(id, 11);
+            connection.handed_over(id);
+        }
+        connection.sampled(sample(&[3]));
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(streams(&shown), [1, 3]);
+        let (one, three) = (&shown["streams"][0], &shown["streams"][1]);
+        assert_eq!((&one["sent"], one["end"].is_null()), (&json!(11), false));
+        assert_eq!((&three["sent"], three["end"].is_null()), (&json!(7), true));
+        let last = three["marks"].as_array().unwrap().last().unwrap();
+        assert_eq!(last[1], "stream_window");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn figures_of_connections_that_closed_count() {
+        let board = Board::new("test");
+        let connection = watched(&board);
+        let mut stats = ConnectionStats::default();
+        stats.data_sent = 70;
+        stats.stalls.transport = 3;
+        connection.closed(&stats);
+        drop(connection);
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        ticks(2).await;
+        let totals = &news(&board, None).1["totals"];
+        assert_eq!(
+            (&totals["sent"], &totals["stalls"]),
+            (&json!(70), &json!([0, 0, 3]))
+        );
+    }
+}
