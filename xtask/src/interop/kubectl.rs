@@ -11,6 +11,7 @@ mod kube_rs;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use super::fixture::{Fixture, MB_100, Security};
 use super::kube_checks::{Weight, command_ends_with_its_client, expect_code, times};
@@ -95,9 +96,7 @@ fn repeat(
     let times = times(weight);
     let (mut server, _) = start_api_server(fixture, security)?;
     let config = fixture.scratch("kubeconfig");
-    let printed = server.log();
-    let line = printed.lines().find(|line| line.starts_with('{'));
-    let line = line.ok_or("api_server printed no kubeconfig")?;
+    let line = kubeconfig(&server)?;
     std::fs::write(&config, line).map_err(|error| error.to_string())?;
     let programs = match client {
         Client::Kubectl => programs()?,
@@ -137,6 +136,18 @@ fn start_api_server(fixture: &Fixture, security: Security) -> Result<(Server, u1
         command.arg("--tls");
     }
     Ok((Server::start("api_server", &mut command, port, log)?, port))
+}
+
+/// What api_server prints. It accepts connections already before that.
+fn kubeconfig(server: &Server) -> Result<String, String> {
+    for _ in 0..100 {
+        let printed = server.log();
+        if let Some(line) = printed.lines().find(|line| line.starts_with('{')) {
+            return Ok(line.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err("api_server printed no kubeconfig".into())
 }
 
 /// The server that the README shows.
