@@ -51,6 +51,10 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The bytes read after which it yields too: their readers then find them in the
 /// processor's cache.
 const SLICE_BYTES: usize = 256 << 10;
+/// The content that readers have not taken, up to which it may stay in the read buffers. A piece
+/// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
+/// a peer could make each byte that waits cost 16. Beyond this, readers lag: what arrives is copied.
+const MAX_SHARED_UNREAD: usize = 128 << 10;
 
 /// The signals for which a sleeping connection keeps room.
 const SIGNALS: usize = 16;
@@ -233,10 +237,18 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.upgrade_client(now(), head)
     }
 
+    /// Returns the length below which received data is copied out of its read buffer.
+    fn copy_below(&self) -> usize {
+        match self.engine.buffered_bytes() > MAX_SHARED_UNREAD {
+            true => usize::MAX,
+            false => self.transport.copy_below(),
+        }
+    }
+
     /// Handles all events; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        self.engine.set_copy_below(self.transport.copy_below());
+        self.engine.set_copy_below(self.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
             match event {

@@ -346,3 +346,30 @@ async fn streams_with_too_many_lists_are_charged() {
         assert_eq!(error.rule(), Some(Rule::TooManyResets), "{version} {count}");
     }
 }
+
+/// A small part of a read buffer keeps the whole buffer, and the rest may have been for others. So
+/// a reader that lags gets copies.
+#[tokio::test(start_paused = true)]
+async fn content_for_a_reader_that_lags_keeps_no_read_buffer() {
+    for version in Version::ALL {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let mut stream = soon(mux.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, mut body) = served.request().await;
+        stream.write_all(&[1; 600_000]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        settle().await;
+        let mut pieces = Vec::new();
+        while let Some(frame) = soon(body.frame()).await {
+            pieces.extend(frame.unwrap().into_data());
+        }
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        assert_eq!(length, 600_000, "{version}");
+        let copied = pieces.iter().filter(|piece| piece.is_unique());
+        let copied: usize = copied.map(|piece| piece.len()).sum();
+        assert!(copied >= 400_000, "{version}: {copied} bytes");
+    }
+}

@@ -47,6 +47,17 @@ pub(super) const CASES: &[Case] = &[
         unread_beside_busy,
     )
     .beside("honest/upload"),
+    Case::bounded("data/pinned-buffers", "14 pinned", MULTIPLEXED, |play| {
+        let peer = play.connect()?;
+        pin_buffers(play, peer, "/unread")
+    })
+    .beside("honest/upload"),
+    Case::bounded("data/pinned-by-echo", "14 pinned", WINDOWS, |play| {
+        let mut peer = play.connect()?;
+        peer.wire.initial_window(0);
+        pin_buffers(play, peer, "/echo")
+    })
+    .beside("honest/echo"),
     Case::bounded("data/after-reset", "26", CONNECTION_WINDOWS, after_reset)
         .beside("honest/upload"),
     Case::refused("data/beyond-window", "23 data", WINDOWS, beyond_window).beside("honest/upload"),
@@ -189,6 +200,34 @@ fn unread_beside_busy(play: &mut Play<'_>) -> Played {
     }
     peer.flush();
     still_answers(play, &mut peer);
+    Ok(vec![peer])
+}
+
+/// Uploads that wait, a piece of them in each read buffer; the rest of the buffer is for an upload
+/// that is read. Do the pieces keep whole buffers?
+fn pin_buffers(play: &mut Play<'_>, mut peer: Peer, path: &str) -> Played {
+    let held: Vec<u32> = (0..50).map(|_| peer.post(path)).collect();
+    let drained = peer.post("/upload");
+    peer.flush();
+    let filler = vec![b'f'; 16_000];
+    let end = Instant::now() + play.flood_time() * 2;
+    let mut pieces = 0_usize;
+    while Instant::now() < end && peer.seen().closed.is_none() {
+        let id = held.get(pieces % held.len()).copied().unwrap_or(drained);
+        // As long as pieces are that stay parts of the largest buffers.
+        let sent = peer.data_in_credit(id, &[b'x'; 16_384], Fin::More);
+        pieces += usize::from(sent > 0);
+        let mut rest = 256 << 10;
+        while rest > 0 && Instant::now() < end && peer.seen().closed.is_none() {
+            let sent = peer.data_in_credit(drained, &filler, Fin::More);
+            rest -= sent.min(rest);
+            if sent == 0 {
+                peer.flush_within(Duration::from_millis(50));
+                peer.wait(Duration::from_millis(5), |_| false);
+            }
+        }
+    }
+    play.note(format!("{pieces} pieces"));
     Ok(vec![peer])
 }
 
