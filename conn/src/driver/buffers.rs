@@ -11,7 +11,7 @@ use std::{cell::RefCell, collections::VecDeque};
 use bytes::BytesMut;
 
 /// The sizes of buffers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Size {
     /// Small enough to be pinned by a slow reader of one frame of it.
     Small,

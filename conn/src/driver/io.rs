@@ -41,6 +41,8 @@ pub(super) struct Transport<IO> {
     lent: bool,
     /// Bytes were written and not flushed.
     unflushed: bool,
+    /// Readers do not take what is read: huge buffers would stay.
+    pub(super) readers_lag: bool,
     /// The bytes of all reads; it wraps.
     pub(super) received: usize,
 }
@@ -64,6 +66,7 @@ impl<IO> Transport<IO> {
             staged: BytesMut::new(),
             lent: false,
             unflushed: false,
+            readers_lag: false,
             received: 0,
         }
     }
@@ -123,7 +126,7 @@ impl<IO> Transport<IO> {
     /// Makes room for a read. The room is the rest of the buffer, all of it if no body uses it any
     /// more, or another buffer.
     fn reserve(&mut self) {
-        let (size, room) = (self.read_size, self.room());
+        let (size, room) = (self.read_size(), self.room());
         let reclaimable = self.input.is_empty() && self.input.capacity() > 0;
         // The rest of a huge buffer would make small reads.
         let enough = match size {
@@ -145,6 +148,13 @@ impl<IO> Transport<IO> {
         let mut fresh = buffers::take(size);
         fresh.extend_from_slice(&self.input);
         self.replace_input(fresh, Some(size));
+    }
+
+    fn read_size(&self) -> Size {
+        match self.readers_lag {
+            true => self.read_size.min(Size::Large),
+            false => self.read_size,
+        }
     }
 
     fn replace_input(&mut self, input: BytesMut, size: Option<Size>) {

@@ -51,6 +51,8 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The bytes read after which it yields too: their readers then find them in the
 /// processor's cache.
 const SLICE_BYTES: usize = 256 << 10;
+/// The content that readers have not taken, up to which reads may be huge.
+const MAX_UNREAD_OF_HUGE_READS: usize = 32 << 10;
 /// The content that readers have not taken, up to which it may stay in the read buffers. A piece
 /// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
 /// a peer could make each byte that waits cost 16. Beyond this, readers lag: what arrives is copied.
@@ -451,6 +453,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         if !self.pressure.may_read(&self.engine, now) {
             return false;
         }
+        self.transport.readers_lag = self.engine.buffered_bytes() > MAX_UNREAD_OF_HUGE_READS;
         match self.transport.poll_read(cx) {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
