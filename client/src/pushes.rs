@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{Request, Uri};
+use lacewing_conn::driver::facade::wakers;
 
 use crate::ResponseFuture;
 
@@ -170,9 +171,7 @@ impl Waiting {
         if state.over {
             return Poll::Ready(None);
         }
-        if !state.takers.iter().any(|taker| taker.will_wake(cx.waker())) {
-            state.takers.push(cx.waker().clone());
-        }
+        wakers::register_shared(&mut state.takers, cx.waker());
         Poll::Pending
     }
 
@@ -184,7 +183,5 @@ impl Waiting {
 fn wake(mut state: MutexGuard<'_, State>) {
     let takers = std::mem::take(&mut state.takers);
     drop(state);
-    for taker in takers {
-        taker.wake();
-    }
+    wakers::wake(takers);
 }

@@ -63,7 +63,7 @@ pub use crate::proto::OpenOptions;
 /// Implement [`Application`](facade::Application) and spawn its
 /// [`Driver`](facade::Driver). A [`StreamTable`](facade::StreamTable) keeps what
 /// belongs to streams. A [`Mailbox`](facade::Mailbox) takes messages from handles on
-/// other tasks.
+/// other tasks. The functions in [`wakers`](facade::wakers) keep and wake wakers.
 pub mod facade {
     pub use super::{
         application::Application,
@@ -76,4 +76,12 @@ pub mod facade {
         task::Driver,
         tunnel::PendingTunnel,
     };
+
+    /// Wakers that are kept for later, the same way in every cell that tasks share.
+    ///
+    /// Keep a waker while the cell's lock is held; take it out, release the lock, and wake it
+    /// then: a waker may run any code.
+    pub mod wakers {
+        pub use super::super::wakers::{register, register_new, register_shared, wake};
+    }
 }

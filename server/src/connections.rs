@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use lacewing_conn::driver::{Alarm, MemoryBudget};
+use lacewing_conn::driver::{Alarm, MemoryBudget, facade::wakers};
 use tokio::sync::Notify;
 
 /// The cap where the system names no limit of descriptors.
@@ -181,9 +181,7 @@ impl Place {
     /// Ready once the connection has to make room. `seen` is the waker that was
     /// registered before.
     pub(crate) fn poll_leave(&self, cx: &Context<'_>, seen: &mut Option<Waker>) -> Poll<()> {
-        let known = seen.as_ref().is_some_and(|seen| seen.will_wake(cx.waker()));
-        if !known {
-            *seen = Some(cx.waker().clone());
+        if wakers::register_new(seen, cx.waker()) {
             let waker = self.0.state.waker.lock();
             *waker.unwrap_or_else(PoisonError::into_inner) = seen.clone();
         }

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, header};
 use http_body::{Frame, SizeHint};
+use lacewing_conn::driver::facade::wakers;
 use tokio::time::{Sleep, sleep};
 
 use crate::{
@@ -103,9 +104,7 @@ impl UploadState {
             state.gate = gate;
             let waker = state.waker.take();
             drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            wakers::wake(waker);
         }
     }
 
@@ -162,7 +161,7 @@ impl Upload {
             return Poll::Ready(());
         }
         let mut state = self.state.lock();
-        state.waker = Some(cx.waker().clone());
+        wakers::register(&mut state.waker, cx.waker());
         if state.gate == Gate::Shut {
             // The connection ends with the response.
             return Poll::Pending;

@@ -8,6 +8,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use lacewing_conn::driver::facade::wakers;
+
 use crate::{ClientError, Concurrency, Streams};
 
 /// The limit of streams to assume until the server's SETTINGS arrive. RFC 9113 §6.5.2 recommends
@@ -74,9 +76,7 @@ impl Admission {
         }
         {
             let mut waiters = self.waiters();
-            if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiters.push(cx.waker().clone());
-            }
+            wakers::register_shared(&mut waiters, cx.waker());
             self.has_waiters.store(true, Ordering::SeqCst);
         }
         // The task may have released a slot before it could see this waker.
@@ -142,9 +142,7 @@ impl Admission {
             self.has_waiters.store(false, Ordering::SeqCst);
             let woken = std::mem::take(&mut *waiters);
             drop(waiters);
-            for waker in woken {
-                waker.wake();
-            }
+            wakers::wake(woken);
         }
     }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use http::{Request, Response};
-use lacewing_conn::{driver::Incoming, proto::StreamKey};
+use lacewing_conn::{
+    driver::{Incoming, facade::wakers},
+    proto::StreamKey,
+};
 
 use crate::{ClientError, body::RequestBody};
 
@@ -166,9 +169,7 @@ impl Reply {
         let waker = state.waker.take();
         drop(state);
         drop(unsent);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers::wake(waker);
         Delivered::Yes
     }
 
@@ -184,10 +185,7 @@ impl Reply {
         let State { waker, stage, .. } = &mut *state;
         match stage {
             Stage::Queued(_) | Stage::Taken => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
+                wakers::register(waker, cx.waker());
                 Poll::Pending
             }
             // Without an outcome, the future was polled after it was ready.

@@ -35,6 +35,7 @@ use super::{
     spares,
     streams::Streams,
     timer::{Timer, now},
+    wakers,
 };
 use crate::{
     Error, Initiator, Reason, Side,
@@ -551,12 +552,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.streams.notifier.queue().wake_up();
-        if !this
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            this.waker = Some(cx.waker().clone());
+        if wakers::register_new(&mut this.waker, cx.waker()) {
             this.streams.notifier.queue().register(cx.waker());
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();

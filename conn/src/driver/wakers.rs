@@ -1,28 +1,38 @@
-//! Wakers that are kept for later, the same way in every shared cell.
-//!
-//! Keep a waker while the cell's lock is held; take it out, release the lock,
-//! and wake it then: a waker may run any code.
+//! Wakers that are kept for later: `facade::wakers` shows these functions.
 
 use std::task::Waker;
 
 /// Keeps the waker of the only task that waits. Replaces the one before, and
 /// copies nothing if both wake the same task.
-pub(crate) fn register(slot: &mut Option<Waker>, waker: &Waker) {
+#[inline]
+pub fn register(slot: &mut Option<Waker>, waker: &Waker) {
     match slot {
         Some(known) => known.clone_from(waker),
         None => *slot = Some(waker.clone()),
     }
 }
 
+/// Keeps the waker of a task, and returns `true` if the one before would not have woken it: the
+/// task has yet to register where it is woken from.
+#[inline]
+pub fn register_new(slot: &mut Option<Waker>, waker: &Waker) -> bool {
+    let is_new = !slot.as_ref().is_some_and(|known| known.will_wake(waker));
+    if is_new {
+        *slot = Some(waker.clone());
+    }
+    is_new
+}
+
 /// Keeps the waker of one of several tasks that wait, each of them once.
-pub(crate) fn register_shared(list: &mut Vec<Waker>, waker: &Waker) {
+#[inline]
+pub fn register_shared(list: &mut Vec<Waker>, waker: &Waker) {
     if !list.iter().any(|known| known.will_wake(waker)) {
         list.push(waker.clone());
     }
 }
 
 /// Wakes all that were kept. Call it after the lock is released.
-pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+pub fn wake(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
@@ -59,6 +69,8 @@ mod tests {
             register(&mut slot, waker);
             register_shared(&mut list, waker);
         }
+        assert!(register_new(&mut slot, &wakers[0]) && !register_new(&mut slot, &wakers[0]));
+        assert!(register_new(&mut slot, &wakers[1]));
         wake(slot.take());
         let counts = || {
             (

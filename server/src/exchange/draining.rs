@@ -2,6 +2,8 @@
 
 use std::task::{self, Waker};
 
+use lacewing_conn::driver::facade::wakers;
+
 use crate::ShutdownSignal;
 
 /// Waits for a shutdown to start, at the cost of a load in every turn.
@@ -21,14 +23,9 @@ impl Draining {
     /// Returns whether the shutdown has started. Registers the task's waker only if it is not
     /// registered yet.
     pub(super) fn poll(&mut self, cx: &mut task::Context<'_>) -> bool {
-        let known = self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()));
-        if known {
+        if !wakers::register_new(&mut self.waker, cx.waker()) {
             return self.signal.has_started();
         }
-        self.waker = Some(cx.waker().clone());
         self.signal.poll_started(cx).is_ready()
     }
 }

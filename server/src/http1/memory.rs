@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 use lacewing_conn::driver::{
     MemoryStep,
-    facade::{MemoryAccount, MemoryOrder, MemoryReport},
+    facade::{MemoryAccount, MemoryOrder, MemoryReport, wakers},
 };
 
 use super::{
@@ -40,10 +40,8 @@ impl<'a> Memory<'a> {
     /// Reports the bytes that the connection holds, and obeys the budget. After an error, the
     /// connection ends.
     pub(super) fn check(&mut self, cx: &Context<'_>) -> Result<(), ServeError> {
-        let known = self.waker.as_ref();
-        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+        if wakers::register_new(&mut self.waker, cx.waker()) {
             self.account.register(cx.waker());
-            self.waker = Some(cx.waker().clone());
         }
         let stalled = self.ledger.watch.is_write_blocked();
         self.account.report(self.ledger.held());
