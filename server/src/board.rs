@@ -42,8 +42,11 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Connections that are listed; further ones are counted.
 const MAX_CONNECTIONS: usize = 1_000;
 
+/// Records of streams that all connections hold between two ticks: about 10 MB.
+const MAX_RECORDS: usize = 20_000;
+
 /// Viewers at once.
-const MAX_VIEWERS: usize = 16;
+pub(crate) const MAX_VIEWERS: usize = 16;
 
 /// What a live page shows. A clone is the same board.
 ///
@@ -69,8 +72,10 @@ struct Shared {
     start: Instant,
     is_watched: AtomicBool,
     viewers: AtomicUsize,
-    came: Notify,
+    arrivals: Notify,
     tick: AtomicU64,
+    /// Records of streams in all connections, as of the last tick, and those since.
+    records: AtomicUsize,
     entries: Mutex<Entries>,
     model: Mutex<Model>,
     changes: watch::Sender<u64>,
@@ -97,8 +102,9 @@ impl Board {
             start: Instant::now(),
             is_watched: AtomicBool::new(false),
             viewers: AtomicUsize::new(0),
-            came: Notify::new(),
+            arrivals: Notify::new(),
             tick: AtomicU64::new(0),
+            records: AtomicUsize::new(0),
             entries: Mutex::default(),
             model: Mutex::default(),
             changes: watch::Sender::new(0),
@@ -149,7 +155,7 @@ impl Board {
             (viewers < MAX_VIEWERS).then(|| viewers.saturating_add(1))
         });
         came.ok()?;
-        self.0.came.notify_one();
+        self.0.arrivals.notify_one();
         Some(Viewer(self.clone()))
     }
 
@@ -166,7 +172,7 @@ impl Board {
     pub(crate) async fn run(self) {
         loop {
             while self.0.viewers.load(Relaxed) == 0 {
-                self.0.came.notified().await;
+                self.0.arrivals.notified().await;
             }
             self.0.is_watched.store(true, Relaxed);
             let mut ticks = interval(TICK);
@@ -195,10 +201,12 @@ impl Board {
         let gauges = gauges.map(|read| read()).unwrap_or_default();
         let mut model = locked(&self.0.model);
         model.begin(tick);
+        let mut records = 0_usize;
         for entry in &listed {
-            entry.read(self.now());
-            model.take(entry, &mut totals);
+            entry.read(self.now(), &self.0.records);
+            records = records.saturating_add(model.take(entry, &mut totals));
         }
+        self.0.records.store(records, Relaxed);
         let ids: Vec<_> = listed.iter().map(|entry| entry.id).collect();
         model.close(&ids, totals, unlisted, gauges);
         drop(model);
@@ -214,6 +222,7 @@ impl Board {
         for entry in listed {
             entry.forget();
         }
+        self.0.records.store(0, Relaxed);
         let tick = self.0.tick.fetch_add(1, Relaxed).wrapping_add(1);
         locked(&self.0.model).forget(tick);
     }
@@ -250,6 +259,12 @@ impl Drop for Viewer {
     fn drop(&mut self) {
         self.0.0.viewers.fetch_sub(1, Relaxed);
     }
+}
+
+/// Counts one record more; `false` if there are as many as may be.
+fn admit(records: &AtomicUsize) -> bool {
+    let more = |count: usize| (count < MAX_RECORDS).then(|| count.saturating_add(1));
+    records.fetch_update(Relaxed, Relaxed, more).is_ok()
 }
 
 fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -384,6 +399,51 @@ mod tests {
             (&shown["unlisted"], &shown["totals"]["open"]["h2"]),
             (&json!(0), &json!(0))
         );
+    }
+
+    /// As many connections as a server has, each with as many streams as it may have.
+    #[tokio::test(start_paused = true)]
+    async fn records_of_all_connections_are_bounded() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        let many: Vec<_> = (0..MAX_CONNECTIONS + 50).map(|_| watched(&board)).collect();
+        ticks(2).await;
+        let sample = |sent| {
+            let stream = |id| StreamSample {
+                id,
+                sent,
+                received: 0,
+                window: None,
+                stall: None,
+            };
+            let streams = Some((0..500).map(stream).collect());
+            Sample {
+                streams,
+                ..Sample::default()
+            }
+        };
+        for round in 0..12 {
+            for connection in &many {
+                connection.sampled(sample(round));
+                if round == 0 {
+                    (501..901).for_each(|stream| connection.begin(stream, "GET", "/"));
+                }
+            }
+            let held: usize = many.iter().map(WatchedConnection::records).sum();
+            assert_eq!(held, MAX_RECORDS);
+            ticks(1).await;
+        }
+        let unlisted = many.get(MAX_CONNECTIONS..).unwrap();
+        assert!(
+            unlisted
+                .iter()
+                .all(|one| one.records() == 0 && !one.is_due())
+        );
+        let shown = news(&board, None).1;
+        assert_eq!(streams(&shown).len(), model::MAX_OPEN);
+        // Their requests count all the same.
+        assert_eq!(shown["totals"]["requests"]["h2"], MAX_CONNECTIONS * 400);
     }
 
     /// A stream that is with the engine ends when a sample does not have it.

@@ -102,13 +102,13 @@ pub(crate) struct Args {
 
     /// The address of metrics for Prometheus (/metrics) and of answers for probes
     /// (/healthz, /ready), in HTTP/1.1. Default: none.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) metrics: Option<SocketAddr>,
 
     /// The address of a page for the browser that shows connections, streams, windows and
     /// stalls while they happen. Who reaches the address sees peers and paths: use a
     /// loopback address, or port forwarding. Default: none.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) status: Option<SocketAddr>,
 
     /// The options of this file, TOML, apply too. Its keys are the names of the long
@@ -240,21 +240,19 @@ impl FromStr for Listen {
         if let Some(name) = rest("fd:") {
             return Ok(Self::Inherited(name.to_owned()));
         }
-        let with_host = text
-            .strip_prefix("localhost:")
-            .map(|port| format!("127.0.0.1:{port}"));
-        with_host
-            .as_deref()
-            .unwrap_or(text)
-            .parse()
-            .map(Self::On)
-            .map_err(|_| {
-                format!(
-                    "`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080, \
-                     and no unix:/PATH or fd:NAME"
-                )
-            })
+        let found = address(text).map(Self::On);
+        found.map_err(|why| format!("{why}, and no unix:/PATH or fd:NAME"))
     }
+}
+
+/// Reads an address with a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let local = text.strip_prefix("localhost:");
+    let local = local.map(|port| format!("127.0.0.1:{port}"));
+    let found = local.as_deref().unwrap_or(text).parse();
+    found.map_err(|_| {
+        format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080")
+    })
 }
 
 #[cfg(test)]
@@ -276,6 +274,19 @@ mod tests {
         assert_eq!(args.http, Listen::On("127.0.0.1:8080".parse().unwrap()));
         assert_eq!(args.protocols, Protocol::ALL);
         assert!(!args.hidden && !args.follow_links);
+    }
+
+    #[test]
+    fn every_address_may_be_that_of_localhost() {
+        let words =
+            "--http localhost:1 --https localhost:2 --metrics localhost:3 --status localhost:4";
+        let args = Args::try_parse_from(["lacewingd"].into_iter().chain(words.split(' '))).unwrap();
+        let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(
+            (args.http, args.https),
+            (Listen::On(port(1)), Listen::On(port(2)))
+        );
+        assert_eq!((args.metrics, args.status), (Some(port(3)), Some(port(4))));
     }
 
     #[test]
@@ -306,6 +317,9 @@ mod tests {
         for wrong in [
             &["--protocols", "h2,h3"][..],
             &["--http", "8080"],
+            &["--status", ":9000"],
+            &["--metrics", "off"],
+            &["--log-level", "warning"],
             &["--cert", "only.pem"],
             &["--threads", "0"],
             &["--runtime", "single"],

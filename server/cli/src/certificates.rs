@@ -29,7 +29,8 @@ impl Certificates {
     /// Reads PEM files: of each certificate and of its key.
     pub(crate) fn read(pairs: &[(&PathBuf, &PathBuf)]) -> Result<Self, String> {
         let read = |(certificate, key): &(&PathBuf, &PathBuf)| {
-            Identity::from_pem_files(certificate, key).map_err(|error| error.to_string())
+            Identity::from_pem_files(certificate, key)
+                .map_err(|error| format!("--cert, --key: {error}"))
         };
         let each = pairs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let all = each.iter().cloned().reduce(Identity::and);

@@ -109,7 +109,7 @@ fn rivals(command: &Command, id: &str) -> Vec<String> {
 
 /// Reads a file of bounded length.
 fn text_of(file: &Path) -> Result<String, Error> {
-    let failed = |why: String| Error::Unreadable(format!("{}: {why}", file.display()));
+    let failed = |why: String| Error::Unreadable(format!("--config {}: {why}", file.display()));
     let length = fs::metadata(file).map_err(|error| failed(error.to_string()))?;
     if length.len() > MAX_FILE {
         return Err(failed(format!(

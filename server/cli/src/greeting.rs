@@ -50,7 +50,11 @@ impl Greeting<'_> {
             let _ = writeln!(text, "  metrics at http://{}/metrics", reachable(address));
         }
         if let Some(address) = self.status {
-            let _ = writeln!(text, "  live page at http://{}/", reachable(address));
+            let open = match address.ip().is_loopback() {
+                true => "",
+                false => "  (without a password, for everybody who reaches this machine)",
+            };
+            let _ = writeln!(text, "  live page at http://{}/{open}", reachable(address));
         }
         for fingerprint in self.fingerprints {
             let made = if args.cert.is_empty() {
@@ -88,5 +92,32 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         ip if !ip.is_unspecified() => address,
         IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
         IpAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_page_for_everybody_is_said_to_be_one() {
+        let text = |status: &str| {
+            let args = Args::try_parse_from(["lacewingd"]).unwrap();
+            let greeting = Greeting {
+                what: "files",
+                https: &[],
+                http: &[],
+                dials: &[],
+                metrics: None,
+                status: Some(status.parse().unwrap()),
+                fingerprints: &[],
+            };
+            greeting.text(&args)
+        };
+        assert!(text("0.0.0.0:9000").contains("http://127.0.0.1:9000/  (without a password"));
+        assert!(text("192.0.2.1:9000").contains("http://192.0.2.1:9000/  (without a password"));
+        assert!(text("127.0.0.1:9000").ends_with("http://127.0.0.1:9000/\n"));
     }
 }

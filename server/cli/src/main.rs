@@ -8,7 +8,9 @@ mod budget;
 mod certificates;
 mod complaints;
 mod configuration;
+mod contradictions;
 mod disk;
+mod exit;
 mod failure;
 mod files;
 mod generation;
@@ -34,10 +36,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::configuration::{Error, Options};
-
-/// The exit code for a wrong command line or configuration; clap has the same.
-const EXIT_USAGE: u8 = 2;
+use crate::{
+    configuration::{Error, Options},
+    exit::Exit,
+};
 
 /// A thread of the allocator returns freed memory to the system within seconds. glibc keeps memory
 /// while a later block is in use.
@@ -50,10 +52,10 @@ fn main() -> ExitCode {
     let options = match Options::read(&command_line) {
         Ok(options) => options,
         Err(Error::CommandLine(error)) => error.exit(),
-        Err(Error::Unreadable(error)) => return failed(&error),
+        Err(Error::Unreadable(error)) => return failed(&Exit::Failed(error)),
         Err(Error::Configuration(report)) => {
             let _ = writeln!(io::stderr(), "{report}");
-            return ExitCode::from(EXIT_USAGE);
+            return Exit::Usage(String::new()).code();
         }
     };
     let done = match options.args.generate.write(&mut io::stdout()) {
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
         Ok(true) => Ok(()),
         // A reader that has enough is no error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(format!("cannot write to the standard output: {error}")),
+        Err(error) => Err(format!("cannot write to the standard output: {error}").into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,8 +74,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn failed(error: &str) -> ExitCode {
+fn failed(why: &Exit) -> ExitCode {
     // The standard error output may be closed.
-    let _ = writeln!(io::stderr(), "lacewingd: {error}");
-    ExitCode::FAILURE
+    let _ = writeln!(io::stderr(), "lacewingd: {}", why.text());
+    why.code()
 }

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::{
     certificates::Certificates,
     configuration::Options,
+    contradictions,
     disk::Identity,
     generation::Generation,
     log::Log,
@@ -127,6 +128,7 @@ impl Reload {
     fn read_again(&mut self) -> Result<Vec<String>, String> {
         let options = Options::read(&self.command_line).map_err(|error| error.to_string())?;
         let args = &options.args;
+        contradictions::check(args)?;
         let served = Served::of(args)?;
         let certificates = self.certificates.as_ref();
         let certificates = match certificates {

@@ -22,7 +22,7 @@ pub(crate) use self::{
     gateway::{answer, is_asked},
     handshake::ReverseProtocol,
     name::TunnelName,
-    token::Token,
+    token::{DIAL_TOKEN, Token},
     tunnel::Tunnel,
     tunnels::{TunnelSpec, Tunnels, tokens},
 };

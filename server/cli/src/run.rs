@@ -15,11 +15,13 @@ use lacewing_server::{
     serve_connection,
 };
 use tokio::runtime::Builder;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     args::{Args, Listen, Runtime},
     configuration::Options,
+    contradictions,
+    exit::Exit,
     generation::{Generation, Present},
     greeting::{Greeting, described},
     listeners::{self, Inherited},
@@ -43,8 +45,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const EXIT_INTERRUPTED: i32 = 130;
 
 /// Serves until a signal.
-pub(crate) fn run(command_line: Vec<OsString>, options: Options) -> Result<(), String> {
+pub(crate) fn run(command_line: Vec<OsString>, options: Options) -> Result<(), Exit> {
     let args = &options.args;
+    contradictions::check(args).map_err(Exit::Usage)?;
     // Before there are threads.
     let mut inherited = Inherited::take();
     let served = Served::of(args)?;
@@ -55,13 +58,14 @@ pub(crate) fn run(command_line: Vec<OsString>, options: Options) -> Result<(), S
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
     log.flush(LAST_LINES);
-    result
+    Ok(result?)
 }
 
 /// Does all that can fail before the addresses are bound.
-pub(crate) fn check(args: &Args) -> Result<(), String> {
+pub(crate) fn check(args: &Args) -> Result<(), Exit> {
+    contradictions::check(args).map_err(Exit::Usage)?;
     let served = Served::of(args)?;
-    settings::check_addresses(args)?;
+    served.missing_fallback().map_or(Ok(()), Err)?;
     let failed = |error| format!("cannot start threads: {error}");
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(failed)?.block_on(async {
@@ -75,8 +79,8 @@ pub(crate) fn check(args: &Args) -> Result<(), String> {
             &memory,
             &Tunnels::default(),
             None,
-        )
-        .map(drop)
+        )?;
+        Ok(())
     })
 }
 
@@ -102,7 +106,6 @@ async fn serve(
     inherited: &mut Inherited,
 ) -> Result<(), String> {
     let args = &options.args;
-    settings::check_addresses(args)?;
     let metrics = metrics(args).await?;
     let readiness = Readiness::default();
     let memory = settings::memory_budget(args);
@@ -143,6 +146,10 @@ async fn serve(
     };
     // The standard output may be closed.
     let _ = io::stdout().write_all(greeting.text(args).as_bytes());
+    if let Some(why) = served.missing_fallback() {
+        // It may be built later.
+        warn!("{why}");
+    }
     let (generation, service) = Present::start(generation);
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(generation.subscribe(), log.clone(), readiness));

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Protocol, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Side};
 
 use crate::{
-    args::{Args, ContentArgs, Listen, Runtime},
+    args::{Args, ContentArgs, Listen},
     certificates::Certificates,
     disk::{self, Links, MIN_OPEN_FILES},
     proxy,
@@ -63,6 +63,19 @@ impl Served {
             reverse: reverse(args)?,
         })
     }
+
+    /// The text about a --fallback that is not there.
+    pub(crate) fn missing_fallback(&self) -> Option<String> {
+        let fallback = self.policy.rules.fallback.as_deref()?;
+        let path = self.root.as_deref()?.join(fallback);
+        match path.is_file() {
+            true => None,
+            false => Some(format!(
+                "--fallback {fallback}: {} is no file",
+                path.display()
+            )),
+        }
+    }
 }
 
 impl Reverse {
@@ -74,25 +87,10 @@ impl Reverse {
     }
 }
 
-/// Refuses tunnels that nobody could use.
 fn reverse(args: &Args) -> Result<Reverse, String> {
-    let tokens = args.reverse.accepted()?;
-    for name in args.proxy.tunnels() {
-        if !tokens.iter().any(|(one, _)| one == name) {
-            return Err(format!(
-                "--proxy leads to tunnel:{name}, which nobody may dial: --tunnel {name}=FILE"
-            ));
-        }
-    }
-    if args.reverse.accepts() && !args.protocols.contains(&Protocol::Http1) {
-        return Err("--tunnel needs http/1.1 among --protocols: diallers begin in it".into());
-    }
-    if args.reverse.accepts() && args.runtime == Runtime::PerThread {
-        return Err("--tunnel needs --runtime shared: all threads use one tunnel".into());
-    }
     Ok(Reverse {
         dials: args.reverse.dialled()?,
-        tokens,
+        tokens: args.reverse.accepted()?,
         keep_alive: args.reverse.keep_alive(),
         timeouts: args.proxy.timeouts(),
     })
@@ -101,7 +99,7 @@ fn reverse(args: &Args) -> Result<Reverse, String> {
 fn directory(path: &Path) -> Result<PathBuf, String> {
     let root = path
         .canonicalize()
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+        .map_err(|error| format!("the directory {}: {error}", path.display()))?;
     if root.is_dir() {
         Ok(root)
     } else {
@@ -162,20 +160,6 @@ fn max_open_files() -> usize {
     (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
 }
 
-/// Refuses a server that nobody could reach.
-pub(crate) fn check_addresses(args: &Args) -> Result<(), String> {
-    if !listens(args) && !args.reverse.dials() {
-        return Err("both --https and --http are off: no client could connect".into());
-    }
-    if matches!(args.https, Listen::Unix(_)) {
-        return Err("--https takes no Unix socket; --http does".into());
-    }
-    if cfg!(not(unix)) && matches!(args.http, Listen::Unix(_)) {
-        return Err("--http: this system has no Unix sockets".into());
-    }
-    Ok(())
-}
-
 /// Returns whether clients may connect.
 pub(crate) fn listens(args: &Args) -> bool {
     args.https != Listen::Off || args.http != Listen::Off
@@ -183,13 +167,6 @@ pub(crate) fn listens(args: &Args) -> bool {
 
 /// The certificates of the files, or a new one for `host`.
 pub(crate) fn certificates(args: &Args, host: IpAddr) -> Result<Certificates, String> {
-    let (certificates, keys) = (args.cert.len(), args.key.len());
-    if certificates != keys {
-        return Err(format!(
-            "--cert is there {certificates} times and --key {keys} times: each certificate needs its \
-             key, in the same order"
-        ));
-    }
     let pairs: Vec<_> = args.cert.iter().zip(&args.key).collect();
     match pairs[..] {
         [] => Certificates::make(host),

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -13,8 +13,8 @@ use std::{
 use lacewing_conn::proto::ConnectionStats;
 
 use super::{
-    Board, locked, millis,
-    record::{Place, Record},
+    Board, admit, locked, millis,
+    record::{ConnectionName, Record},
     sample::{MAX_STREAMS, Sample},
     totals::Totals,
 };
@@ -133,15 +133,19 @@ impl WatchedConnection {
     /// Returns `true` once after each tick, while somebody watches: it is time for
     /// [`sampled`](Self::sampled).
     pub fn is_due(&self) -> bool {
+        if self.entry.is_unlisted.load(Relaxed) {
+            return false;
+        }
         let tick = self.board.0.tick.load(Relaxed);
         self.board.is_watched() && self.entry.sampled.swap(tick, Relaxed) != tick
     }
 
     /// Takes the connection's state.
     pub fn sampled(&self, sample: Sample) {
-        if self.board.is_watched() {
+        if self.board.is_watched() && !self.entry.is_unlisted.load(Relaxed) {
             let now = self.entry.now();
-            locked(&self.entry.state).take(self.entry.place(), sample, now);
+            let mut state = locked(&self.entry.state);
+            state.take(self.entry.name(), sample, now, &self.board.0.records);
         }
     }
 
@@ -150,15 +154,18 @@ impl WatchedConnection {
         if !self.board.is_watched() {
             return;
         }
-        let (place, now) = (self.entry.place(), self.entry.now());
+        let (name, now) = (self.entry.name(), self.entry.now());
         let mut state = locked(&self.entry.state);
         state.counts.begun(self.entry.facts.protocol);
-        if state.begun >= MAX_BEGUN || state.open.len() >= MAX_STREAMS {
+        let has_room = state.begun < MAX_BEGUN
+            && state.open.len() < MAX_STREAMS
+            && !self.entry.is_unlisted.load(Relaxed);
+        if !has_room || !admit(&self.board.0.records) {
             state.counts.undrawn = state.counts.undrawn.saturating_add(1);
             return;
         }
         state.begun = state.begun.saturating_add(1);
-        let mut record = Record::new(place, stream, method, path, now);
+        let mut record = Record::new(name, stream, method, path, now);
         record.before = state.moved;
         state.open.insert(stream, record);
     }
@@ -226,6 +233,12 @@ impl WatchedConnection {
     }
 
     #[cfg(test)]
+    pub(super) fn records(&self) -> usize {
+        let state = self.entry.state();
+        state.open.len().saturating_add(state.done.len())
+    }
+
+    #[cfg(test)]
     pub(super) fn entry_is_empty(&self) -> bool {
         let state = self.entry.state();
         state.open.is_empty() && state.done.is_empty() && state.sample.limits.is_empty()
@@ -251,14 +264,22 @@ impl Record {
 
 impl State {
     /// Takes a sample. Streams that it does not have any more have ended.
-    fn take(&mut self, connection: Place, sample: Sample, now: u64) {
+    fn take(
+        &mut self,
+        connection: ConnectionName,
+        sample: Sample,
+        now: u64,
+        records: &AtomicUsize,
+    ) {
         match &sample.streams {
             Some(streams) => {
                 let mut before = std::mem::take(&mut self.open);
                 for stream in streams.iter().take(MAX_STREAMS) {
-                    let mut record = before
-                        .remove(&stream.id)
-                        .unwrap_or_else(|| Record::earlier(connection, stream, now));
+                    let mut record = match before.remove(&stream.id) {
+                        Some(record) => record,
+                        None if admit(records) => Record::earlier(connection, stream, now),
+                        None => continue,
+                    };
                     record.sampled(stream, now);
                     record.is_changed |= record.handed_over.take().is_some();
                     self.open.insert(stream.id, record);
@@ -308,11 +329,11 @@ impl Entry {
     }
 
     /// Reads the state of a connection that any thread can read.
-    pub(super) fn read(&self, now: u64) {
+    pub(super) fn read(&self, now: u64, records: &AtomicUsize) {
         let look = locked(&self.look).clone();
         if let Some(Look::Read(read)) = look {
             let sample = read();
-            self.state().take(self.place(), sample, now);
+            self.state().take(self.name(), sample, now, records);
         }
     }
 
@@ -333,7 +354,7 @@ impl Entry {
         state.sample.limits = Vec::new();
     }
 
-    fn place(&self) -> Place {
+    fn name(&self) -> ConnectionName {
         (self.id, self.facts.protocol)
     }
 

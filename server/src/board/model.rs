@@ -14,6 +14,9 @@ use super::{
 /// Finished streams that are kept.
 const MAX_FINISHED: usize = 2_000;
 
+/// Open streams that are shown.
+pub(super) const MAX_OPEN: usize = 4_000;
+
 /// Streams that one tick adds; further ones are counted.
 const MAX_ADDED: usize = 400;
 
@@ -89,8 +92,8 @@ impl Model {
         self.added = 0;
     }
 
-    /// Takes what a connection has recorded.
-    pub(super) fn take(&mut self, entry: &Entry, totals: &mut Totals) {
+    /// Takes what a connection has recorded, and returns the number of records that stay there.
+    pub(super) fn take(&mut self, entry: &Entry, totals: &mut Totals) -> usize {
         let mut state = entry.state();
         totals.add(&state.counts);
         totals.add_stats(&state.sample.stats);
@@ -109,11 +112,13 @@ impl Model {
         let open = state.open.values();
         for record in open.filter(|record| record.is_changed && record.handed_over.is_none()) {
             let key = (record.connection, record.id);
-            if self.streams.contains_key(&key) || self.may_add() {
+            let is_shown = self.streams.contains_key(&key);
+            if is_shown || (self.streams.len() < MAX_OPEN && self.may_add()) {
                 self.streams.insert(key, (self.seq, record.clone()));
             }
         }
         state.taken();
+        state.open.len()
     }
 
     /// The streams of a connection that ends before the next tick.

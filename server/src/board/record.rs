@@ -23,7 +23,7 @@ pub(super) enum Phase {
 }
 
 /// The number of a connection, and its protocol.
-pub(super) type Place = (u32, &'static str);
+pub(super) type ConnectionName = (u32, &'static str);
 
 /// The course of one stream. Times are milliseconds since the start of the board.
 #[derive(Clone, Debug, Serialize)]
@@ -60,7 +60,13 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(connection: Place, id: u32, method: &str, path: &str, now: u64) -> Self {
+    pub(super) fn new(
+        connection: ConnectionName,
+        id: u32,
+        method: &str,
+        path: &str,
+        now: u64,
+    ) -> Self {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         Self {
             connection: connection.0,
@@ -86,7 +92,7 @@ impl Record {
     }
 
     /// A stream that was open before anybody watched.
-    pub(super) fn earlier(connection: Place, sample: &StreamSample, now: u64) -> Self {
+    pub(super) fn earlier(connection: ConnectionName, sample: &StreamSample, now: u64) -> Self {
         Self {
             is_earlier: true,
             moved: (sample.sent, sample.received),

@@ -34,6 +34,9 @@ style-src 'sha256-NAxKi4TPdBoDCVN5GfsCIha5GU2tplz7sRDfklpt87Q='; \
 script-src 'sha256-4uu13A8Rt1GfNIzIeH50zIXdwelgCD+v2rR7OhUxiUo='; \
 connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The text for one viewer too many.
+const TOO_MANY: &str = "16 viewers look at this page already; try again in 5 s\n";
+
 /// Fields of every response.
 const FIELDS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
@@ -110,8 +113,7 @@ impl Answers {
 
     fn events(&self, request: &Request<RequestBody>) -> Answer {
         let Some(viewer) = self.board.view() else {
-            let why = "as many look at this page as may\n";
-            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, why);
+            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY);
             insert(response.headers_mut(), RETRY_AFTER, "5");
             return response;
         };
@@ -174,6 +176,11 @@ mod tests {
     use base64::Engine as _;
 
     use super::*;
+
+    #[test]
+    fn the_bound_of_viewers_is_named() {
+        assert!(TOO_MANY.starts_with(&format!("{} viewers", crate::board::MAX_VIEWERS)));
+    }
 
     /// Browsers run only what the policy names.
     #[test]

@@ -17,8 +17,8 @@ use crate::board::{Board, Update, Viewer};
 /// The time after which the browser tries again, in milliseconds.
 const RETRY: u32 = 2_000;
 
-/// A viewer hears at least so often that the page is alive.
-const SILENCE: Duration = Duration::from_secs(5);
+/// The longest time without an event: then a comment shows that the program is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The events of one viewer. They are made when the transport has room for the next: a viewer that
 /// reads slowly gets fewer updates, each with all that changed, and no update waits in a queue.
@@ -29,7 +29,7 @@ pub(super) struct Events {
     /// The update that the viewer has seen.
     seen: Option<u64>,
     has_begun: bool,
-    silence: Pin<Box<Sleep>>,
+    keep_alive: Pin<Box<Sleep>>,
 }
 
 type Changes = Pin<Box<dyn Future<Output = Option<watch::Receiver<u64>>> + Send>>;
@@ -45,13 +45,13 @@ impl Events {
             _viewer: viewer,
             seen,
             has_begun: false,
-            silence: Box::pin(tokio::time::sleep(SILENCE)),
+            keep_alive: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
         }
     }
 
     fn event(&mut self, update: &Update) -> Bytes {
         self.seen = Some(update.seq);
-        self.heard();
+        self.reset_keep_alive();
         format!(
             "id: {}-{}\nevent: {}\ndata: {}\n\n",
             self.board.name(),
@@ -62,9 +62,9 @@ impl Events {
         .into()
     }
 
-    fn heard(&mut self) {
-        let at = tokio::time::Instant::now() + SILENCE;
-        self.silence.as_mut().reset(at);
+    fn reset_keep_alive(&mut self) {
+        let at = tokio::time::Instant::now() + KEEP_ALIVE;
+        self.keep_alive.as_mut().reset(at);
     }
 }
 
@@ -88,8 +88,8 @@ impl Body for Events {
             return Poll::Ready(Some(Ok(Frame::data(retry.into()))));
         }
         loop {
-            if this.silence.as_mut().poll(cx).is_ready() {
-                this.heard();
+            if this.keep_alive.as_mut().poll(cx).is_ready() {
+                this.reset_keep_alive();
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b": alive\n\n")))));
             }
             let Some(changes) = ready!(this.changes.as_mut().poll(cx)) else {

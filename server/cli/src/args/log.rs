@@ -1,5 +1,7 @@
 //! The options of the log.
 
+use std::fmt;
+
 use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -36,8 +38,43 @@ fn parsed(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseErro
 }
 
 fn filter(text: &str) -> Result<String, String> {
+    let wrong = |why: &dyn fmt::Display| {
+        format!(
+            "{why}; choose error, warn, info, debug, trace or off, or write a filter such as \
+             info,lacewingd=debug"
+        )
+    };
+    // The crate takes a misspelled level for the name of a module, and all else is off then.
+    let mut words = text.split(',').map(str::trim);
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if let Some(word) = words.find(|word| is_word(word) && word.parse::<LevelFilter>().is_err()) {
+        return Err(wrong(&format!("`{word}` is no level")));
+    }
     match parsed(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("`{text}` is no level or filter: {error}")),
+        Err(error) => Err(wrong(&format!("`{text}` is no filter: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_of_those_that_there_are() {
+        for right in [
+            "warn",
+            "INFO",
+            "off",
+            "info,lacewingd=debug",
+            "lacewing_conn=trace",
+        ] {
+            assert_eq!(filter(right).as_deref(), Ok(right));
+        }
+        for wrong in ["warning", "inf", "verbose", "info,lacewingd", "a=b=c"] {
+            let error = filter(wrong).unwrap_err();
+            assert!(error.contains("error, warn, info"), "{wrong}: {error}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::limits::seconds;
 use crate::{
-    reverse::{Dial, DialUrl, ReverseProtocol, Token, TunnelName, TunnelSpec, tokens},
+    reverse::{DIAL_TOKEN, Dial, DialUrl, ReverseProtocol, Token, TunnelName, TunnelSpec, tokens},
     trust::{Authorities, Trust},
 };
 
@@ -56,6 +56,16 @@ impl ReverseArgs {
         !self.tunnel.is_empty()
     }
 
+    /// Returns whether others may dial in under this name.
+    pub(crate) fn accepts_name(&self, name: &TunnelName) -> bool {
+        self.tunnel.iter().any(|tunnel| tunnel.name == *name)
+    }
+
+    /// Returns whether there is a place to read the token of --dial from.
+    pub(crate) fn has_token(&self) -> bool {
+        self.dial_token_file.is_some() || std::env::var_os(DIAL_TOKEN).is_some()
+    }
+
     pub(crate) fn keep_alive(&self) -> Duration {
         self.tunnel_keep_alive
     }
@@ -67,10 +77,7 @@ impl ReverseArgs {
         }
         let token = match &self.dial_token_file {
             Some(file) => Token::read(file).map_err(|why| format!("--dial-token-file: {why}"))?,
-            None => Token::of_environment()?.ok_or(
-                "--dial needs the token that the gateway knows: --dial-token-file FILE, or the \
-                 environment variable LACEWINGD_DIAL_TOKEN",
-            )?,
+            None => Token::of_environment()?,
         };
         let trust = match &self.dial_ca {
             Some(file) => Trust::Also(Authorities::read("--dial-ca", file)?),

@@ -53,6 +53,7 @@ fn example(arg: &clap::Arg) -> &'static str {
         "dial" => "https://gateway.example/office",
         "dial-protocol" => "spdy/3.1",
         "tunnel" => "office=office.token",
+        "log-level" => "warn",
         _ if arg
             .get_value_names()
             .is_some_and(|names| names[0] == "ADDR") =>
@@ -257,7 +258,7 @@ fn errors_point_at_their_places() {
 fn files_that_cannot_be_read_are_named() {
     let words = ["lacewingd", "--config", "/nonexistent.toml"].map(OsString::from);
     let error = Options::read(&words).unwrap_err().to_string();
-    assert!(error.starts_with("/nonexistent.toml: "), "{error}");
+    assert!(error.starts_with("--config /nonexistent.toml: "), "{error}");
     let file = File::new("long", &"# x\n".repeat(300_000));
     let error = file.read(&[]).unwrap_err().to_string();
     assert!(error.contains("longer than 1048576 bytes"), "{error}");

@@ -13,8 +13,9 @@ use super::{entry::Entry, escape::json};
 pub(super) fn write(line: &mut String, entry: &Entry, now: Instant) -> fmt::Result {
     write_start(line, "info")?;
     if let Some(connection) = &entry.connection {
-        if let Some(peer) = connection.peer_addr() {
-            write!(line, ",\"remote_addr\":\"{peer}\"")?;
+        match connection.peer_addr() {
+            Some(peer) => write!(line, ",\"remote_addr\":\"{peer}\"")?,
+            None => line.push_str(",\"remote_addr\":\"unix:\""),
         }
         write!(line, ",\"proto\":\"{}\"", connection.protocol().alpn())?;
     }

@@ -28,8 +28,10 @@ pub(super) fn write(line: &mut String, entry: &Entry, style: Style, now: Instant
         common.write_start(line, style, now)?;
         match &entry.connection {
             Some(connection) => {
-                if let Some(peer) = connection.peer_addr() {
-                    common.write_peer(line, peer)?;
+                match connection.peer_addr() {
+                    Some(peer) => common.write_peer(line, peer)?,
+                    // A Unix socket.
+                    None => line.push_str("unix:"),
                 }
                 line.push(' ');
                 line.push_str(connection.protocol().alpn());

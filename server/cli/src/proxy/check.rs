@@ -51,7 +51,10 @@ async fn check(upstream: &Upstream, path: &str, patience: Duration) -> Result<()
         .map_err(|error| wrong(error.to_string()))?;
     let response = match timeout(patience, upstream.way.request(request)).await {
         Ok(response) => response.map_err(|attempt| attempt.failure)?,
-        Err(_) => return Err(Failure::response_timeout(patience)),
+        Err(_) => {
+            let cause = format!("the health check had no response within {patience:?}");
+            return Err(Failure::new(Kind::ResponseTimeout, cause));
+        }
     };
     let status = response.status();
     if status.as_u16() < 400 {

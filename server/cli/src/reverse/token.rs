@@ -32,16 +32,11 @@ impl Token {
         Self::of(&text).map_err(|why| failed(&why))
     }
 
-    /// The token in the environment; `None` if there is none.
-    pub(crate) fn of_environment() -> Result<Option<Self>, String> {
-        match env::var_os(DIAL_TOKEN) {
-            None => Ok(None),
-            Some(value) => {
-                let text = value.into_string().unwrap_or_default();
-                let token = Self::of(&text).map_err(|why| format!("{DIAL_TOKEN}: {why}"))?;
-                Ok(Some(token))
-            }
-        }
+    /// The token in the environment.
+    pub(crate) fn of_environment() -> Result<Self, String> {
+        let value = env::var_os(DIAL_TOKEN).unwrap_or_default();
+        let text = value.into_string().unwrap_or_default();
+        Self::of(&text).map_err(|why| format!("{DIAL_TOKEN}: {why}"))
     }
 
     fn of(text: &str) -> Result<Self, String> {

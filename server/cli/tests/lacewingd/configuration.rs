@@ -44,20 +44,23 @@ fn a_check_has_an_exit_code_and_the_place_of_each_error() {
         "{trouble}"
     );
 
-    for (text, expected) in [
-        ("directory = '/nonexistent'", "/nonexistent"),
-        ("cert = '/no/c'\nkey = '/no/k'", "/no/c"),
-        ("http = 'off'\nhttps = 'off'", "no client could connect"),
-        ("https = 'unix:/run/a.sock'", "--https takes no Unix socket"),
+    let spa = format!("directory = '{root}'\nspa = true");
+    for (text, expected, wrong) in [
+        ("directory = '/nonexistent'", "/nonexistent", 1),
+        ("cert = '/no/c'\nkey = '/no/k'", "/no/c", 1),
+        ("http = 'off'\nhttps = 'off'", "no client could connect", 2),
+        ("https = 'unix:/run/a.sock'", "--https takes no Unix", 2),
         (
             "cert = ['a', 'b']\nkey = 'a'",
             "--cert is there 2 times and --key 1 times",
+            2,
         ),
-        ("[error-page]\n404 = '/no/page'", "/no/page"),
-        ("proxy = 'https://a'\nproxy-ca = '/no/ca'", "/no/ca"),
+        ("[error-page]\n404 = '/no/page'", "/no/page", 1),
+        (&spa, "--fallback index.html: ", 1),
+        ("proxy = 'https://a'\nproxy-ca = '/no/ca'", "/no/ca", 1),
     ] {
         let (code, said, trouble) = check(&directory, text);
-        assert_eq!((code, &*said), (Some(1), ""), "{text}");
+        assert_eq!((code, &*said), (Some(wrong), ""), "{text}");
         assert!(trouble.contains(expected), "{text}: {trouble}");
     }
 }

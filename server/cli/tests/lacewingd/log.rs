@@ -49,7 +49,8 @@ fn an_output_without_a_reader_is_no_error() {
         (&["--version"], 0),
         (&["--no-such-option"], 2),
         // A failure keeps its exit code.
-        (&[path, "--http", "off", "--https", "off"], 1),
+        (&[path, "--http", "off", "--https", "off"], 2),
+        (&[path, "--cert", "/no/c", "--key", "/no/k"], 1),
     ] {
         let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);

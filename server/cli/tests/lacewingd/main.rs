@@ -107,11 +107,28 @@ fn a_failed_start_prints_the_reason_and_the_remedy() {
 
     let (code, said) = fails(&["/no/such/directory"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("/no/such/directory"), "{said}");
-
-    let (code, said) = fails(&[".", "--https", "off", "--http", "off"]);
+    assert!(said.contains("the directory /no/such/directory"), "{said}");
+    let (code, said) = fails(&["--config", "/no/such.toml"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("no client could connect"), "{said}");
+    assert!(said.contains("--config /no/such.toml"), "{said}");
+
+    // Options that contradict each other are as wrong as those that do not exist.
+    for (words, expected) in [
+        ("--https off --http off", "no client could connect"),
+        ("--cert a --cert b --key a", "--cert is there 2 times"),
+        ("--dial https://a.example/b", "--dial-token-file FILE"),
+        ("--proxy /=tunnel:office", "add --tunnel office=FILE"),
+        (
+            "--tunnel a=/no/token --runtime per-thread",
+            "--runtime shared",
+        ),
+        ("--tunnel a=/no/token --protocols h2", "http/1.1"),
+    ] {
+        let args: Vec<_> = words.split(' ').collect();
+        let (code, said) = fails(&args);
+        assert_eq!(code, Some(2), "{words}: {said}");
+        assert!(said.contains(expected), "{words}: {said}");
+    }
 
     let (code, said) = fails(&["--protocols", "h2,h3"]);
     assert_eq!(code, Some(2));
@@ -119,7 +136,10 @@ fn a_failed_start_prints_the_reason_and_the_remedy() {
 
     let (code, said) = fails(&[".", "--cert", "/no/cert.pem", "--key", "/no/key.pem"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("/no/cert.pem"), "{said}");
+    assert!(
+        said.contains("--cert") && said.contains("/no/cert.pem"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_unix_socket_may_be_inherited_or_made() {
     assert!(answer_of(&path).ends_with("hello world"));
     let (code, log) = running.terminate();
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("GET /hello.txt 200"), "{log}");
+    assert!(log.contains("unix: http/1.1 GET /hello.txt 200"), "{log}");
     assert!(!path.exists());
 }
 
