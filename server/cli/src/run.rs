@@ -144,12 +144,7 @@ async fn serve(
         status: page.as_ref().map(Page::local_addr),
         fingerprints: &fingerprints.collect::<Vec<_>>(),
     };
-    // The standard output may be closed.
-    let _ = io::stdout().write_all(greeting.text(args).as_bytes());
-    if let Some(why) = served.missing_fallback() {
-        // It may be built later.
-        warn!("{why}");
-    }
+    greet(&greeting.text(args), served);
     let (generation, service) = Present::start(generation);
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(generation.subscribe(), log.clone(), readiness));
@@ -178,6 +173,15 @@ async fn serve(
     tunnels.shut_down().await;
     info!("all requests are answered, goodbye");
     Ok(())
+}
+
+fn greet(text: &str, served: &Served) {
+    // The standard output may be closed.
+    let _ = io::stdout().write_all(text.as_bytes());
+    if let Some(why) = served.missing_fallback() {
+        // It may be built later.
+        warn!("{why}");
+    }
 }
 
 async fn metrics(args: &Args) -> Result<Option<Metrics>, String> {
