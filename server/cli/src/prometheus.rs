@@ -4,7 +4,7 @@ mod endpoint;
 mod page;
 mod registry;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use lacewing_server::{ServeError, ServerEvent};
 use metrics::{counter, gauge};
@@ -25,7 +25,15 @@ impl Metrics {
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, String> {
         let failed = |error: &dyn std::fmt::Display| format!("--metrics {address}: {error}");
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| failed(&error))?;
+        let listener = listener.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                let port = address.port();
+                failed(&format!(
+                    "another program has port {port}: stop it, or choose another port"
+                ))
+            }
+            _ => failed(&error),
+        })?;
         let registry = Registry::default();
         let installed = metrics::set_global_recorder(registry.clone());
         installed.map_err(|error| failed(&error))?;

@@ -41,7 +41,7 @@ fn filter(text: &str) -> Result<String, String> {
     let wrong = |why: &dyn fmt::Display| {
         format!(
             "{why}; choose error, warn, info, debug, trace or off, or write a filter such as \
-             info,lacewingd=debug"
+             info,lacewingd=debug (--log-level, or RUST_LOG in the environment)"
         )
     };
     // The crate takes a misspelled level for the name of a module, and all else is off then.

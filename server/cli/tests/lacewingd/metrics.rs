@@ -174,5 +174,6 @@ fn an_address_that_is_taken_is_named() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&format!("--metrics {address}")), "{said}");
+    let expected = format!("--metrics {address}: another program has port ");
+    assert!(said.contains(&expected), "{said}");
 }
