@@ -114,11 +114,11 @@ pub struct Driver<IO, A: Application> {
     /// The transport takes no more output.
     last_input: Option<Box<LastInput>>,
     /// The error that ended the connection.
-    error: Option<Error>,
+    error: Option<Box<Error>>,
 }
 
 /// The steps to a connection's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// Not over.
     Open,
@@ -126,12 +126,16 @@ enum Phase {
     Flushing {
         until: Instant,
     },
-    /// Our side of the transport is closed.
-    Lingering {
-        until: Instant,
-        latest: Instant,
-    },
+    /// Our side of the transport is closed. In a box: few connections are in this phase.
+    Lingering(Box<Linger>),
     Over,
+}
+
+/// The time for the peer to close its side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Linger {
+    until: Instant,
+    latest: Instant,
 }
 
 /// The step after a turn.
@@ -299,7 +303,7 @@ impl<IO, A: Application> Driver<IO, A> {
             return;
         };
         if let Event::Closed { error } = &event {
-            self.error = Some(error.clone());
+            self.error = Some(Box::new(error.clone()));
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.handle_event(&mut conn, event);
@@ -314,7 +318,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Reports the end of the connection to all bodies and the application.
     fn close(&mut self) {
         let result = self.outcome();
-        let error = self.error.clone().unwrap_or_else(|| {
+        let error = self.error.as_deref().cloned().unwrap_or_else(|| {
             Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
         });
         self.streams.fail(&error);
@@ -324,8 +328,8 @@ impl<IO, A: Application> Driver<IO, A> {
     }
 
     fn outcome(&self) -> Result<(), Error> {
-        match self.error.clone() {
-            Some(error) if error.reason() != Reason::NoError => Err(error),
+        match self.error.as_deref() {
+            Some(error) if error.reason() != Reason::NoError => Err(error.clone()),
             _ => Ok(()),
         }
     }
@@ -333,7 +337,7 @@ impl<IO, A: Application> Driver<IO, A> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
-        match self.phase {
+        match &self.phase {
             Phase::Open if self.last_input.is_some() => self.read_last_input(cx, now),
             Phase::Open => {
                 let Work {
@@ -366,7 +370,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let due = [deadline, self.streams.alarm, next_read];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
-            Phase::Flushing { until } => match self.flush(cx) {
+            &Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.handle_written(now);
                     if self.input_ended {
@@ -375,29 +379,36 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     let until = now.checked_add(LINGER).unwrap_or(now);
                     let drain = now.checked_add(self.engine.limits().drain_timeout);
                     let latest = drain.filter(|_| self.outcome().is_ok());
-                    self.phase = Phase::Lingering {
-                        until,
-                        latest: latest.unwrap_or(until),
-                    };
+                    let latest = latest.unwrap_or(until);
+                    self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
                     Turn::Again
                 }
                 Poll::Ready(Err(_)) => Turn::Over,
                 Poll::Pending if now >= until => Turn::Over,
                 Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
-            Phase::Lingering { until, latest } => match self.transport.poll_discard(cx) {
-                Poll::Ready(Read::End) => Turn::Over,
-                Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
-                Poll::Ready(Read::Bytes) => {
-                    let later = now.checked_add(LINGER).unwrap_or(latest);
-                    let until = later.min(latest).max(until);
-                    self.phase = Phase::Lingering { until, latest };
-                    Turn::Again
-                }
-                Poll::Pending if now >= until => Turn::Over,
-                Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
-            },
+            Phase::Lingering(linger) => {
+                let linger = **linger;
+                self.linger(cx, now, linger)
+            }
             Phase::Over => Turn::Over,
+        }
+    }
+
+    /// Waits for the peer to close its side.
+    fn linger(&mut self, cx: &mut task::Context<'_>, now: Instant, linger: Linger) -> Turn {
+        let Linger { until, latest } = linger;
+        match self.transport.poll_discard(cx) {
+            Poll::Ready(Read::End) => Turn::Over,
+            Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
+            Poll::Ready(Read::Bytes) => {
+                let later = now.checked_add(LINGER).unwrap_or(latest);
+                let until = later.min(latest).max(until);
+                self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
+                Turn::Again
+            }
+            Poll::Pending if now >= until => Turn::Over,
+            Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
         }
     }
 
@@ -598,11 +609,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
 impl<IO, A: Application> Drop for Driver<IO, A> {
     fn drop(&mut self) {
         if self.phase == Phase::Open {
-            self.error = Some(Error::connection(
+            self.error = Some(Box::new(Error::connection(
                 Initiator::User,
                 Reason::Cancel,
                 "the connection's task was dropped",
-            ));
+            )));
             self.close();
         }
         if self.phase != Phase::Over {

@@ -79,10 +79,10 @@ impl Timer {
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// Those that are set, in no order. A connection seldom has more than four, and an idle one
-    /// should not pay for a table of all.
-    deadlines: Vec<(Timer, Instant)>,
-    /// Bit n is set if the timer n is among them: most often a timer that is stopped is not.
+    /// Those that are set, in the order of the timers. A connection seldom has more than four, and
+    /// an idle one should not pay for a table of all.
+    deadlines: Vec<Instant>,
+    /// Bit n is set if the timer n is among them.
     set: u32,
     /// Bytes that the transport has to have taken for [`Timer::Write`] to be set
     /// anew.
@@ -115,13 +115,19 @@ impl Timers {
         let Some(deadline) = deadline else {
             return self.stop(timer);
         };
-        match self.deadlines.iter_mut().find(|(set, _)| *set == timer) {
-            Some((_, slot)) => *slot = deadline,
-            None => {
-                self.deadlines.push((timer, deadline));
-                self.set |= timer.bit();
+        let index = self.index(timer);
+        if self.set & timer.bit() != 0 {
+            if let Some(slot) = self.deadlines.get_mut(index) {
+                *slot = deadline;
             }
+            return;
         }
+        // A vector would start with room for four, and most connections never have more than three.
+        if self.deadlines.len() < 4 {
+            self.deadlines.reserve_exact(1);
+        }
+        self.deadlines.insert(index, deadline);
+        self.set |= timer.bit();
     }
 
     #[inline]
@@ -133,8 +139,9 @@ impl Timers {
 
     fn remove(&mut self, timer: Timer) {
         self.set &= !timer.bit();
-        if let Some(index) = self.deadlines.iter().position(|(set, _)| *set == timer) {
-            self.deadlines.swap_remove(index);
+        let index = self.index(timer);
+        if index < self.deadlines.len() {
+            self.deadlines.remove(index);
         }
     }
 
@@ -143,9 +150,12 @@ impl Timers {
         if self.set & timer.bit() == 0 {
             return None;
         }
-        let mut set = self.deadlines.iter();
-        set.find(|(set, _)| *set == timer)
-            .map(|(_, deadline)| *deadline)
+        self.deadlines.get(self.index(timer)).copied()
+    }
+
+    /// The place of a timer's deadline: behind those of the timers before it that are set.
+    fn index(&self, timer: Timer) -> usize {
+        (self.set & timer.bit().wrapping_sub(1)).count_ones() as usize
     }
 
     /// Sets a deadline unless it is set.
@@ -161,7 +171,7 @@ impl Timers {
 
     /// The first deadline of all.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.deadlines.iter().map(|(_, deadline)| *deadline).min()
+        self.deadlines.iter().min().copied()
     }
 
     /// The deadlines that are due. Each is stopped, and may be set again.
@@ -181,7 +191,7 @@ impl Timers {
 
     /// The memory of the table and its queues.
     pub(crate) fn memory(&self) -> usize {
-        let set = memory::of_table::<(Timer, Instant)>(self.deadlines.capacity());
+        let set = memory::of_table::<Instant>(self.deadlines.capacity());
         let queues = self.streams.as_ref().map_or(0, |streams| {
             let queues = [&streams.uploads, &streams.departures].map(|queue| queue.0.capacity());
             memory::of_table::<(Instant, StreamKey)>(queues.into_iter().sum())

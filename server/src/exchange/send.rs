@@ -14,7 +14,7 @@ use lacewing_conn::{
     proto::{StreamKey, UsageError},
 };
 
-use super::{Exchanges, PinnedBody, SPARES};
+use super::{Boxes, Exchanges, PinnedBody, SPARES};
 use crate::{HttpService, StreamError};
 
 /// The reason for a poll of a body.
@@ -85,8 +85,9 @@ impl<S: HttpService> Exchanges<S> {
     ) -> Option<PinnedBody<S>> {
         // A body that panics in its drop has given all its frames.
         let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
-        if cleared.is_ok() && self.boxes.bodies.len() < SPARES {
-            self.boxes.bodies.push(body);
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        if cleared.is_ok() && boxes.bodies.len() < SPARES {
+            boxes.bodies.push(body);
         }
         match sent {
             Ok(()) => self.telemetry.handed_over(stream.id()),
