@@ -13,7 +13,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
     pin::{Pin, pin},
-    task::{self, Poll, Waker},
+    task::{self, Poll},
     time::{Duration, Instant},
 };
 
@@ -97,8 +97,6 @@ pub struct Driver<IO, A: Application> {
     streams: Streams,
     /// Room for the signals of a turn.
     signals: Vec<Signal>,
-    /// The waker that is registered with the ready queue.
-    waker: Option<Waker>,
     timer: Timer,
     pressure: Pressure,
     /// Streams whose sources were offered and not asked.
@@ -170,15 +168,13 @@ impl<IO, A: Application> Driver<IO, A> {
     pub fn in_budget(io: IO, mut config: Config, application: A, budget: &MemoryBudget) -> Self {
         // Windows of all connections of the process grow within one budget.
         config.window_pool.get_or_insert_with(WindowPool::global);
-        let notifier = Notifier::new(&config.limits);
         let seed = RandomState::new().build_hasher().finish();
         Self {
+            streams: Streams::new(config.limits.clone()),
             engine: Engine::new(config, now(), seed),
             transport: Transport::new(io),
             application,
-            streams: Streams::new(notifier),
             signals: Vec::new(),
-            waker: None,
             timer: Timer::default(),
             pressure: Pressure::new(budget),
             declined: Vec::new(),
@@ -201,7 +197,7 @@ impl<IO, A: Application> Driver<IO, A> {
     }
 
     /// Returns a handle that wakes this connection's task from other tasks.
-    pub fn notifier(&self) -> Notifier {
+    pub fn notifier(&mut self) -> Notifier {
         self.streams.notifier()
     }
 
@@ -322,7 +318,7 @@ impl<IO, A: Application> Driver<IO, A> {
             Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
         });
         self.streams.fail(&error);
-        self.streams.notifier.queue().close();
+        self.streams.close();
         let mut conn = Context::new(&mut self.engine, now(), &mut self.streams);
         self.application.handle_closed(&mut conn, &result);
     }
@@ -535,7 +531,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         if again || self.timer.poll(cx, now, timeout).is_ready() {
             return Turn::Again;
         }
-        if self.phase == Phase::Open && !self.streams.notifier.queue().fall_asleep() {
+        if self.phase == Phase::Open && !self.streams.fall_asleep() {
             return Turn::Again;
         }
         Turn::Sleep
@@ -561,14 +557,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.streams.notifier.queue().wake_up();
-        if !this
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            this.waker = Some(cx.waker().clone());
-            this.streams.notifier.queue().register(cx.waker());
+        if this.streams.wake_up(cx.waker()) {
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
         }

@@ -6,6 +6,7 @@ use super::memory;
 
 /// A queue that takes one word while it is empty.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "a queue of its own takes four words")]
 pub(crate) struct RareQueue<T>(Option<Box<VecDeque<T>>>);
 
 impl<T> Default for RareQueue<T> {

@@ -176,7 +176,8 @@ impl Scheduler {
         if let Some(level) = favoured.filter(|level| self.occupied & (1 << level) != 0) {
             return Some(level);
         }
-        (self.occupied != 0).then_some(self.occupied.trailing_zeros() as u8)
+        let level = u8::try_from(self.occupied.trailing_zeros()).ok();
+        level.filter(|level| *level < LEVELS)
     }
 }
 
