@@ -275,9 +275,9 @@ impl<S: HttpService> Exchanges<S> {
 
     #[inline]
     fn keep_handler(&mut self, handler: Handler<S>) {
-        let boxes = self.boxes.get_or_insert_with(Boxes::take);
-        if boxes.handlers.len() < SPARES {
-            boxes.handlers.push(handler);
+        let boxes = self.boxes.as_mut().map(|boxes| &mut boxes.handlers);
+        if let Some(boxes) = boxes.filter(|boxes| boxes.len() < SPARES) {
+            boxes.push(handler);
         }
     }
 

@@ -40,12 +40,22 @@ impl<T> RareQueue<T> {
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// Not inlined: callers look into empty queues all the time.
+    #[cold]
+    fn pop(&mut self) -> Option<T> {
         let value = self.0.as_mut()?.pop_front();
         self.free_if_empty();
         value
     }
 
     /// Appends, and forgets the oldest values above `max`.
+    #[cold]
     pub(crate) fn push_bounded(&mut self, value: T, max: usize) {
         while self.len() >= max.max(1) {
             self.pop_front();
@@ -55,6 +65,7 @@ impl<T> RareQueue<T> {
         }
     }
 
+    #[cold]
     pub(crate) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         if let Some(queue) = &mut self.0 {
             queue.retain(keep);

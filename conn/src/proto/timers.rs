@@ -79,10 +79,10 @@ impl Timer {
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// Those that are set, in the order of the timers. A connection seldom has more than four, and
-    /// an idle one should not pay for a table of all.
-    deadlines: Vec<Instant>,
-    /// Bit n is set if the timer n is among them.
+    /// Those that are set, in no order. A connection seldom has more than four, and an idle one
+    /// should not pay for a table of all.
+    deadlines: Vec<(Timer, Instant)>,
+    /// Bit n is set if the timer n is among them: most often a timer that is stopped is not.
     set: u32,
     /// Bytes that the transport has to have taken for [`Timer::Write`] to be set
     /// anew.
@@ -115,19 +115,17 @@ impl Timers {
         let Some(deadline) = deadline else {
             return self.stop(timer);
         };
-        let index = self.index(timer);
-        if self.set & timer.bit() != 0 {
-            if let Some(slot) = self.deadlines.get_mut(index) {
-                *slot = deadline;
+        match self.deadlines.iter_mut().find(|(set, _)| *set == timer) {
+            Some((_, slot)) => *slot = deadline,
+            None => {
+                // A vector would start with room for four.
+                if self.deadlines.len() < 4 {
+                    self.deadlines.reserve_exact(1);
+                }
+                self.deadlines.push((timer, deadline));
+                self.set |= timer.bit();
             }
-            return;
         }
-        // A vector would start with room for four, and most connections never have more than three.
-        if self.deadlines.len() < 4 {
-            self.deadlines.reserve_exact(1);
-        }
-        self.deadlines.insert(index, deadline);
-        self.set |= timer.bit();
     }
 
     #[inline]
@@ -139,9 +137,8 @@ impl Timers {
 
     fn remove(&mut self, timer: Timer) {
         self.set &= !timer.bit();
-        let index = self.index(timer);
-        if index < self.deadlines.len() {
-            self.deadlines.remove(index);
+        if let Some(index) = self.deadlines.iter().position(|(set, _)| *set == timer) {
+            self.deadlines.swap_remove(index);
         }
     }
 
@@ -150,12 +147,9 @@ impl Timers {
         if self.set & timer.bit() == 0 {
             return None;
         }
-        self.deadlines.get(self.index(timer)).copied()
-    }
-
-    /// The place of a timer's deadline: behind those of the timers before it that are set.
-    fn index(&self, timer: Timer) -> usize {
-        (self.set & timer.bit().wrapping_sub(1)).count_ones() as usize
+        let mut set = self.deadlines.iter();
+        set.find(|(set, _)| *set == timer)
+            .map(|(_, deadline)| *deadline)
     }
 
     /// Sets a deadline unless it is set.
@@ -171,7 +165,7 @@ impl Timers {
 
     /// The first deadline of all.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.deadlines.iter().min().copied()
+        self.deadlines.iter().map(|(_, deadline)| *deadline).min()
     }
 
     /// The deadlines that are due. Each is stopped, and may be set again.
@@ -191,7 +185,7 @@ impl Timers {
 
     /// The memory of the table and its queues.
     pub(crate) fn memory(&self) -> usize {
-        let set = memory::of_table::<Instant>(self.deadlines.capacity());
+        let set = memory::of_table::<(Timer, Instant)>(self.deadlines.capacity());
         let queues = self.streams.as_ref().map_or(0, |streams| {
             let queues = [&streams.uploads, &streams.departures].map(|queue| queue.0.capacity());
             memory::of_table::<(Instant, StreamKey)>(queues.into_iter().sum())

@@ -14,7 +14,7 @@ use lacewing_conn::{
     proto::{StreamKey, UsageError},
 };
 
-use super::{Boxes, Exchanges, PinnedBody, SPARES};
+use super::{Exchanges, PinnedBody, SPARES};
 use crate::{HttpService, StreamError};
 
 /// The reason for a poll of a body.
@@ -85,9 +85,10 @@ impl<S: HttpService> Exchanges<S> {
     ) -> Option<PinnedBody<S>> {
         // A body that panics in its drop has given all its frames.
         let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
-        let boxes = self.boxes.get_or_insert_with(Boxes::take);
-        if cleared.is_ok() && boxes.bodies.len() < SPARES {
-            boxes.bodies.push(body);
+        let boxes = self.boxes.as_mut().map(|boxes| &mut boxes.bodies);
+        let boxes = boxes.filter(|boxes| cleared.is_ok() && boxes.len() < SPARES);
+        if let Some(boxes) = boxes {
+            boxes.push(body);
         }
         match sent {
             Ok(()) => self.telemetry.handed_over(stream.id()),
