@@ -119,7 +119,7 @@ impl Connection {
             keeper: options.keeper,
         };
         let exchanges = Exchanges::new(Arc::clone(&link), settings);
-        let driver = Driver::in_budget(io, engine, exchanges, &budget);
+        let mut driver = Driver::in_budget(io, engine, exchanges, &budget);
         link.connect(driver.notifier());
         let handles = Arc::new(Handles {
             link,

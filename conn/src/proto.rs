@@ -43,6 +43,7 @@ mod memory;
 mod output;
 mod peer;
 mod priority;
+mod rare_queue;
 mod reason;
 mod rules;
 mod scheduler;

@@ -100,7 +100,7 @@ impl<T> DynamicTable<T> {
         self.size += size;
         // A connection that is idle keeps a table of the few fields that all its requests had.
         if self.entries.len() == self.entries.capacity() && self.entries.len() < 8 {
-            self.entries.reserve_exact(2);
+            self.entries.reserve_exact(1);
         }
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         self.entries.push_front(Entry { value, size });

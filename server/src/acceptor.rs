@@ -1,6 +1,6 @@
 //! Serves accepted connections: detects the protocol first.
 
-use std::{fmt, future::pending, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -15,10 +15,10 @@ use tower_service::Service;
 use crate::{
     BoxError, ConnectionInfo, ConnectionOptions, Detected, Endpoints, Protocol, RequestBody,
     Rewind, ServeError, ServerEvent, ServerOptions, ShutdownSignal,
-    connection::{self, Served},
     connections::Place,
     detect,
     make::{Make, Same},
+    running::{self, BoxedStep, Running, Step},
 };
 
 /// The time in which a client may still show its protocol after a shutdown has started. Its first
@@ -62,9 +62,6 @@ struct Settings {
     options: Arc<ServerOptions>,
     transport: Transport,
 }
-
-/// A connection with its future.
-type Prepared = (ConnectionInfo, Served);
 
 /// The layer between a connection and its protocol.
 #[derive(Clone)]
@@ -161,44 +158,25 @@ impl Acceptor {
         io: T,
         make: M,
         place: Option<Place>,
-    ) -> impl Future<Output = Result<(), ServeError>> + Send
+    ) -> Running
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
     {
-        let options = Arc::clone(&self.0.options);
-        // The state before the first request is large. It has a box of its own, which is dropped
-        // after it. An `async fn` would keep its arguments beside the box.
-        let preparing = Box::pin(async move {
+        Running::new(async move {
             let peer = endpoints.peer.clone();
-            let prepared = self.prepare(endpoints, io, make, place).await;
-            prepared.inspect_err(|error| {
-                self.0.options.observer.tell(&ServerEvent::Rejected {
-                    peer: peer.as_ref(),
-                    error,
-                });
-            })
-        });
-        Self::run_prepared(options, preparing)
-    }
-
-    async fn run_prepared(
-        options: Arc<ServerOptions>,
-        preparing: Pin<Box<impl Future<Output = Result<Option<Prepared>, ServeError>>>>,
-    ) -> Result<(), ServeError> {
-        let Some((connection, serving)) = preparing.await? else {
-            return Ok(());
-        };
-        let observer = &options.observer;
-        observer.tell(&ServerEvent::Connected {
-            connection: &connection,
-        });
-        let result = serving.await;
-        observer.tell(&ServerEvent::Closed {
-            connection: &connection,
-            error: result.as_ref().err(),
-        });
-        result
+            match self.prepare(endpoints, io, make, place).await {
+                Ok(Some(step)) => Step::Next(step),
+                Ok(None) => Step::Over(Ok(())),
+                Err(error) => {
+                    self.0.options.observer.tell(&ServerEvent::Rejected {
+                        peer: peer.as_ref(),
+                        error: &error,
+                    });
+                    Step::Over(Err(error))
+                }
+            }
+        })
     }
 
     /// Detects the protocol. `None` if the shutdown started, and the bytes that show the protocol did
@@ -209,7 +187,7 @@ impl Acceptor {
         io: T,
         make: M,
         place: Option<Place>,
-    ) -> Result<Option<Prepared>, ServeError>
+    ) -> Result<Option<BoxedStep>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -257,7 +235,7 @@ impl Acceptor {
         handshake: impl Future<Output = Result<(Protocol, crate::TlsInfo, T), ServeError>>,
         make: M,
         place: Option<Place>,
-    ) -> Result<Option<Prepared>, ServeError>
+    ) -> Result<Option<BoxedStep>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -291,7 +269,7 @@ async fn serve<T, M>(
     info: ConnectionInfo,
     options: ConnectionOptions,
     make: M,
-) -> Result<Option<Prepared>, ServeError>
+) -> Result<Option<BoxedStep>, ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     M: Make,
@@ -302,8 +280,7 @@ where
     let Some(service) = made else {
         return Ok(None);
     };
-    let serving = connection::serve_detected(io, info.clone(), options, service);
-    Ok(Some((info, serving)))
+    Ok(Some(running::serve(io, info, options, service)))
 }
 
 /// The protocol of a cleartext connection.
@@ -379,7 +356,7 @@ mod tests {
         let acceptor = Acceptor::new(options);
         let (io, _) = tokio::io::duplex(1);
         let task = acceptor.run(Endpoints::default(), io, Same(service), None);
-        assert!(size_of_val(&task) <= 160, "{}", size_of_val(&task));
+        assert!(size_of_val(&task) <= 16, "{}", size_of_val(&task));
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);
         let serving = crate::serve_connection(io, info, ServerOptions::default(), service);

@@ -81,7 +81,8 @@ impl fmt::Display for Address {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UnixAddress {
     path: Option<Arc<Path>>,
-    credentials: Option<Credentials>,
+    /// In a box, so that the addresses of TCP connections do not take more room for it.
+    credentials: Option<Box<Credentials>>,
 }
 
 impl UnixAddress {
@@ -96,7 +97,7 @@ impl UnixAddress {
     /// Returns the address with the credentials of its process.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
+        self.credentials = Some(Box::new(credentials));
         self
     }
 
@@ -108,7 +109,7 @@ impl UnixAddress {
     /// Returns the credentials of the peer's process, as the operating system
     /// reports them.
     pub fn credentials(&self) -> Option<Credentials> {
-        self.credentials
+        self.credentials.as_deref().copied()
     }
 }
 
@@ -118,7 +119,7 @@ impl fmt::Display for UnixAddress {
         if let Some(path) = &self.path {
             return path.display().fmt(f);
         }
-        match self.credentials {
+        match self.credentials() {
             Some(Credentials {
                 uid,
                 pid: Some(pid),
@@ -200,11 +201,13 @@ impl Endpoints {
         let mut peer = socket
             .peer_addr()
             .map_or_else(|_| UnixAddress::default(), UnixAddress::from);
-        peer.credentials = socket.peer_cred().ok().map(|credentials| Credentials {
-            uid: credentials.uid(),
-            gid: credentials.gid(),
-            pid: credentials.pid(),
-        });
+        if let Ok(credentials) = socket.peer_cred() {
+            peer = peer.with_credentials(Credentials {
+                uid: credentials.uid(),
+                gid: credentials.gid(),
+                pid: credentials.pid(),
+            });
+        }
         let local = socket.local_addr().ok().map(UnixAddress::from);
         Self {
             peer: Some(Address::Unix(peer)),

@@ -71,22 +71,22 @@ where
 }
 
 /// A connection on its way to its end.
-pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
+#[cfg(feature = "http1")]
+type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 
-/// As [`serve_connection`], with bytes that were read already. In a box, so that the
-/// state of the detection and that of the connection do not add up in one future.
+/// As [`serve_connection`], with bytes that were read already.
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
     options: ConnectionOptions,
     service: S,
-) -> Served
+) -> Serving<T, S>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let (io, prefix) = io.into_parts();
-    Box::pin(Serving::new(io, prefix.into(), info, options, service))
+    Serving::new(io, prefix.into(), info, options, service)
 }
 
 /// The future of [`serve_connection`].

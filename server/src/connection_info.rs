@@ -27,7 +27,7 @@ pub struct ConnectionInfo(Arc<Facts>);
 struct Facts {
     protocol: Protocol,
     endpoints: Endpoints,
-    tls: Option<TlsInfo>,
+    tls: Option<Box<TlsInfo>>,
 }
 
 impl ConnectionInfo {
@@ -66,7 +66,7 @@ impl ConnectionInfo {
     /// Returns the same information, behind TLS.
     #[must_use]
     pub fn with_tls_info(mut self, tls: TlsInfo) -> Self {
-        Arc::make_mut(&mut self.0).tls = Some(tls);
+        Arc::make_mut(&mut self.0).tls = Some(Box::new(tls));
         self
     }
 
@@ -112,7 +112,7 @@ impl ConnectionInfo {
     /// Returns the facts of the TLS handshake: the server name that the client sent (SNI), and its
     /// certificates.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.0.tls.as_ref()
+        self.0.tls.as_deref()
     }
 }
 

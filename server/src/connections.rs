@@ -2,16 +2,16 @@
 //! to make room.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
 use lacewing_conn::driver::{Alarm, MemoryBudget, facade::wakers};
+use slab::Slab;
 use tokio::sync::Notify;
 
 /// The cap where the system names no limit of descriptors.
@@ -36,27 +36,12 @@ struct Shared {
     max: usize,
     /// Counts the connections: a clock that its readers can read without cost.
     turn: AtomicU64,
-    open: Mutex<HashMap<u64, Arc<State>>>,
+    open: Mutex<Slab<Weak<Taken>>>,
     left: Notify,
     /// Nearly as many are open as may be.
     near_capacity: Alarm,
     /// The machine has no descriptors left.
     exhausted: Alarm,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The turn in which the connection was last seen idle, or [`BUSY`].
-    used: AtomicU64,
-    leave: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl State {
-    /// It is asked to leave, and has no request that keeps it.
-    fn is_leaving(&self) -> bool {
-        self.leave.load(Ordering::Relaxed) && self.used.load(Ordering::Relaxed) != BUSY
-    }
 }
 
 impl Connections {
@@ -82,43 +67,48 @@ impl Connections {
             return None;
         }
         let number = self.0.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let state = Arc::new(State {
+        let entry = open.vacant_entry();
+        let taken = Arc::new(Taken {
+            number,
+            key: entry.key(),
             used: AtomicU64::new(number),
             leave: AtomicBool::new(false),
             waker: Mutex::default(),
-        });
-        open.insert(number, Arc::clone(&state));
-        self.0.watch(&open);
-        drop(open);
-        Some(Place(Arc::new(Taken {
-            number,
-            state,
             shared: Arc::clone(&self.0),
-        })))
+        });
+        entry.insert(Arc::downgrade(&taken));
+        self.0.watch(&open);
+        Some(Place(taken))
     }
 
     /// Asks the connections that are idle longest to leave, unless some are
     /// leaving already. Returns whether any will.
     pub(crate) fn make_room(&self) -> bool {
+        // Dropped after the lock, which the last reference to a place takes.
+        let all: Vec<Arc<Taken>>;
         let open = self.0.open();
-        if open.values().any(|state| state.is_leaving()) {
+        all = open
+            .iter()
+            .filter_map(|(_, taken)| taken.upgrade())
+            .collect();
+        if all.iter().any(|taken| taken.is_leaving()) {
             return true;
         }
         // A connection that was used since the last one was accepted has the same
         // turn as that one, and is the newer of both.
-        let mut idle: Vec<_> = open
+        let mut idle: Vec<_> = all
             .iter()
-            .map(|(number, state)| (state.used.load(Ordering::Relaxed), *number, state))
-            .filter(|(used, _, state)| *used != BUSY && !state.leave.load(Ordering::Relaxed))
-            .map(|(used, number, state)| ((used, used != number, number), state))
+            .map(|taken| (taken.used.load(Ordering::Relaxed), taken.number, taken))
+            .filter(|(used, _, taken)| *used != BUSY && !taken.leave.load(Ordering::Relaxed))
+            .map(|(used, number, taken)| ((used, used != number, number), taken))
             .collect();
         let count = (self.0.max / SHARE).max(1).min(idle.len());
         if count < idle.len() {
             idle.select_nth_unstable_by_key(count, |(order, _)| *order);
         }
-        for (_, state) in idle.iter().take(count) {
-            state.leave.store(true, Ordering::Release);
-            let waker = state.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, taken) in idle.iter().take(count) {
+            taken.leave.store(true, Ordering::Release);
+            let waker = taken.waker.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(waker) = &*waker {
                 waker.wake_by_ref();
             }
@@ -138,13 +128,13 @@ impl Connections {
 }
 
 impl Shared {
-    fn watch(&self, open: &HashMap<u64, Arc<State>>) {
+    fn watch(&self, open: &Slab<Weak<Taken>>) {
         let few = (self.max / NEARLY_FULL).max(1);
         self.near_capacity
             .set(open.len().saturating_add(few) >= self.max);
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+    fn open(&self) -> MutexGuard<'_, Slab<Weak<Taken>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -155,8 +145,20 @@ pub(crate) struct Place(Arc<Taken>);
 
 struct Taken {
     number: u64,
-    state: Arc<State>,
+    /// Where `Shared::open` has it.
+    key: usize,
+    /// The turn in which the connection was last seen idle, or [`BUSY`].
+    used: AtomicU64,
+    leave: AtomicBool,
+    waker: Mutex<Option<Waker>>,
     shared: Arc<Shared>,
+}
+
+impl Taken {
+    /// It is asked to leave, and has no request that keeps it.
+    fn is_leaving(&self) -> bool {
+        self.leave.load(Ordering::Relaxed) && self.used.load(Ordering::Relaxed) != BUSY
+    }
 }
 
 impl Place {
@@ -171,10 +173,10 @@ impl Place {
             true => self.0.shared.turn.load(relaxed),
             false => BUSY,
         };
-        let state = &self.0.state.used;
+        let last = &self.0.used;
         // Most polls change nothing; a read keeps the cache line shared.
-        if state.load(relaxed) != used {
-            state.store(used, relaxed);
+        if last.load(relaxed) != used {
+            last.store(used, relaxed);
         }
     }
 
@@ -182,10 +184,10 @@ impl Place {
     /// registered before.
     pub(crate) fn poll_leave(&self, cx: &Context<'_>, seen: &mut Option<Waker>) -> Poll<()> {
         if wakers::register_new(seen, cx.waker()) {
-            let waker = self.0.state.waker.lock();
+            let waker = self.0.waker.lock();
             *waker.unwrap_or_else(PoisonError::into_inner) = seen.clone();
         }
-        match self.0.state.leave.load(Ordering::Acquire) {
+        match self.0.leave.load(Ordering::Acquire) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -201,7 +203,7 @@ impl Place {
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut open = self.shared.open();
-        open.remove(&self.number);
+        open.try_remove(self.key);
         self.shared.watch(&open);
         drop(open);
         self.shared.left.notify_one();

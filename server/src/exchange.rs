@@ -48,7 +48,8 @@ use self::{
     send::Asked,
 };
 use crate::{
-    ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, StreamError,
+    ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, ServerOptions,
+    StreamError,
     commands::Commands,
     content::Kind,
     outgoing::Outgoing,
@@ -62,21 +63,15 @@ const SPARES: usize = 8;
 /// The requests of one connection.
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
-    probe: Probe,
-    options: ConnectionOptions,
+    options: Arc<ServerOptions>,
     info: ConnectionInfo,
     http_version: http::Version,
     pending: PendingTable<S>,
-    /// Handlers that were aborted because their stream ended, and have not
-    /// ended yet. Their streams count against `max_concurrent_streams` until then, so
-    /// that there are never more of them.
-    ending: Vec<(StreamKey, Task<S>)>,
-    boxes: Boxes<S>,
+    seldom: Option<Box<Seldom<S>>>,
+    boxes: Option<Box<Boxes<S>>>,
     heads: Heads,
     /// The commands of handlers. Made when the first handle is.
     commands: Option<Arc<Commands>>,
-    /// Promised requests that have not been served yet, at most as many as the peer permits.
-    promised: VecDeque<(StreamKey, Request<RequestBody>)>,
     /// Origins and alternative services were sent.
     advertised: bool,
     stats: Option<Box<StatsTimer>>,
@@ -87,24 +82,44 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
-/// Empty boxes of handlers and bodies.
-struct Boxes<S: HttpService> {
-    handlers: Vec<Handler<S>>,
-    bodies: Vec<PinnedBody<S>>,
+/// What few connections ever have.
+struct Seldom<S: HttpService> {
+    /// Handlers that were aborted because their stream ended, and have not
+    /// ended yet. Their streams count against `max_concurrent_streams` until then, so
+    /// that there are never more of them.
+    ending: Vec<(StreamKey, Task<S>)>,
+    /// Promised requests that have not been served yet, at most as many as the peer permits.
+    promised: VecDeque<(StreamKey, Request<RequestBody>)>,
 }
 
-impl<S: HttpService> Boxes<S> {
-    fn is_empty(&self) -> bool {
-        self.handlers.is_empty() && self.bodies.is_empty()
+impl<S: HttpService> Default for Seldom<S> {
+    fn default() -> Self {
+        Self {
+            ending: Vec::new(),
+            promised: VecDeque::new(),
+        }
     }
 }
 
-impl<S: HttpService> Default for Boxes<S> {
-    fn default() -> Self {
-        Self {
-            handlers: Vec::new(),
-            bodies: Vec::new(),
-        }
+/// What a connection needs while it has requests.
+struct Boxes<S: HttpService> {
+    /// Empty boxes.
+    handlers: Vec<Handler<S>>,
+    bodies: Vec<PinnedBody<S>>,
+    probe: Probe,
+}
+
+impl<S: HttpService> Boxes<S> {
+    /// Those of a connection that sleeps, or new ones.
+    #[cold]
+    fn take() -> Box<Self> {
+        spares::take().unwrap_or_else(|| {
+            Box::new(Self {
+                handlers: Vec::new(),
+                bodies: Vec::new(),
+                probe: Probe::new(),
+            })
+        })
     }
 }
 
@@ -127,22 +142,20 @@ impl<S: HttpService> Exchanges<S> {
         let shutdown = options.shutdown.clone().map(Draining::new);
         Self {
             service,
-            probe: Probe::new(),
             telemetry: Telemetry::new(&info, &options),
             info,
             http_version: Capabilities::of(version).http_version,
             pending: PendingTable::new(),
             commands: None,
-            promised: VecDeque::new(),
             advertised: false,
             stats: options.stats_every.map(StatsTimer::new).map(Box::new),
             #[cfg(feature = "http1")]
             replayed: None,
-            ending: Vec::new(),
-            boxes: Boxes::default(),
+            seldom: None,
+            boxes: None,
             heads: Heads::new(options.date),
             shutdown,
-            options,
+            options: options.shared(),
         }
     }
 
@@ -205,7 +218,12 @@ impl<S: HttpService> Exchanges<S> {
         let Some(body) = body else {
             return self.telemetry.handed_over(stream.id());
         };
-        let mut pinned = self.boxes().bodies.pop().unwrap_or_default();
+        let mut pinned = self
+            .boxes
+            .get_or_insert_with(Boxes::take)
+            .bodies
+            .pop()
+            .unwrap_or_default();
         pinned.put(body);
         if !conn.may_send_ahead(stream) {
             conn.stream(stream).offer();
@@ -257,8 +275,9 @@ impl<S: HttpService> Exchanges<S> {
 
     #[inline]
     fn keep_handler(&mut self, handler: Handler<S>) {
-        if self.boxes.handlers.len() < SPARES {
-            self.boxes.handlers.push(handler);
+        let boxes = self.boxes.as_mut().map(|boxes| &mut boxes.handlers);
+        if let Some(boxes) = boxes.filter(|boxes| boxes.len() < SPARES) {
+            boxes.push(handler);
         }
     }
 
@@ -273,7 +292,8 @@ impl<S: HttpService> Exchanges<S> {
             None => {}
             Some(Pending::Handling { task, .. }) => {
                 task.abort();
-                self.ending.push((stream, task));
+                let seldom = self.seldom.get_or_insert_default();
+                seldom.ending.push((stream, task));
             }
             Some(Pending::Sending(body)) => {
                 drop_caught(body);
@@ -283,45 +303,44 @@ impl<S: HttpService> Exchanges<S> {
 
     /// Finishes a stream whose aborted handler has ended.
     fn poll_ending(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(index) = self.ending.iter().position(|(ending, _)| *ending == stream) else {
+        let Some(seldom) = &mut self.seldom else {
+            return;
+        };
+        let mut ending = seldom.ending.iter();
+        let Some(index) = ending.position(|(ending, _)| *ending == stream) else {
             return;
         };
         let waker = conn.waker(stream);
         let mut cx = task::Context::from_waker(&waker);
-        let ended = self
-            .ending
-            .get_mut(index)
-            .is_some_and(|(_, task)| match task.poll(&mut cx) {
-                task::Poll::Ready(outcome) => {
-                    drop_caught(outcome);
-                    true
-                }
-                task::Poll::Pending => false,
-            });
+        let ended =
+            seldom
+                .ending
+                .get_mut(index)
+                .is_some_and(|(_, task)| match task.poll(&mut cx) {
+                    task::Poll::Ready(outcome) => {
+                        drop_caught(outcome);
+                        true
+                    }
+                    task::Poll::Pending => false,
+                });
         if ended {
-            self.ending.swap_remove(index);
+            seldom.ending.swap_remove(index);
             finish(conn, stream);
         }
     }
 
-    /// The empty boxes of this connection, or of one that sleeps.
-    #[inline]
-    fn boxes(&mut self) -> &mut Boxes<S> {
-        if self.boxes.is_empty() {
-            self.take_boxes();
-        }
-        &mut self.boxes
-    }
-
-    #[cold]
-    fn take_boxes(&mut self) {
-        self.boxes = spares::take().unwrap_or_default();
-    }
-
     /// Leaves the empty boxes with the thread, so that an idle connection holds none.
     fn give_back_boxes(&mut self) {
-        if !self.boxes.is_empty() {
-            spares::give_back(std::mem::take(&mut self.boxes));
+        // A service of this connection may still have the waker.
+        if let Some(boxes) = self.boxes.take().filter(|boxes| !boxes.probe.is_held()) {
+            spares::give_back(boxes);
+        }
+        if self
+            .seldom
+            .as_ref()
+            .is_some_and(|seldom| seldom.ending.is_empty())
+        {
+            self.seldom = None;
         }
     }
 }
@@ -457,10 +476,9 @@ impl<S: HttpService> Application for Exchanges<S> {
         for (_, pending) in self.pending.drain() {
             drop_caught(pending);
         }
-        self.ending = Vec::new();
+        self.seldom = None;
         if let Some(commands) = self.commands.take() {
             drop(commands.close());
         }
-        self.promised.clear();
     }
 }

@@ -41,6 +41,7 @@ mod outgoing;
 mod protocol;
 mod push;
 mod rewind;
+mod running;
 mod server;
 mod service;
 mod shutdown;

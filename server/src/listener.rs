@@ -1,6 +1,11 @@
 //! Accepts connections, and serves each on a task of its own.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::time::sleep;
 
@@ -9,6 +14,7 @@ use crate::{
     acceptor::{Acceptor, Transport},
     connections::{Connections, Place},
     make::Make,
+    running::Running,
     shutdown::{self, Alive},
     socket::{Accept, BACKLOG, Detached, Kind, probe_silent_clients},
 };
@@ -138,12 +144,9 @@ impl<M: Make> Accepting<M> {
     /// Serves a connection on a task of its own.
     fn serve<L: Accept>(&self, io: L::Io, place: Place) {
         let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
-        let alive = self.alive.clone();
-        let serving = acceptor.run(L::prepare(&io), io, make, Some(place));
-        tokio::spawn(async move {
-            // The acceptor reports the result to the observer.
-            let _ = serving.await;
-            drop(alive);
+        tokio::spawn(Tracked {
+            running: acceptor.run(L::prepare(&io), io, make, Some(place)),
+            _alive: self.alive.clone(),
         });
     }
 
@@ -186,6 +189,22 @@ impl<M: Make> Accepting<M> {
                 None => return,
             }
         }
+    }
+}
+
+/// A connection that a shutdown waits for. A future of this size takes the smallest task that
+/// tokio has: 128 bytes.
+struct Tracked {
+    running: Running,
+    _alive: Alive,
+}
+
+impl Future for Tracked {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // The acceptor reports the result to the observer.
+        Pin::new(&mut self.running).poll(cx).map(drop)
     }
 }
 

@@ -312,6 +312,11 @@ impl ConnectionOptions {
         self
     }
 
+    /// Returns the options that all connections of the server share.
+    pub(crate) fn shared(&self) -> Arc<ServerOptions> {
+        Arc::clone(&self.shared)
+    }
+
     /// Sets the source of the version: a connection that was detected as SPDY/3.1 by its first
     /// bytes may be SPDY/3.
     pub(crate) fn version_source(mut self, source: VersionSource) -> Self {

@@ -329,7 +329,7 @@ impl<'a> Context<'a> {
     }
 
     /// Returns a handle that wakes this connection's task from other tasks.
-    pub fn notifier(&self) -> Notifier {
+    pub fn notifier(&mut self) -> Notifier {
         self.streams.notifier()
     }
 

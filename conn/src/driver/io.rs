@@ -35,8 +35,9 @@ pub(super) struct Transport<IO> {
     input_size: Option<Size>,
     /// The size of the next buffer: large while reads fill it.
     read_size: Size,
-    /// Output on its way into a transport that takes one slice at a time.
-    staged: BytesMut,
+    /// Output on its way into a transport that takes one slice at a time. The box stays once it is
+    /// made; other transports need none.
+    staged: Option<Box<BytesMut>>,
     /// The engine's output has one of our buffers.
     lent: bool,
     /// Bytes were written and not flushed.
@@ -63,7 +64,7 @@ impl<IO> Transport<IO> {
             input: BytesMut::new(),
             input_size: None,
             read_size: Size::Small,
-            staged: BytesMut::new(),
+            staged: None,
             lent: false,
             unflushed: false,
             readers_lag: false,
@@ -83,7 +84,8 @@ impl<IO> Transport<IO> {
             true => self.input.capacity(),
             false => self.input.len(),
         };
-        input.saturating_add(self.staged.capacity())
+        let staged = self.staged.as_ref();
+        input.saturating_add(staged.map_or(0, |staged| staged.capacity()))
     }
 
     /// Returns the bytes of the thread's buffer that the output has and does not
@@ -110,8 +112,10 @@ impl<IO> Transport<IO> {
                 buffers::give_back(buffer, Size::Small);
             }
         }
-        if self.staged.is_empty() && self.staged.capacity() > 0 {
-            buffers::give_back(std::mem::take(&mut self.staged), Size::Small);
+        if let Some(staged) = &mut self.staged {
+            if staged.is_empty() && staged.capacity() > 0 {
+                buffers::give_back(std::mem::take(&mut **staged), Size::Small);
+            }
         }
     }
 
@@ -199,9 +203,11 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
         cx: &mut Context<'_>,
         output: &mut Output,
     ) -> Poll<io::Result<()>> {
-        while output.has_remaining() || self.staged.has_remaining() {
-            let written = if self.stage(output) {
-                ready!(poll_write_buf(Pin::new(&mut self.io), cx, &mut self.staged))?
+        while output.has_remaining() || self.is_staging() {
+            self.stage(output);
+            let staged = self.staged.as_deref_mut();
+            let written = if let Some(staged) = staged.filter(|staged| !staged.is_empty()) {
+                ready!(poll_write_buf(Pin::new(&mut self.io), cx, staged))?
             } else if output.chunk().len() == output.remaining() {
                 // The most frequent case: to fill a list of slices would cost more than the write.
                 let chunk = output.chunk();
@@ -219,25 +225,30 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
         Poll::Ready(Ok(()))
     }
 
-    /// Gathers small chunks for a transport that takes one slice at a time;
-    /// `true` if something is staged and goes first.
-    fn stage(&mut self, output: &mut Output) -> bool {
-        if self.staged.is_empty()
+    /// Gathers small chunks for a transport that takes one slice at a time. What is staged goes
+    /// first.
+    fn stage(&mut self, output: &mut Output) {
+        if !self.is_staging()
             && !self.io.is_write_vectored()
             && output.chunk().len() < GATHER_BELOW.min(output.remaining())
         {
-            if self.staged.capacity() == 0 {
-                self.staged = buffers::take(Size::Small);
+            let staged = self.staged.get_or_insert_default();
+            if staged.capacity() == 0 {
+                **staged = buffers::take(Size::Small);
             }
-            while output.has_remaining() && self.staged.len() < WRITE {
+            while output.has_remaining() && staged.len() < WRITE {
                 let chunk = output.chunk();
-                let len = chunk.len().min(WRITE.saturating_sub(self.staged.len()));
-                self.staged
-                    .extend_from_slice(chunk.get(..len).unwrap_or_default());
+                let len = chunk.len().min(WRITE.saturating_sub(staged.len()));
+                staged.extend_from_slice(chunk.get(..len).unwrap_or_default());
                 output.advance(len);
             }
         }
-        !self.staged.is_empty()
+    }
+
+    fn is_staging(&self) -> bool {
+        self.staged
+            .as_ref()
+            .is_some_and(|staged| !staged.is_empty())
     }
 
     /// Passes on what layers below (TLS) hold back.
@@ -278,8 +289,7 @@ mod tests {
         assert_eq!(transport.input.len(), 100);
         transport.input.clear();
         transport.release_buffers(&mut output);
-        let held = (transport.input.capacity(), transport.staged.capacity());
-        assert_eq!(held, (0, 0));
+        assert_eq!(transport.held(), 0);
         assert!(output.take_back().is_none());
     }
 

@@ -5,13 +5,14 @@ mod account;
 mod available;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
+
+use slab::Slab;
 
 use self::account::Member;
 pub use self::account::{MemoryAccount, MemoryOrder};
@@ -68,8 +69,7 @@ struct Shared {
     connections: AtomicUsize,
     /// Other resources that run short: connections, file handles.
     alarms: AtomicUsize,
-    next: AtomicU64,
-    members: Mutex<HashMap<u64, Arc<Member>>>,
+    members: Mutex<Slab<Arc<Member>>>,
     counts: Counts,
 }
 
@@ -166,7 +166,6 @@ impl MemoryBudget {
             held: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             alarms: AtomicUsize::new(0),
-            next: AtomicU64::new(0),
             members: Mutex::default(),
             counts: Counts::default(),
         }))
@@ -285,7 +284,7 @@ impl MemoryBudget {
         let members = self.members();
         let mut leaving = 0_usize;
         let mut shedding = false;
-        for member in members.values() {
+        for (_, member) in members.iter() {
             match member.order() {
                 Some(MemoryOrder::Close) => leaving = leaving.saturating_add(member.held()),
                 Some(MemoryOrder::Shed) => shedding = true,
@@ -297,7 +296,8 @@ impl MemoryBudget {
         let close = self.step_without(leaving) >= MemoryStep::Close;
         while close && self.held().saturating_sub(leaving) > enough {
             let costliest = members
-                .values()
+                .iter()
+                .map(|(_, member)| member)
                 .filter(|member| member.order() != Some(MemoryOrder::Close))
                 .max_by_key(|member| member.held());
             let Some(member) = costliest.filter(|member| member.held() > 0) else {
@@ -310,7 +310,8 @@ impl MemoryBudget {
             return;
         }
         let costliest = members
-            .values()
+            .iter()
+            .map(|(_, member)| member)
             .filter(|member| member.order().is_none() && member.may_shed())
             .max_by_key(|member| member.held());
         if let Some(member) = costliest {
@@ -322,7 +323,7 @@ impl MemoryBudget {
         MemoryStep::at(self.held().saturating_sub(leaving), self.0.capacity)
     }
 
-    fn members(&self) -> MutexGuard<'_, HashMap<u64, Arc<Member>>> {
+    fn members(&self) -> MutexGuard<'_, Slab<Arc<Member>>> {
         self.0
             .members
             .lock()

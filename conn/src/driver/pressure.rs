@@ -29,6 +29,13 @@ pub(super) struct Pressure {
     account: MemoryAccount,
     /// The step of the budget in this turn, of which the engine knows.
     step: MemoryStep,
+    /// Made at the first step that concerns this connection.
+    steps: Option<Box<Steps>>,
+}
+
+/// The steps that concern one connection.
+#[derive(Debug, Default)]
+struct Steps {
     /// The time of the next read, while the connection is read slowly.
     next_read: Option<Instant>,
     pause_reported: Option<Instant>,
@@ -42,10 +49,7 @@ impl Pressure {
         Self {
             account: budget.open_account(),
             step: MemoryStep::None,
-            next_read: None,
-            pause_reported: None,
-            refusal_reported: None,
-            reports: Vec::new(),
+            steps: None,
         }
     }
 
@@ -56,11 +60,12 @@ impl Pressure {
     /// Takes the steps that are to be reported, in this order.
     #[inline]
     pub(super) fn take_reports(&mut self) -> Vec<MemoryReport> {
-        std::mem::take(&mut self.reports)
+        let steps = self.steps.as_mut();
+        steps.map_or_else(Vec::new, |steps| std::mem::take(&mut steps.reports))
     }
 
     fn report(&mut self, step: MemoryStep, limit: Limit, engine: &Engine) {
-        self.reports.push(match limit {
+        let report = match limit {
             Limit::Budget => MemoryReport::of_budget(step, self.account.budget()),
             Limit::Connection { held } => MemoryReport {
                 step,
@@ -68,7 +73,12 @@ impl Pressure {
                 held,
                 capacity: engine.max_held_bytes(),
             },
-        });
+        };
+        self.steps().reports.push(report);
+    }
+
+    fn steps(&mut self) -> &mut Steps {
+        self.steps.get_or_insert_default()
     }
 
     /// Counts and reports the steps that the engine took.
@@ -87,7 +97,7 @@ impl Pressure {
             (connection, steps.refused),
         ] {
             (0..refused).for_each(|_| self.account.note(MemoryStep::Refuse));
-            if refused > 0 && is_reported(&mut self.refusal_reported, now) {
+            if refused > 0 && is_reported(&mut self.steps().refusal_reported, now) {
                 self.report(MemoryStep::Refuse, limit, engine);
             }
         }
@@ -156,7 +166,7 @@ impl Pressure {
     #[inline]
     pub(super) fn may_read(&mut self, engine: &Engine, now: Instant) -> bool {
         let full = engine.is_nearly_full();
-        if self.step < MemoryStep::Pause && self.next_read.is_none() && !full {
+        if self.step < MemoryStep::Pause && self.next_read().is_none() && !full {
             return true;
         }
         self.may_read_slowly(engine, now)
@@ -169,17 +179,19 @@ impl Pressure {
         let above = self.step >= MemoryStep::Pause && self.account.is_above_share();
         let slowly = (above || engine.is_nearly_full()) && mostly_content;
         if !slowly {
-            self.next_read = None;
+            if let Some(steps) = &mut self.steps {
+                steps.next_read = None;
+            }
             return true;
         }
-        let begins = self.next_read.is_none();
-        if self.next_read.is_some_and(|next| now < next) {
+        let begins = self.next_read().is_none();
+        if self.next_read().is_some_and(|next| now < next) {
             return false;
         }
-        self.next_read = now.checked_add(SLOW_READ);
+        self.steps().next_read = now.checked_add(SLOW_READ);
         if begins {
             self.account.note(MemoryStep::Pause);
-            if is_reported(&mut self.pause_reported, now) {
+            if is_reported(&mut self.steps().pause_reported, now) {
                 let limit = match above {
                     true => Limit::Budget,
                     false => Limit::Connection {
@@ -195,7 +207,7 @@ impl Pressure {
     /// The time of the next read, while the connection is read slowly.
     #[inline]
     pub(super) fn next_read(&self) -> Option<Instant> {
-        self.next_read
+        self.steps.as_ref()?.next_read
     }
 }
 

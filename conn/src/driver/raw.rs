@@ -94,7 +94,7 @@ impl Mux {
         });
         let streams = Streams::new(Arc::clone(&hub), mux.style(version));
         let budget = &mux.connection.memory_budget;
-        let connection = Driver::in_budget(io, mux.engine(version, side), streams, budget);
+        let mut connection = Driver::in_budget(io, mux.engine(version, side), streams, budget);
         hub.mailbox.connect(connection.notifier());
         (
             Self {

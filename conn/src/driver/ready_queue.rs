@@ -76,7 +76,7 @@ impl<S> ReadyQueue<S> {
         let window = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
         let connection = window(limits.connection_window).min(limits.max_buffered_bytes) / 4;
         Self {
-            awake: AtomicBool::new(true),
+            awake: AtomicBool::new(false),
             pending: AtomicBool::new(false),
             sweep: AtomicBool::new(false),
             unreported: AtomicUsize::new(0),

@@ -6,22 +6,38 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    cells::{Body, ListCharge, StreamSignal},
+    cells::{Body, ListCharge, Signal, StreamSignal},
     notifier::Notifier,
+    ready_queue::ReadyQueue,
     stream_table::StreamTable,
+    wakers,
 };
 use crate::{
     Error, Initiator, Reason,
-    proto::{Engine, Event, Rule, StreamKey},
+    proto::{Engine, Event, Rule, SharedLimits, StreamKey},
 };
 
 /// The cells of all streams, with the alarm of the application.
 #[derive(Debug)]
 pub(super) struct Streams {
-    table: StreamTable<Cells>,
-    pub(super) notifier: Notifier,
+    /// Made for the first handle: many connections never have one.
+    shared: Option<Box<Shared>>,
+    limits: SharedLimits,
+    /// The waker of the connection's task.
+    waker: Option<Waker>,
+    /// The task runs, or is about to.
+    awake: bool,
+    /// The connection is over.
+    closed: bool,
     /// The earliest time for which the application requested a turn.
     pub(super) alarm: Option<Instant>,
+}
+
+/// What handles on other tasks share with the connection's task.
+#[derive(Debug)]
+struct Shared {
+    table: StreamTable<Cells>,
+    notifier: Notifier,
 }
 
 /// The cells that handles of one stream share with the connection's task.
@@ -32,17 +48,87 @@ struct Cells {
 }
 
 impl Streams {
-    pub(super) fn new(notifier: Notifier) -> Self {
+    pub(super) fn new(limits: SharedLimits) -> Self {
         Self {
-            table: StreamTable::new(),
-            notifier,
+            shared: None,
+            limits,
+            waker: None,
+            awake: false,
+            closed: false,
             alarm: None,
         }
     }
 
     /// Returns a handle that wakes the connection's task.
-    pub(super) fn notifier(&self) -> Notifier {
-        self.notifier.clone()
+    pub(super) fn notifier(&mut self) -> Notifier {
+        self.shared().notifier.clone()
+    }
+
+    /// Returns the queue of handles; `None` if there was none yet.
+    #[inline]
+    pub(super) fn queue(&self) -> Option<&Arc<ReadyQueue<Signal>>> {
+        Some(self.shared.as_ref()?.notifier.queue())
+    }
+
+    fn shared(&mut self) -> &mut Shared {
+        self.shared.get_or_insert_with(|| {
+            let notifier = Notifier::new(&self.limits);
+            if let Some(waker) = &self.waker {
+                notifier.queue().register(waker);
+            }
+            if self.awake {
+                notifier.queue().wake_up();
+            }
+            if self.closed {
+                notifier.queue().close();
+            }
+            Box::new(Shared {
+                table: StreamTable::new(),
+                notifier,
+            })
+        })
+    }
+
+    fn table(&self) -> Option<&StreamTable<Cells>> {
+        self.shared.as_ref().map(|shared| &shared.table)
+    }
+
+    /// Declares the connection's task awake, and registers its waker if that is a new one. Returns
+    /// `true` if it is.
+    #[inline]
+    pub(super) fn wake_up(&mut self, waker: &Waker) -> bool {
+        self.awake = true;
+        if let Some(queue) = self.queue() {
+            queue.wake_up();
+        }
+        let is_new = wakers::register_new(&mut self.waker, waker);
+        if is_new {
+            if let Some(queue) = self.queue() {
+                queue.register(waker);
+            }
+        }
+        is_new
+    }
+
+    /// Declares the connection's task asleep; `false` if it must not sleep.
+    #[inline]
+    pub(super) fn fall_asleep(&mut self) -> bool {
+        self.awake = !self.queue().is_none_or(|queue| queue.fall_asleep());
+        !self.awake
+    }
+
+    /// The connection is over: handles wake no task any more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        if let Some(queue) = self.queue() {
+            queue.close();
+        }
+    }
+
+    /// Returns the bytes that wait for readers of streams which are gone.
+    #[inline]
+    pub(super) fn detached(&self) -> usize {
+        self.queue().map_or(0, |queue| queue.detached())
     }
 
     /// Moves the alarm to this time, unless it is due earlier.
@@ -53,24 +139,26 @@ impl Streams {
 
     /// Returns the cells of this stream. Ends those of an earlier stream in its slot.
     fn cells(&mut self, stream: StreamKey) -> Option<&mut Cells> {
-        if self.table.get(stream).is_none() {
-            if let Some(earlier) = self.table.insert(stream, Cells::default()) {
+        let table = &mut self.shared().table;
+        if table.get(stream).is_none() {
+            if let Some(earlier) = table.insert(stream, Cells::default()) {
                 earlier.end(&Error::reset(Initiator::User, Reason::Cancel));
             }
         }
-        self.table.get_mut(stream)
+        table.get_mut(stream)
     }
 
     pub(super) fn has_waker(&self, stream: StreamKey) -> bool {
-        let cells = self.table.get(stream);
+        let cells = self.table().and_then(|table| table.get(stream));
         cells.is_some_and(|cells| cells.waker.is_some())
     }
 
     pub(super) fn waker(&mut self, stream: StreamKey) -> Waker {
-        let queue = Arc::clone(self.notifier.queue());
+        let Shared { table, notifier } = self.shared();
+        let queue = Arc::clone(notifier.queue());
         // Work may continue for a stream that has ended, while another stream
         // has its slot. The body of that one must not end here.
-        let taken = self.table.other(stream).is_some_and(|cells| {
+        let taken = table.other(stream).is_some_and(|cells| {
             let body = cells.body.as_ref();
             body.is_some_and(|body| body.is_open())
         });
@@ -87,7 +175,7 @@ impl Streams {
     }
 
     pub(super) fn body(&mut self, stream: StreamKey) -> Arc<Body> {
-        let body = Body::new(stream, Arc::clone(self.notifier.queue()));
+        let body = Body::new(stream, Arc::clone(self.shared().notifier.queue()));
         if let Some(cells) = self.cells(stream) {
             if let Some(old) = cells.body.replace(Arc::clone(&body)) {
                 old.detach(&Error::reset(Initiator::User, Reason::Cancel));
@@ -162,26 +250,29 @@ impl Streams {
     }
 
     pub(super) fn find(&self, stream: StreamKey) -> Option<&Arc<Body>> {
-        self.table.get(stream)?.body.as_ref()
+        self.table()?.get(stream)?.body.as_ref()
     }
 
     /// Removes the cells of a stream that has ended, and fails its body.
     pub(super) fn end(&mut self, stream: StreamKey, error: &Error) {
-        if let Some(cells) = self.table.remove(stream) {
+        let cells = self.shared.as_mut().and_then(|it| it.table.remove(stream));
+        if let Some(cells) = cells {
             cells.end(error);
         }
     }
 
     /// Ends a stream that was shed: its memory must be free now.
     fn discard(&mut self, stream: StreamKey, error: &Error) {
-        if let Some(body) = self.table.remove(stream).and_then(|cells| cells.body) {
+        let cells = self.shared.as_mut().and_then(|it| it.table.remove(stream));
+        if let Some(body) = cells.and_then(|cells| cells.body) {
             body.discard(error);
         }
     }
 
     fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
-        self.table
-            .iter()
+        self.table()
+            .into_iter()
+            .flat_map(StreamTable::iter)
             .filter_map(|(_, cells)| cells.body.as_ref())
     }
 
@@ -205,15 +296,17 @@ impl Streams {
 
     /// Drops all cells. Called while no stream is open.
     pub(super) fn clear(&mut self) {
-        if !self.table.is_empty() {
+        if self.table().is_some_and(|table| !table.is_empty()) {
             self.fail(&Error::reset(Initiator::User, Reason::Cancel));
         }
     }
 
     /// Ends all bodies with this error.
     pub(super) fn fail(&mut self, error: &Error) {
-        for (_, cells) in self.table.drain() {
-            cells.end(error);
+        if let Some(shared) = &mut self.shared {
+            for (_, cells) in shared.table.drain() {
+                cells.end(error);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
     pin::{Pin, pin},
-    task::{self, Poll, Waker},
+    task::{self, Poll},
     time::{Duration, Instant},
 };
 
@@ -35,7 +35,6 @@ use super::{
     spares,
     streams::Streams,
     timer::{Timer, now},
-    wakers,
 };
 use crate::{
     Error, Initiator, Reason, Side,
@@ -98,8 +97,6 @@ pub struct Driver<IO, A: Application> {
     streams: Streams,
     /// Room for the signals of a turn.
     signals: Vec<Signal>,
-    /// The waker that is registered with the ready queue.
-    waker: Option<Waker>,
     timer: Timer,
     pressure: Pressure,
     /// Streams whose sources were offered and not asked.
@@ -115,11 +112,11 @@ pub struct Driver<IO, A: Application> {
     /// The transport takes no more output.
     last_input: Option<Box<LastInput>>,
     /// The error that ended the connection.
-    error: Option<Error>,
+    error: Option<Box<Error>>,
 }
 
 /// The steps to a connection's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// Not over.
     Open,
@@ -127,12 +124,16 @@ enum Phase {
     Flushing {
         until: Instant,
     },
-    /// Our side of the transport is closed.
-    Lingering {
-        until: Instant,
-        latest: Instant,
-    },
+    /// Our side of the transport is closed. In a box: few connections are in this phase.
+    Lingering(Box<Linger>),
     Over,
+}
+
+/// The time for the peer to close its side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Linger {
+    until: Instant,
+    latest: Instant,
 }
 
 /// The step after a turn.
@@ -167,15 +168,13 @@ impl<IO, A: Application> Driver<IO, A> {
     pub fn in_budget(io: IO, mut config: Config, application: A, budget: &MemoryBudget) -> Self {
         // Windows of all connections of the process grow within one budget.
         config.window_pool.get_or_insert_with(WindowPool::global);
-        let notifier = Notifier::new(&config.limits);
         let seed = RandomState::new().build_hasher().finish();
         Self {
+            streams: Streams::new(config.limits.clone()),
             engine: Engine::new(config, now(), seed),
             transport: Transport::new(io),
             application,
-            streams: Streams::new(notifier),
             signals: Vec::new(),
-            waker: None,
             timer: Timer::default(),
             pressure: Pressure::new(budget),
             declined: Vec::new(),
@@ -198,7 +197,7 @@ impl<IO, A: Application> Driver<IO, A> {
     }
 
     /// Returns a handle that wakes this connection's task from other tasks.
-    pub fn notifier(&self) -> Notifier {
+    pub fn notifier(&mut self) -> Notifier {
         self.streams.notifier()
     }
 
@@ -300,7 +299,7 @@ impl<IO, A: Application> Driver<IO, A> {
             return;
         };
         if let Event::Closed { error } = &event {
-            self.error = Some(error.clone());
+            self.error = Some(Box::new(error.clone()));
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.handle_event(&mut conn, event);
@@ -315,18 +314,18 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Reports the end of the connection to all bodies and the application.
     fn close(&mut self) {
         let result = self.outcome();
-        let error = self.error.clone().unwrap_or_else(|| {
+        let error = self.error.as_deref().cloned().unwrap_or_else(|| {
             Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
         });
         self.streams.fail(&error);
-        self.streams.notifier.queue().close();
+        self.streams.close();
         let mut conn = Context::new(&mut self.engine, now(), &mut self.streams);
         self.application.handle_closed(&mut conn, &result);
     }
 
     fn outcome(&self) -> Result<(), Error> {
-        match self.error.clone() {
-            Some(error) if error.reason() != Reason::NoError => Err(error),
+        match self.error.as_deref() {
+            Some(error) if error.reason() != Reason::NoError => Err(error.clone()),
             _ => Ok(()),
         }
     }
@@ -334,7 +333,7 @@ impl<IO, A: Application> Driver<IO, A> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
-        match self.phase {
+        match &self.phase {
             Phase::Open if self.last_input.is_some() => self.read_last_input(cx, now),
             Phase::Open => {
                 let Work {
@@ -367,7 +366,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let due = [deadline, self.streams.alarm, next_read];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
-            Phase::Flushing { until } => match self.flush(cx) {
+            &Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.handle_written(now);
                     if self.input_ended {
@@ -376,29 +375,36 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     let until = now.checked_add(LINGER).unwrap_or(now);
                     let drain = now.checked_add(self.engine.limits().drain_timeout);
                     let latest = drain.filter(|_| self.outcome().is_ok());
-                    self.phase = Phase::Lingering {
-                        until,
-                        latest: latest.unwrap_or(until),
-                    };
+                    let latest = latest.unwrap_or(until);
+                    self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
                     Turn::Again
                 }
                 Poll::Ready(Err(_)) => Turn::Over,
                 Poll::Pending if now >= until => Turn::Over,
                 Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
-            Phase::Lingering { until, latest } => match self.transport.poll_discard(cx) {
-                Poll::Ready(Read::End) => Turn::Over,
-                Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
-                Poll::Ready(Read::Bytes) => {
-                    let later = now.checked_add(LINGER).unwrap_or(latest);
-                    let until = later.min(latest).max(until);
-                    self.phase = Phase::Lingering { until, latest };
-                    Turn::Again
-                }
-                Poll::Pending if now >= until => Turn::Over,
-                Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
-            },
+            Phase::Lingering(linger) => {
+                let linger = **linger;
+                self.linger(cx, now, linger)
+            }
             Phase::Over => Turn::Over,
+        }
+    }
+
+    /// Waits for the peer to close its side.
+    fn linger(&mut self, cx: &mut task::Context<'_>, now: Instant, linger: Linger) -> Turn {
+        let Linger { until, latest } = linger;
+        match self.transport.poll_discard(cx) {
+            Poll::Ready(Read::End) => Turn::Over,
+            Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
+            Poll::Ready(Read::Bytes) => {
+                let later = now.checked_add(LINGER).unwrap_or(latest);
+                let until = later.min(latest).max(until);
+                self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
+                Turn::Again
+            }
+            Poll::Pending if now >= until => Turn::Over,
+            Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
         }
     }
 
@@ -525,7 +531,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         if again || self.timer.poll(cx, now, timeout).is_ready() {
             return Turn::Again;
         }
-        if self.phase == Phase::Open && !self.streams.notifier.queue().fall_asleep() {
+        if self.phase == Phase::Open && !self.streams.fall_asleep() {
             return Turn::Again;
         }
         Turn::Sleep
@@ -551,9 +557,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.streams.notifier.queue().wake_up();
-        if wakers::register_new(&mut this.waker, cx.waker()) {
-            this.streams.notifier.queue().register(cx.waker());
+        if this.streams.wake_up(cx.waker()) {
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
         }
@@ -594,11 +598,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
 impl<IO, A: Application> Drop for Driver<IO, A> {
     fn drop(&mut self) {
         if self.phase == Phase::Open {
-            self.error = Some(Error::connection(
+            self.error = Some(Box::new(Error::connection(
                 Initiator::User,
                 Reason::Cancel,
                 "the connection's task was dropped",
-            ));
+            )));
             self.close();
         }
         if self.phase != Phase::Over {

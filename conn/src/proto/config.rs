@@ -196,3 +196,31 @@ impl Config {
         self
     }
 }
+
+/// The part of a configuration that an engine needs after its start.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) limits: SharedLimits,
+    pub(super) version: Version,
+    pub(super) side: Side,
+    pub(super) semantics: Semantics,
+    pub(super) shutdown_order: ShutdownOrder,
+    pub(super) push: ServerPush,
+    pub(super) extended_connect: ExtendedConnect,
+    pub(super) flow_control: FlowControl,
+}
+
+impl Kept {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            limits: config.limits.clone(),
+            version: config.version,
+            side: config.side,
+            semantics: config.semantics,
+            shutdown_order: config.shutdown_order,
+            push: config.push,
+            extended_connect: config.extended_connect,
+            flow_control: config.flow_control,
+        }
+    }
+}

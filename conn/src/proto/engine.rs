@@ -29,7 +29,7 @@ mod timeouts;
 mod unsolicited;
 mod upgrade;
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
 use self::{
     admission::Admission, capacity::Capacity, keep_alive::Life, progress::Progress, stats::Counters,
@@ -48,10 +48,12 @@ use super::{
     Config, Event, FlowControl, Limits, Outcome, Output, Reason, Setting, Side, StreamId,
     StreamKey, Version,
     charges::Charges,
+    config::Kept,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
     peer::Peer,
     priority::Priority,
+    rare_queue::RareQueue,
     rules::Rules,
     shutdown::Shutdown,
     streams::{
@@ -105,7 +107,7 @@ use crate::Error;
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
+    config: Kept,
     rules: &'static Rules,
     wire: Wire,
     streams: Streams,
@@ -115,7 +117,7 @@ pub struct Engine {
     admission: Admission,
     capacity: Capacity,
     /// Events of a frame that caused several.
-    events: VecDeque<Event>,
+    events: RareQueue<Event>,
     charges: Charges,
     shutdown: Shutdown,
     timers: Timers,
@@ -163,17 +165,17 @@ impl Engine {
             ids: StreamIds::new(config.side, config.first_stream),
             admission: Admission::new(now),
             capacity: Capacity::new(&config),
-            events: VecDeque::new(),
+            events: RareQueue::default(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
             timers: Timers::default(),
             life: Life::new(seed, now),
             progress: Progress::default(),
             counters: Counters::default(),
-            config,
+            config: Kept::of(&config),
         };
         engine.start_timers(now, seed);
-        engine.wire.preface(&engine.config);
+        engine.wire.preface(&config);
         if let Some(increment) = engine.flow.initial_increment(rules) {
             engine.wire.window_update(None, increment.0);
         }

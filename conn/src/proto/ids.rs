@@ -1,9 +1,7 @@
 //! Stream ids that are in use on either side, and the standing of an id without an open stream. See
 //! RFC 9113 §5.1, §5.1.1; the SPDY drafts §2.3.2.
 
-use std::collections::VecDeque;
-
-use super::{Limits, Side, StreamId};
+use super::{Limits, Side, StreamId, rare_queue::RareQueue};
 
 /// The ids that both sides have used.
 #[derive(Debug)]
@@ -17,9 +15,9 @@ pub(crate) struct StreamIds {
     last_taken: Option<StreamId>,
     /// The latest ids that the peer passed over and thereby closed, as
     /// half-open ranges.
-    passed_over: VecDeque<(u32, u32)>,
+    passed_over: RareQueue<(u32, u32)>,
     /// The latest ids that we reset.
-    reset_by_us: VecDeque<StreamId>,
+    reset_by_us: RareQueue<StreamId>,
 }
 
 /// The standing of an id without an open stream.
@@ -55,8 +53,8 @@ impl StreamIds {
             next: first.saturating_add(u32::from(first % 2 != odd)),
             last_of_peer: 0,
             last_taken: None,
-            passed_over: VecDeque::new(),
-            reset_by_us: VecDeque::new(),
+            passed_over: RareQueue::default(),
+            reset_by_us: RareQueue::default(),
         }
     }
 
@@ -115,7 +113,7 @@ impl StreamIds {
         };
         if first < id.value() {
             let max = limits.max_skipped_ids;
-            push_bounded(&mut self.passed_over, (first, id.value()), max);
+            self.passed_over.push_bounded((first, id.value()), max);
         }
         self.last_of_peer = id.value();
     }
@@ -130,12 +128,13 @@ impl StreamIds {
 
     /// Frames of a stream that we reset may still be on their way.
     pub(crate) fn remember_reset(&mut self, id: StreamId, limits: &Limits) {
-        push_bounded(&mut self.reset_by_us, id, limits.max_remembered_resets);
+        self.reset_by_us
+            .push_bounded(id, limits.max_remembered_resets);
     }
 
     /// We reset this id not long ago, whether a stream had it or not.
     pub(crate) fn was_reset(&self, id: StreamId) -> bool {
-        self.reset_by_us.contains(&id)
+        self.reset_by_us.iter().any(|reset| *reset == id)
     }
 
     /// The number of resets that are remembered.
@@ -184,16 +183,6 @@ impl StreamIds {
         self.passed_over
             .iter()
             .any(|(first, end)| (*first..*end).contains(&id) && id % 2 == end % 2)
-    }
-}
-
-/// Appends, and forgets the oldest entries above `max`.
-fn push_bounded<T>(queue: &mut VecDeque<T>, entry: T, max: usize) {
-    while queue.len() >= max.max(1) {
-        queue.pop_front();
-    }
-    if max > 0 {
-        queue.push_back(entry);
     }
 }
 

@@ -8,16 +8,16 @@
 
 use std::collections::VecDeque;
 
-use super::{Priority, StreamId, StreamKey, memory};
+use super::{Priority, StreamId, StreamKey, memory, rare_queue::RareQueue};
 
-const LEVELS: usize = 8;
+const LEVELS: u8 = 8;
 
 /// The bytes of a stream that is not incremental that are sent in one turn.
-const TURN: usize = 256 << 10;
+const TURN: u32 = 256 << 10;
 
 /// The bytes of the most urgent level that are sent while others wait, before one
 /// frame of those: a sixteenth is theirs.
-const PATIENCE: usize = 240 << 10;
+const PATIENCE: u32 = 240 << 10;
 
 /// The streams that have something to send and a window to send it in.
 #[derive(Debug, Default)]
@@ -28,30 +28,25 @@ pub(crate) struct Scheduler {
     /// Bit n is set if level n has a stream.
     occupied: u8,
     /// Bytes that the stream at the head of its level has sent in this turn.
-    served: usize,
+    served: u32,
     /// Bytes that the most urgent level has sent while others waited.
-    ahead: usize,
+    ahead: u32,
     /// A less urgent level that goes first for one frame.
-    favoured: Option<usize>,
+    favoured: Option<u8>,
     /// The level that was favoured last.
-    last_favoured: usize,
+    last_favoured: u8,
     pub(crate) early: EarlyPriorities,
 }
 
 /// Priorities that arrived before their streams were open (RFC 9218 §7.1).
 #[derive(Debug, Default)]
-pub(crate) struct EarlyPriorities(VecDeque<(StreamId, Priority)>);
+pub(crate) struct EarlyPriorities(RareQueue<(StreamId, Priority)>);
 
 impl EarlyPriorities {
     /// Keeps the priority of a stream, and of `max` streams at most: the latest.
     pub(crate) fn remember(&mut self, stream: StreamId, priority: Priority, max: usize) {
         self.0.retain(|(known, _)| *known != stream);
-        if self.0.len() >= max {
-            self.0.pop_front();
-        }
-        if max > 0 {
-            self.0.push_back((stream, priority));
-        }
+        self.0.push_bounded((stream, priority), max);
     }
 
     /// The priority of a stream that is opened now. Streams below it will never
@@ -71,16 +66,19 @@ impl EarlyPriorities {
 impl Scheduler {
     /// The stream that may send now.
     pub(crate) fn front(&self) -> Option<StreamKey> {
-        self.levels.get(self.level()?)?.front().copied()
+        self.levels
+            .get(usize::from(self.level()?))?
+            .front()
+            .copied()
     }
 
     /// Queues a stream behind the others of its urgency.
     pub(crate) fn push(&mut self, stream: StreamKey, priority: Priority) {
         if self.levels.is_empty() {
-            self.levels = std::iter::repeat_with(VecDeque::new).take(LEVELS).collect();
+            self.levels = (0..LEVELS).map(|_| VecDeque::new()).collect();
         }
-        let level = usize::from(priority.urgency());
-        if let Some(queue) = self.levels.get_mut(level) {
+        let level = priority.urgency();
+        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
             queue.push_back(stream);
             self.occupied |= 1 << level;
         }
@@ -98,7 +96,7 @@ impl Scheduler {
     /// Takes the stream in front out of the queue.
     fn pop(&mut self) -> Option<StreamKey> {
         let level = self.level()?;
-        let queue = self.levels.get_mut(level)?;
+        let queue = self.levels.get_mut(usize::from(level))?;
         let stream = queue.pop_front();
         self.served = 0;
         self.favoured = None;
@@ -110,8 +108,8 @@ impl Scheduler {
 
     /// Takes a stream out, wherever it stands.
     fn remove(&mut self, stream: StreamKey, priority: Priority) {
-        let level = usize::from(priority.urgency());
-        if let Some(queue) = self.levels.get_mut(level) {
+        let level = priority.urgency();
+        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
             if queue.front() == Some(&stream) {
                 self.served = 0;
             }
@@ -128,7 +126,7 @@ impl Scheduler {
         if self.favoured.take() == Some(level) {
             return self.rotate(level);
         }
-        let len = len.max(1);
+        let len = u32::try_from(len.max(1)).unwrap_or(u32::MAX);
         self.served = self.served.saturating_add(len);
         if incremental || self.served >= TURN {
             self.served = 0;
@@ -151,8 +149,8 @@ impl Scheduler {
         self.last_favoured = self.favoured.unwrap_or(0);
     }
 
-    fn rotate(&mut self, level: usize) {
-        if let Some(queue) = self.levels.get_mut(level) {
+    fn rotate(&mut self, level: u8) {
+        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
             queue.rotate_left(1.min(queue.len()));
         }
     }
@@ -173,12 +171,13 @@ impl Scheduler {
 
     /// The level that may send now: the most urgent that has a stream, if none is
     /// favoured.
-    fn level(&self) -> Option<usize> {
+    fn level(&self) -> Option<u8> {
         let favoured = self.favoured;
         if let Some(level) = favoured.filter(|level| self.occupied & (1 << level) != 0) {
             return Some(level);
         }
-        (self.occupied != 0).then_some(self.occupied.trailing_zeros() as usize)
+        let level = u8::try_from(self.occupied.trailing_zeros()).ok();
+        level.filter(|level| *level < LEVELS)
     }
 }
 

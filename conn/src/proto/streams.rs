@@ -8,11 +8,11 @@ mod transitions;
 mod turns;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::{StreamId, StreamKey, memory, scheduler::Scheduler};
+use super::{StreamId, StreamKey, memory, rare_queue::RareQueue, scheduler::Scheduler};
 
 pub(crate) use self::stream::{
     Count, Ending, Handler, HeldPush, Opener, PriorityOwner, Push, Reader, Source, Stream,
@@ -33,7 +33,7 @@ pub(crate) struct Streams {
     scheduler: Scheduler,
     /// Pushes of ours that are not on the wire yet, in the order of their ids: no
     /// more than the peer permits at once.
-    pushes: VecDeque<StreamKey>,
+    pushes: RareQueue<StreamKey>,
     /// Bytes of memory of the header lists of all streams.
     headers: usize,
     /// Bytes of memory of what all streams have yet to send.
@@ -228,7 +228,7 @@ impl Streams {
             memory::of_table::<Option<Stream>>(self.slots.capacity()),
             memory::of_table::<u32>(self.free.capacity()),
             memory::of_table::<IdEntry>(self.by_id.capacity()),
-            memory::of_table::<StreamKey>(self.pushes.capacity()),
+            self.pushes.memory(),
             self.scheduler.memory(),
             self.headers,
             self.unsent,

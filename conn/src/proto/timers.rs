@@ -118,6 +118,10 @@ impl Timers {
         match self.deadlines.iter_mut().find(|(set, _)| *set == timer) {
             Some((_, slot)) => *slot = deadline,
             None => {
+                // A vector would start with room for four.
+                if self.deadlines.len() < 4 {
+                    self.deadlines.reserve_exact(1);
+                }
                 self.deadlines.push((timer, deadline));
                 self.set |= timer.bit();
             }

@@ -55,7 +55,7 @@ pub struct Decoder<L: HeaderList> {
     /// A header block whose last CONTINUATION is not yet received.
     open: Option<Box<OpenBlock>>,
     /// The connection error that ended decoding.
-    failed: Option<DecodeError>,
+    failed: Option<Box<DecodeError>>,
     block_bytes: BlockBytes,
     /// Shorter payloads of DATA are copied.
     copy_below: usize,
@@ -63,13 +63,14 @@ pub struct Decoder<L: HeaderList> {
     last_fields: usize,
     /// A list for the next block.
     spare: Option<L>,
-    known: KnownRest<L>,
+    /// Made for the first block that may be remembered.
+    known: Option<Box<KnownRest<L>>>,
 }
 
 /// Passes the fields of the HPACK decoder to a list.
 struct ListSink<'a, L> {
     list: &'a mut L,
-    known: &'a KnownRest<L>,
+    known: Option<&'a KnownRest<L>>,
     /// The mark at the start of the rest.
     mark: Option<Mark>,
     /// The rest has a field that no table keeps. It may be a secret, and is not remembered.
@@ -121,12 +122,12 @@ impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
             return None;
         }
         self.mark = Some(Mark { len, table, before });
-        self.known.summary_of(rest, table)
+        self.known?.summary_of(rest, table)
     }
 
     #[inline]
     fn add_rest(&mut self) {
-        if let Some(rest) = &self.known.list {
+        if let Some(rest) = self.known.and_then(|known| known.list.as_ref()) {
             self.list.add_rest(rest);
         }
     }
@@ -190,7 +191,7 @@ impl<L: HeaderList> Decoder<L> {
             copy_below: COPY_BELOW,
             last_fields: 0,
             spare: None,
-            known: KnownRest::default(),
+            known: None,
         }
     }
 
@@ -245,12 +246,14 @@ impl<L: HeaderList> Decoder<L> {
     /// Returns the fields of the header block before, as far as they are remembered. The decoder
     /// copies them for a block that ends with the same bytes.
     pub fn remembered(&self) -> Option<&L> {
-        self.known.list.as_ref()
+        self.known.as_ref()?.list.as_ref()
     }
 
     /// Forgets them, and frees their memory.
     pub fn forget(&mut self) {
-        self.known.forget();
+        if let Some(known) = &mut self.known {
+            known.forget();
+        }
     }
 
     /// Returns the list that the next header block would fill, if one was
@@ -284,7 +287,7 @@ impl<L: HeaderList> Decoder<L> {
     #[cold]
     fn note(&mut self, error: &DecodeError) {
         if error.scope() == Scope::Connection {
-            self.failed = Some(error.clone());
+            self.failed = Some(Box::new(error.clone()));
             self.open = None;
         }
     }
@@ -302,7 +305,7 @@ impl<L: HeaderList> Decoder<L> {
         consumed: &mut usize,
     ) -> Result<Option<Message<L>>, DecodeError> {
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            return Err(DecodeError::clone(error));
         }
         match FrameHead::parse(src) {
             None => Ok(None),
@@ -514,15 +517,16 @@ impl<L: HeaderList> Decoder<L> {
         fields.expect(self.last_fields.min(block.len()));
         let mut sink = ListSink {
             list: &mut fields,
-            known: &self.known,
+            known: self.known.as_deref(),
             mark: None,
             spelled: false,
         };
         let result = self.hpack.decode_into(block, limits, &mut sink);
         let (mark, spelled) = (sink.mark, sink.spelled);
         if let (Ok(summary), Some(mark), false) = (&result, mark, spelled) {
-            if mark.table == self.hpack.table_changes() {
-                self.known.note(block, mark, *summary, &fields);
+            if mark.table == self.hpack.table_changes() && mark.is_useful(*summary) {
+                let known = self.known.get_or_insert_default();
+                known.note(block, mark, *summary, &fields);
             }
         }
         let (list, summary) = match result {

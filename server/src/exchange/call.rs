@@ -11,7 +11,7 @@ use http::Request;
 use lacewing_conn::{driver::facade::Context, proto::StreamKey};
 
 use super::{
-    Exchanges, Ticket, drop_caught, finish,
+    Boxes, Exchanges, Ticket, drop_caught, finish,
     handler::{self, Outcome, Task},
     is_of_peer,
     pending::Pending,
@@ -47,7 +47,7 @@ impl Probe {
     }
 
     /// A service has a clone of the waker.
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         Arc::strong_count(&self.clones) > 2
     }
 }
@@ -68,7 +68,8 @@ impl<S: HttpService> Exchanges<S> {
         if self.options.spawn == Spawn::Always {
             return self.spawn(conn, stream, ticket, self.service.clone(), request);
         }
-        let mut cx = task::Context::from_waker(self.probe.waker());
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        let mut cx = task::Context::from_waker(boxes.probe.waker());
         let service = &mut self.service;
         let ready = catch_unwind(AssertUnwindSafe(|| service.poll_ready(&mut cx)));
         match ready {
@@ -76,7 +77,8 @@ impl<S: HttpService> Exchanges<S> {
                 self.call(conn, stream, ticket, request);
                 // Ready, although a part of it waits in a queue, as with a load-shed
                 // layer in front of a limit.
-                if self.probe.is_held() {
+                let boxes = self.boxes.as_ref();
+                if boxes.is_some_and(|boxes| boxes.probe.is_held()) {
                     self.discard_service();
                 }
             }
@@ -147,7 +149,8 @@ impl<S: HttpService> Exchanges<S> {
         ticket: Ticket,
         request: &mut Option<Request<RequestBody>>,
     ) {
-        let mut handler = self.boxes().handlers.pop().unwrap_or_default();
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        let mut handler = boxes.handlers.pop().unwrap_or_default();
         let service = &mut self.service;
         // The result stays where it is: a response is large, and each layer would copy it.
         let mut first = None;

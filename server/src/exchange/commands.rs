@@ -13,7 +13,7 @@ use crate::{
 impl<S: HttpService> Exchanges<S> {
     /// Returns the list of commands for a request's extensions. The first call
     /// creates it.
-    pub(super) fn commands(&mut self, conn: &Context<'_>) -> Arc<Commands> {
+    pub(super) fn commands(&mut self, conn: &mut Context<'_>) -> Arc<Commands> {
         let commands = self
             .commands
             .get_or_insert_with(|| commands(conn.notifier()));

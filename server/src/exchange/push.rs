@@ -29,14 +29,15 @@ impl<S: HttpService> Exchanges<S> {
         self.telemetry.interim(parent.id(), "promise of a push");
         let mut request = Request::from_parts(parts, RequestBody::empty());
         request.extensions_mut().insert(PushedRequest);
-        self.promised.push_back((stream, request));
+        let seldom = self.seldom.get_or_insert_default();
+        seldom.promised.push_back((stream, request));
         Ok(())
     }
 
     /// Calls the handlers of pushed requests after the first poll of the handlers
     /// that promised them.
     pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
-        while let Some((stream, mut request)) = self.promised.pop_front() {
+        while let Some((stream, mut request)) = self.next_promised() {
             // The client may have declined it meanwhile.
             if conn.stream(stream).priority().is_none() {
                 continue;
@@ -44,5 +45,10 @@ impl<S: HttpService> Exchanges<S> {
             self.attach(conn, stream, &mut request);
             self.serve(conn, stream, &mut Some(request));
         }
+    }
+
+    #[inline]
+    fn next_promised(&mut self) -> Option<(StreamKey, Request<RequestBody>)> {
+        self.seldom.as_mut()?.promised.pop_front()
     }
 }

@@ -100,7 +100,7 @@ impl<S: HttpService> Exchanges<S> {
     /// The extensions that all requests of a connection share, as configured.
     pub(super) fn attach(
         &mut self,
-        conn: &Context<'_>,
+        conn: &mut Context<'_>,
         stream: StreamKey,
         request: &mut Request<RequestBody>,
     ) {

@@ -30,7 +30,7 @@ const MOVED: usize = 8 << 10;
 /// ```
 pub struct MemoryAccount {
     budget: MemoryBudget,
-    number: u64,
+    key: usize,
     member: Arc<Member>,
     reported: usize,
 }
@@ -98,12 +98,11 @@ impl MemoryAccount {
             waker: Mutex::default(),
         });
         let shared = &budget.0;
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
         shared.connections.fetch_add(1, Ordering::Relaxed);
-        budget.members().insert(number, Arc::clone(&member));
+        let key = budget.members().insert(Arc::clone(&member));
         Self {
             budget,
-            number,
+            key,
             member,
             reported: 0,
         }
@@ -200,7 +199,7 @@ impl MemoryAccount {
 impl Drop for MemoryAccount {
     fn drop(&mut self) {
         let shared = &self.budget.0;
-        self.budget.members().remove(&self.number);
+        self.budget.members().try_remove(self.key);
         shared.connections.fetch_sub(1, Ordering::Relaxed);
         shared.held.fetch_sub(self.reported, Ordering::Relaxed);
     }

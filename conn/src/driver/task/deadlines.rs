@@ -9,9 +9,9 @@ use crate::driver::application::Application;
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     /// Turns since deadlines were checked.
-    unchecked: usize,
+    unchecked: u8,
     /// Turns since a deadline was found to have passed.
-    postponed: usize,
+    postponed: u8,
 }
 
 /// The state of the deadlines after a turn.
@@ -33,7 +33,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// after as many turns more. A peer that sends without pause does not escape them.
     pub(super) fn handle_due(&mut self, received: bool, now: Instant) -> Deadline {
         let deadlines = &mut self.deadlines;
-        if received && deadlines.postponed == 0 && deadlines.unchecked < TURNS {
+        if received && deadlines.postponed == 0 && usize::from(deadlines.unchecked) < TURNS {
             deadlines.unchecked = deadlines.unchecked.saturating_add(1);
             return Deadline::Unchecked;
         }
@@ -46,7 +46,7 @@ impl<IO, A: Application> Driver<IO, A> {
                 false => Deadline::At(next),
             };
         }
-        if received && deadlines.postponed < TURNS {
+        if received && usize::from(deadlines.postponed) < TURNS {
             deadlines.postponed = deadlines.postponed.saturating_add(1);
             return Deadline::Unchecked;
         }

@@ -33,7 +33,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Counts content of streams that are gone, which their readers still hold.
     #[inline]
     pub(super) fn count_detached(&mut self) {
-        let detached = self.streams.notifier.queue().detached();
+        let detached = self.streams.detached();
         self.engine.set_detached_bytes(detached);
     }
 

@@ -12,7 +12,9 @@ use crate::driver::{
 impl<IO, A: Application> Driver<IO, A> {
     /// Handles the signals of other tasks; `false` if there were none.
     pub(super) fn handle_signals(&mut self, now: Instant) -> bool {
-        let queue = self.streams.notifier.queue();
+        let Some(queue) = self.streams.queue() else {
+            return false;
+        };
         queue.drain(&mut self.signals);
         if queue.take_sweep() {
             self.streams.sweep(&mut self.engine, now);

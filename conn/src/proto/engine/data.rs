@@ -37,7 +37,7 @@ impl Engine {
         match self.receive(now, input) {
             Ok(Some(Event::Data { data, .. })) => Some(data),
             Ok(event) => {
-                self.events.extend(event);
+                event.into_iter().for_each(|event| self.push_event(event));
                 None
             }
             Err(broken) => {

@@ -18,10 +18,8 @@ pub(super) struct Life {
     written: u64,
     /// The last frame was the answer to a PING of keep-alive.
     only_answered: bool,
-    /// The time at which a stream was opened after an idle time.
-    busy_since: Instant,
-    /// The time since which no stream is open.
-    idle_since: Instant,
+    /// The time at which the last stream ended or, since then, we opened the first one.
+    changed: Instant,
     /// The peer has closed its side: no sign of life arrives any more.
     silent: bool,
     /// The last frame that asked the transport alone.
@@ -54,8 +52,7 @@ impl Life {
             last_received: now,
             written: 0,
             only_answered: false,
-            busy_since: now,
-            idle_since: now,
+            changed: now,
             silent: false,
             probed: None,
             pings: Pings::new(seed),
@@ -79,7 +76,7 @@ impl Life {
     pub(super) fn note_open(&mut self, now: Instant, first: bool) {
         self.only_answered = false;
         if first {
-            self.busy_since = now;
+            self.changed = now;
         }
     }
 
@@ -93,7 +90,7 @@ impl Life {
     }
 
     pub(super) fn became_idle(&mut self, now: Instant) {
-        self.idle_since = now;
+        self.changed = now;
     }
 }
 
@@ -133,7 +130,7 @@ impl Engine {
         let idle = self.config.limits.idle_timeout?;
         // A peer that sends PINGs alone is idle too.
         let nothing_open = self.streams.is_empty() && self.streams.detached() == 0;
-        let deadline = self.life.idle_since.checked_add(idle);
+        let deadline = self.life.changed.checked_add(idle);
         deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
     }
 
@@ -141,7 +138,7 @@ impl Engine {
     /// cost the work, and the compression: the codec forgets a part of what it can refer to.
     pub(super) fn rest_deadline(&self) -> Option<Instant> {
         let rests = self.streams.is_empty() && self.wire.can_rest();
-        rests.then(|| self.life.idle_since.checked_add(PAUSE))?
+        rests.then(|| self.life.changed.checked_add(PAUSE))?
     }
 
     /// Nothing is read, since the user holds too much and no window stops the
@@ -187,7 +184,7 @@ impl Engine {
             return self.life.last_received.checked_add(interval);
         }
         // Idle time is no silence.
-        let since = self.life.last_received.max(self.life.busy_since);
+        let since = self.life.last_received.max(self.life.changed);
         let interval = if self.life.only_answered {
             interval.max(BETWEEN_PINGS)
         } else {

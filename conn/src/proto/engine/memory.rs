@@ -6,7 +6,7 @@ use std::{cmp::Reverse, time::Instant};
 use super::Engine;
 use crate::{
     Error,
-    proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
+    proto::{Broken, Event, Reason, Rule, Violation, rules::Reaction, streams::Stream},
 };
 
 /// The memory of the short lists of a connection. They are ids that were reset or passed over,
@@ -47,7 +47,7 @@ impl Engine {
             self.capacity.detached(),
             self.timers.memory(),
             self.admission.memory(),
-            memory::of_table::<Event>(self.events.capacity()),
+            self.events.memory(),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
     }

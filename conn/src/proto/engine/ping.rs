@@ -9,7 +9,8 @@ use crate::proto::{Event, Outcome, shutdown::Phase};
 /// The PING on its way, and what has been learned from earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Pings {
-    current: Option<Ping>,
+    /// In a box: few connections send one.
+    current: Option<Box<Ping>>,
     counter: u32,
     round_trip: Option<Duration>,
 }
@@ -46,7 +47,7 @@ impl Pings {
 
     /// The time since which keep-alive waits for an answer.
     pub(super) fn keep_alive_since(&self) -> Option<Instant> {
-        self.current?.keep_alive
+        self.current.as_ref()?.keep_alive
     }
 
     /// Data that arrives after it is as good as its answer.
@@ -84,12 +85,12 @@ impl Engine {
             let opaque = u64::from(self.life.pings.counter);
             self.wire.ping(opaque);
             self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
-            self.life.pings.current = Some(Ping {
+            self.life.pings.current = Some(Box::new(Ping {
                 opaque,
                 sent: now,
                 wanted: false,
                 keep_alive: None,
-            });
+            }));
         }
         if let Some(ping) = &mut self.life.pings.current {
             ping.wanted |= purpose == Purpose::User;

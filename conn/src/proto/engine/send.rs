@@ -31,7 +31,8 @@ impl Engine {
                 return Transmit::Idle;
             };
             if self.wire.output.len() >= self.config.limits.cut_ahead {
-                self.counters.stalls.transport = self.counters.stalls.transport.saturating_add(1);
+                let stalls = &mut self.counters.stalls().transport;
+                *stalls = stalls.saturating_add(1);
                 return Transmit::Write;
             }
             let connection = self.flow.send_available();
@@ -40,8 +41,10 @@ impl Engine {
             };
             let room = stream.send.window.available();
             if !stream.wants_to_send() || room == 0 {
-                let stalls = &mut self.counters.stalls.stream_window;
-                *stalls = stalls.saturating_add(u64::from(stream.wants_to_send()));
+                if stream.wants_to_send() {
+                    let stalls = &mut self.counters.stalls().stream_window;
+                    *stalls = stalls.saturating_add(1);
+                }
                 self.progress.watch_streams();
                 stream.send.source.answered(true);
                 self.streams.dequeue(key);
@@ -55,7 +58,7 @@ impl Engine {
                 }
                 self.progress.watch_streams();
                 if self.flow.note_stall() {
-                    let stalls = &mut self.counters.stalls.connection_window;
+                    let stalls = &mut self.counters.stalls().connection_window;
                     *stalls = stalls.saturating_add(1);
                 }
                 return Transmit::Idle;

@@ -110,38 +110,45 @@ fn index(reason: Reason) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) pings_sent: u64,
-    pub(super) stalls: Stalls,
-    /// Boxed at the first reset, as most connections have none.
-    resets: Option<Box<BothResets>>,
+    /// Boxed at the first of them, as most connections have none.
+    seldom: Option<Box<Seldom>>,
     pub(super) data_sent: u64,
     pub(super) data_received: u64,
 }
 
 #[derive(Debug, Default)]
-struct BothResets {
-    sent: Resets,
-    received: Resets,
+struct Seldom {
+    resets_sent: Resets,
+    resets_received: Resets,
+    stalls: Stalls,
 }
 
 impl Counters {
     pub(super) fn count_reset_sent(&mut self, reason: Reason) {
-        self.resets.get_or_insert_default().sent.count(reason);
+        self.seldom
+            .get_or_insert_default()
+            .resets_sent
+            .count(reason);
     }
 
     pub(super) fn count_reset_received(&mut self, reason: Reason) {
-        self.resets.get_or_insert_default().received.count(reason);
+        self.seldom
+            .get_or_insert_default()
+            .resets_received
+            .count(reason);
     }
 
-    fn resets(&self) -> (Resets, Resets) {
-        let resets = self.resets.as_ref();
-        resets.map_or_else(Default::default, |resets| (resets.sent, resets.received))
+    /// The counts of waits, to be increased.
+    pub(super) fn stalls(&mut self) -> &mut Stalls {
+        &mut self.seldom.get_or_insert_default().stalls
     }
 }
 
 impl Engine {
     /// Returns the connection's statistics at this moment.
     pub fn stats(&self) -> ConnectionStats {
-        let (resets_sent, resets_received) = self.counters.resets();
+        let none = Seldom::default();
+        let seldom = self.counters.seldom.as_deref().unwrap_or(&none);
         let (headers_sent, headers_received) = self.wire.header_bytes();
         ConnectionStats {
             open_streams: self.streams.len(),
@@ -155,9 +162,9 @@ impl Engine {
             remembered_resets: self.ids.remembered_resets(),
             round_trip: self.round_trip(),
             pings_sent: self.counters.pings_sent,
-            stalls: self.counters.stalls,
-            resets_sent,
-            resets_received,
+            stalls: seldom.stalls,
+            resets_sent: seldom.resets_sent,
+            resets_received: seldom.resets_received,
             data_sent: self.counters.data_sent,
             data_received: self.counters.data_received,
             headers_sent,

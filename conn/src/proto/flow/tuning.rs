@@ -24,6 +24,13 @@ pub(crate) struct Tuning {
     taken: usize,
     /// The window that streams are given when they read.
     stream_size: u32,
+    /// Made for the first probe: few connections receive so much.
+    probing: Option<Box<Probing>>,
+}
+
+/// The probe under way, and the pause between two of them.
+#[derive(Debug, Default)]
+struct Probing {
     probe: Option<Probe>,
     /// No probe starts before this.
     next: Option<Instant>,
@@ -55,9 +62,7 @@ impl Tuning {
             pool,
             taken: 0,
             stream_size,
-            probe: None,
-            next: None,
-            pause: Duration::ZERO,
+            probing: None,
         }
     }
 
@@ -69,7 +74,8 @@ impl Tuning {
     /// Data arrived, for a known stream or for none.
     #[inline]
     pub(crate) fn count(&mut self, stream: Option<StreamKey>, len: usize) {
-        if let Some(probe) = &mut self.probe {
+        let probe = self.probing.as_mut().and_then(|it| it.probe.as_mut());
+        if let Some(probe) = probe {
             probe.of_connection = probe.of_connection.saturating_add(len);
             if stream.is_some() && stream == probe.stream {
                 probe.of_stream = probe.of_stream.saturating_add(len);
@@ -79,12 +85,13 @@ impl Tuning {
 
     /// The pause between probes is over.
     pub(crate) fn may_probe(&self, now: Instant) -> bool {
-        self.next.is_none_or(|next| now >= next)
+        let next = self.probing.as_ref().and_then(|probing| probing.next);
+        next.is_none_or(|next| now >= next)
     }
 
     /// Counts what arrives until the answer to the PING that goes out now.
     pub(crate) fn start_probe(&mut self, stream: Option<StreamKey>) {
-        self.probe = Some(Probe {
+        self.probing.get_or_insert_default().probe = Some(Probe {
             stream,
             of_stream: 0,
             of_connection: 0,
@@ -99,7 +106,7 @@ impl Tuning {
         max_stream: u32,
         max_connection: u32,
     ) -> Option<Growth> {
-        let probe = self.probe.take()?;
+        let probe = self.probing.as_mut()?.probe.take()?;
         let stream = self.grown(self.stream_size, max_stream, probe.of_stream);
         let connection =
             connection.and_then(|size| self.grown(size, max_connection, probe.of_connection));
@@ -107,12 +114,13 @@ impl Tuning {
             self.stream_size = size;
         }
         let grew = stream.is_some() || connection.is_some();
-        self.pause = if grew {
+        let probing = self.probing.as_mut()?;
+        probing.pause = if grew {
             Duration::ZERO
         } else {
-            (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
+            (probing.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
         };
-        self.next = now.checked_add(self.pause);
+        probing.next = now.checked_add(probing.pause);
         Some(Growth {
             stream: probe.stream.filter(|_| stream.is_some()),
             connection,

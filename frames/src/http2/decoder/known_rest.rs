@@ -35,6 +35,14 @@ pub(super) struct Mark {
     pub(super) before: Summary,
 }
 
+impl Mark {
+    /// The rest has enough of the block's fields to be remembered.
+    #[inline]
+    pub(super) fn is_useful(&self, all: Summary) -> bool {
+        self.before.fields.saturating_add(MIN_FIELDS) <= all.fields
+    }
+}
+
 impl<L> Default for KnownRest<L> {
     fn default() -> Self {
         Self {
@@ -65,11 +73,9 @@ impl<L: HeaderList> KnownRest<L> {
         self.table == table && *rest == *self.bytes
     }
 
-    /// Learns from a block that was decoded: `list` has all of its fields.
+    /// Learns from a block that was decoded, with a [useful](Mark::is_useful) mark: `list` has all of
+    /// its fields.
     pub(super) fn note(&mut self, block: &[u8], mark: Mark, all: Summary, list: &L) {
-        if mark.before.fields.saturating_add(MIN_FIELDS) > all.fields {
-            return;
-        }
         let mut rest = Summary::default();
         rest.fields = all.fields.saturating_sub(mark.before.fields);
         rest.size = all.size.saturating_sub(mark.before.size);
