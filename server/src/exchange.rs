@@ -42,7 +42,7 @@ pub(crate) use self::request::Replayed;
 use self::{
     call::Probe,
     draining::Draining,
-    handler::{Handler, Slot, Task},
+    handler::{Handler, Running, Slot},
     pending::{Pending, PendingTable, put_body, take_body},
     response::{Heads, Prepared},
     send::Asked,
@@ -87,7 +87,7 @@ struct Seldom<S: HttpService> {
     /// Handlers that were aborted because their stream ended, and have not
     /// ended yet. Their streams count against `max_concurrent_streams` until then, so
     /// that there are never more of them.
-    ending: Vec<(StreamKey, Task<S>)>,
+    ending: Vec<(StreamKey, Running<S>)>,
     /// Promised requests that have not been served yet, at most as many as the peer permits.
     promised: VecDeque<(StreamKey, Request<RequestBody>)>,
 }
@@ -290,14 +290,17 @@ impl<S: HttpService> Exchanges<S> {
     fn end(&mut self, stream: StreamKey) {
         match self.pending.remove(stream) {
             None => {}
-            Some(Pending::Handling { task, .. }) => {
-                task.abort();
-                let seldom = self.seldom.get_or_insert_default();
-                seldom.ending.push((stream, task));
-            }
+            Some(Pending::Handling { running, .. }) => self.abort(stream, running),
             Some(Pending::Sending(body)) => {
                 drop_caught(body);
             }
+        }
+    }
+
+    fn abort(&mut self, stream: StreamKey, mut running: Running<S>) {
+        if !running.abort() {
+            let seldom = self.seldom.get_or_insert_default();
+            seldom.ending.push((stream, running));
         }
     }
 
@@ -316,7 +319,7 @@ impl<S: HttpService> Exchanges<S> {
             seldom
                 .ending
                 .get_mut(index)
-                .is_some_and(|(_, task)| match task.poll(&mut cx) {
+                .is_some_and(|(_, running)| match running.poll(&mut cx) {
                     task::Poll::Ready(outcome) => {
                         drop_caught(outcome);
                         true

@@ -56,6 +56,10 @@ pub enum Spawn {
     /// task of its own. For handlers that do not compute for long between two awaits.
     #[default]
     WhenPending,
+    /// On the connection's task to its end, without a spawn and a change of threads. For handlers
+    /// that only wait, such as those of a proxy: one that computes delays all others of its
+    /// connection. A request that waits for the service's `poll_ready` has a task of its own.
+    Never,
     /// Spawns a task for each handler from the start. The handlers of one
     /// connection run on all cores, and each costs a spawn.
     Always,

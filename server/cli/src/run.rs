@@ -10,7 +10,7 @@ use std::{
 
 use lacewing_server::{
     ConnectionConfig, ExtendedConnect, Extension, Server, ServerBuilder, ServerOptions, Shutdown,
-    ShutdownSignal,
+    ShutdownSignal, Spawn,
     live::{Board, Page},
     serve_connection,
 };
@@ -263,6 +263,8 @@ fn options_of(args: &Args, board: Option<Board>) -> ServerOptions {
     let measured = args.metrics.is_some();
     let mut options = ServerOptions::default()
         .protocols(args.protocols.iter().copied())
+        // What computes or reads disks has threads of its own; the rest of a handler waits.
+        .spawn(Spawn::Never)
         .h2c_upgrade(settings::h2c_upgrade(args))
         .observer(move |event| {
             events.log(event);

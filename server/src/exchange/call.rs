@@ -1,5 +1,5 @@
-//! Calls the service: polls each handler once on the connection's task, and moves it to a task of
-//! its own if it is pending.
+//! Calls the service: polls each handler once on the connection's task. If it is pending, it moves to
+//! a task of its own, or stays.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,7 +12,7 @@ use lacewing_conn::{driver::facade::Context, proto::StreamKey};
 
 use super::{
     Boxes, Exchanges, Ticket, drop_caught, finish,
-    handler::{self, Outcome, Task},
+    handler::{self, Outcome, Running},
     is_of_peer,
     pending::Pending,
 };
@@ -121,8 +121,8 @@ impl<S: HttpService> Exchanges<S> {
         request: &mut Option<Request<RequestBody>>,
     ) {
         if let Some(request) = request.take() {
-            let task = handler::spawn_call(service, request);
-            self.watch(conn, stream, ticket, task);
+            let running = handler::spawn_call(service, request);
+            self.watch(conn, stream, ticket, running);
         }
     }
 
@@ -176,8 +176,11 @@ impl<S: HttpService> Exchanges<S> {
                 self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
             }
             (Ok(()), Some(Poll::Pending)) => {
-                let task = handler::spawn(handler);
-                self.watch(conn, stream, ticket, task);
+                let running = match self.options.spawn {
+                    Spawn::Never => Running::Here(Some(handler)),
+                    _ => handler::spawn(handler),
+                };
+                self.watch(conn, stream, ticket, running);
             }
             (Err(_), result) => {
                 // The drop of the handler, or of its response, may panic too.
@@ -189,28 +192,36 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// The handler has a task of its own. The stream counts as open until that task ends, even if
-    /// the peer resets the stream.
-    fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
+    /// The handler is not ready. If it has a task of its own, the stream counts as open until that
+    /// task ends, even if the peer resets the stream.
+    fn watch(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        running: Running<S>,
+    ) {
         // A push that the client resets is none of those that it may have open.
-        if is_of_peer(stream) {
+        if is_of_peer(stream) && running.outlives_its_stream() {
             conn.stream(stream).retain();
         }
-        self.keep(stream, Pending::Handling { ticket, task });
+        self.keep(stream, Pending::Handling { ticket, running });
         self.poll_handler(conn, stream);
     }
 
     pub(super) fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(Pending::Handling { ticket, task }) = self.pending.get_mut(stream) else {
+        let Some(Pending::Handling { ticket, running }) = self.pending.get_mut(stream) else {
             return;
         };
-        let ticket = *ticket;
+        let (ticket, is_retained) = (*ticket, running.outlives_its_stream());
         let waker = conn.waker(stream);
-        let Poll::Ready(outcome) = task.poll(&mut task::Context::from_waker(&waker)) else {
+        let Poll::Ready(outcome) = running.poll(&mut task::Context::from_waker(&waker)) else {
             return;
         };
         drop(self.pending.remove(stream));
-        finish(conn, stream);
+        if is_retained {
+            finish(conn, stream);
+        }
         match outcome {
             Outcome::Answered { result, handler } => {
                 if let Some(handler) = handler {

@@ -1,8 +1,9 @@
-//! Handlers: the futures of a service, in boxes that are used again, and on
-//! tasks of their own if they take longer than a poll.
+//! Handlers: the futures of a service, in boxes that are used again. If they take longer than a
+//! poll, they run on tasks of their own, or stay on that of the connection.
 
 use std::{
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -10,6 +11,7 @@ use std::{
 use http::{Request, Response};
 use tokio::task::JoinHandle;
 
+use super::drop_caught;
 use crate::{BoxError, HttpService, RequestBody, telemetry::in_span};
 
 /// A pinned place for an optional value: one allocation serves many values.
@@ -64,21 +66,77 @@ pub(super) enum Outcome<S: HttpService> {
     Panicked,
 }
 
-/// A handler on a task of its own. Dropping this ends the task.
-pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
+/// A handler that was not ready at its first poll.
+pub(super) enum Running<S: HttpService> {
+    /// On a task of its own.
+    Spawned(Task<S>),
+    /// On the connection's task. `None` once it has ended.
+    Here(Option<Handler<S>>),
+}
 
-impl<S: HttpService> Task<S> {
+impl<S: HttpService> Running<S> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<S>> {
-        // If the task was cancelled, its connection has ended.
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|joined| joined.unwrap_or(Outcome::Panicked))
+        match self {
+            // If the task was cancelled, its connection has ended.
+            Self::Spawned(task) => Pin::new(&mut task.0)
+                .poll(cx)
+                .map(|joined| joined.unwrap_or(Outcome::Panicked)),
+            Self::Here(handler) => poll_here(handler, cx),
+        }
     }
 
-    pub(super) fn abort(&self) {
-        self.0.abort();
+    /// Returns whether the handler may still run for a while when its stream has ended.
+    pub(super) fn outlives_its_stream(&self) -> bool {
+        matches!(self, Self::Spawned(_))
+    }
+
+    /// Ends the handler. Returns `false` if it may run for a while longer.
+    pub(super) fn abort(&mut self) -> bool {
+        match self {
+            Self::Spawned(task) => {
+                task.0.abort();
+                false
+            }
+            Self::Here(handler) => {
+                drop_caught(handler.take());
+                true
+            }
+        }
     }
 }
+
+fn poll_here<S: HttpService>(
+    place: &mut Option<Handler<S>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<S>> {
+    let Some(handler) = place else {
+        return Poll::Pending;
+    };
+    // The result stays where it is: a response is large, and each layer would copy it.
+    let mut result = None;
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        if let Poll::Ready(ended) = handler.poll(cx) {
+            result = Some(ended);
+            handler.clear();
+        }
+    }));
+    match (polled, result) {
+        (Ok(()), None) => Poll::Pending,
+        (Ok(()), Some(result)) => Poll::Ready(Outcome::Answered {
+            result: result.map_err(Into::into),
+            handler: place.take(),
+        }),
+        (Err(_), result) => {
+            // The drop of the handler, or of its response, may panic too.
+            drop_caught(place.take());
+            drop_caught(result);
+            Poll::Ready(Outcome::Panicked)
+        }
+    }
+}
+
+/// A handler on a task of its own. Dropping this ends the task.
+pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
 
 impl<S: HttpService> Drop for Task<S> {
     fn drop(&mut self) {
@@ -87,20 +145,23 @@ impl<S: HttpService> Drop for Task<S> {
 }
 
 /// Gives a pending handler a task.
-pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Task<S> {
-    Task(tokio::spawn(in_span(async move {
+pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Running<S> {
+    Running::Spawned(Task(tokio::spawn(in_span(async move {
         let result = poll_fn(|cx| handler.poll(cx)).await.map_err(Into::into);
         handler.clear();
         Outcome::Answered {
             result,
             handler: Some(handler),
         }
-    })))
+    }))))
 }
 
 /// Calls the service on a task, once it is ready.
-pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<RequestBody>) -> Task<S> {
-    Task(tokio::spawn(in_span(async move {
+pub(super) fn spawn_call<S: HttpService>(
+    mut service: S,
+    request: Request<RequestBody>,
+) -> Running<S> {
+    Running::Spawned(Task(tokio::spawn(in_span(async move {
         // Converted at once: a service's own error may be bound to its thread.
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into)).await;
         let result = match ready {
@@ -116,5 +177,5 @@ pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Reques
             result,
             handler: None,
         }
-    })))
+    }))))
 }

@@ -2,13 +2,13 @@
 
 use lacewing_conn::{driver::facade::StreamTable, proto::StreamKey};
 
-use super::{PinnedBody, Ticket, handler::Task};
+use super::{PinnedBody, Ticket, handler::Running};
 use crate::HttpService;
 
 /// An exchange that takes longer than one poll.
 pub(super) enum Pending<S: HttpService> {
-    /// The handler runs on a task of its own.
-    Handling { ticket: Ticket, task: Task<S> },
+    /// The handler is not ready.
+    Handling { ticket: Ticket, running: Running<S> },
     /// The response's body has more to give. The body is `None` while it is
     /// polled.
     Sending(Option<PinnedBody<S>>),

@@ -73,7 +73,7 @@ async fn handle(request: Request<RequestBody>) -> Result<Response<Failing>, BoxE
 #[tokio::test]
 async fn a_failure_costs_its_own_request() {
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             let options = ServerOptions::default().spawn(spawn);
             let mut peer = Peer::connect(version, options, service_fn(handle));
             for (path, told) in [
@@ -120,7 +120,7 @@ async fn a_failure_costs_its_own_request() {
 async fn a_failure_costs_its_own_request_over_http_1_1() {
     use crate::http1::Http1;
 
-    for spawn in [Spawn::WhenPending, Spawn::Always] {
+    for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
         let options = ServerOptions::default().spawn(spawn);
         let mut client = Http1::connect(options.clone(), service_fn(handle));
         let mut requests = 0;
@@ -242,7 +242,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
         Ok::<_, BoxError>(Response::new(body))
     });
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             let mut peer = Peer::connect(version, ServerOptions::default().spawn(spawn), service);
             for path in ["/size", "/end", "/frame", "/handler"] {
                 let answer = peer.get(path).await;
@@ -306,7 +306,7 @@ async fn bodies_that_panic_in_their_drop_leave_the_connection() {
         Ok(response)
     });
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             let options = ServerOptions::default().spawn(spawn);
             let mut peer = Peer::connect(version, options, service);
             for path in ["/informational", "/length"] {

@@ -95,7 +95,7 @@ fn connect(version: Version, spawn: Spawn, census: &Census) -> Peer {
 async fn a_peer_that_hangs_up_leaves_nothing_behind() {
     let census = Census::default();
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             for point in 0..5 {
                 let before = Handle::current().metrics().num_alive_tasks();
                 let mut peer = connect(version, spawn, &census);
@@ -143,7 +143,7 @@ async fn a_peer_that_hangs_up_leaves_nothing_behind() {
 async fn a_stream_that_is_reset_takes_its_handler_with_it() {
     let census = Census::default();
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             let before = Handle::current().metrics().num_alive_tasks();
             let mut peer = connect(version, spawn, &census);
             for path in ["/never", "/streams", "/never"] {

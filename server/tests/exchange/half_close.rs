@@ -75,7 +75,7 @@ fn service(
 #[tokio::test(start_paused = true)]
 async fn complete_requests_are_answered_and_then_the_connection_closes() {
     for version in Version::ALL {
-        for spawn in [Spawn::WhenPending, Spawn::Always] {
+        for spawn in [Spawn::WhenPending, Spawn::Never, Spawn::Always] {
             let options = ServerOptions::default().spawn(spawn);
             let mut peer = Peer::connect(version, options, service(&Failures::default()));
             let file = peer.open(Method::GET, "/file", None);

@@ -149,8 +149,9 @@ async fn answers(peer: &mut Peer, keys: Vec<lacewing_conn::proto::StreamKey>) ->
     served
 }
 
-fn both_ways() -> [ServerOptions; 2] {
-    [Spawn::WhenPending, Spawn::Always].map(|spawn| ServerOptions::default().spawn(spawn))
+fn both_ways() -> [ServerOptions; 3] {
+    [Spawn::WhenPending, Spawn::Never, Spawn::Always]
+        .map(|spawn| ServerOptions::default().spawn(spawn))
 }
 
 #[tokio::test(start_paused = true)]

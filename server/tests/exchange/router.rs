@@ -40,9 +40,9 @@ fn options() -> ServerOptions {
 }
 
 fn every_way() -> impl Iterator<Item = (Version, Spawn)> {
-    Version::ALL
-        .into_iter()
-        .flat_map(|version| [(version, Spawn::WhenPending), (version, Spawn::Always)])
+    Version::ALL.into_iter().flat_map(|version| {
+        [Spawn::WhenPending, Spawn::Never, Spawn::Always].map(|spawn| (version, spawn))
+    })
 }
 
 #[tokio::test]

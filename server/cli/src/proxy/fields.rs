@@ -9,7 +9,7 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, MAX_FORWARDS, TE, TRAILER,
+        CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, MAX_FORWARDS, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
@@ -302,18 +302,20 @@ fn forwarded(ip: Option<IpAddr>, client: Client<'_>) -> HeaderValue {
 
 /// Adds an element to a list, which becomes one field.
 fn append(fields: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
-    let mut list: Vec<u8> = Vec::new();
-    for value in fields.get_all(&name) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
+    match fields.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(element);
+        }
+        Entry::Occupied(mut place) => {
+            let mut list: Vec<u8> = Vec::new();
+            for value in place.iter() {
+                list.extend_from_slice(value.as_bytes());
+                list.extend_from_slice(b", ");
+            }
+            list.extend_from_slice(element.as_bytes());
+            place.insert(HeaderValue::from_bytes(&list).unwrap_or(element));
+        }
     }
-    let value = if list.is_empty() {
-        element
-    } else {
-        list.extend_from_slice(element.as_bytes());
-        HeaderValue::from_bytes(&list).unwrap_or(element)
-    };
-    fields.insert(name, value);
 }
 
 fn is_guarded(name: &str) -> bool {

@@ -153,7 +153,6 @@ pub(crate) struct Session<T> {
     answers: Vec<(u32, Answer)>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one a session")]
 enum Codec {
     Http2(
         http2::Encoder,
