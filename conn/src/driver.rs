@@ -34,6 +34,7 @@ mod io;
 mod mailbox;
 mod memory_budget;
 mod notifier;
+mod piece_reader;
 mod pieces;
 mod pressure;
 mod raw;
@@ -71,6 +72,7 @@ pub mod facade {
         mailbox::{Mailbox, SendError},
         memory_budget::{MemoryAccount, MemoryOrder, MemoryReport},
         notifier::Notifier,
+        piece_reader::PieceReader,
         stats_timer::StatsTimer,
         stream_table::StreamTable,
         task::Driver,

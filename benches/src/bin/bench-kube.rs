@@ -1,13 +1,11 @@
 //! Kubernetes' exec and port-forward, and raw streams, for `cargo xtask bench`: both sides, with
 //! one thread.
 
-use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lacewing_benches::kube::{self, Direction, Kind};
 use lacewing_benches::{Error, cpu, runtime};
-use tokio::net::TcpListener;
 
 /// A side of exec, port-forward or raw streams over SPDY/3.1, on 127.0.0.1
 #[derive(Debug, Parser)]
@@ -51,11 +49,11 @@ enum LoadKind {
 fn main() -> Result<(), Error> {
     let Arguments { port, role } = Arguments::parse();
     runtime::build(1)?.block_on(async {
-        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let listen = || kube::listen(port);
         match role {
-            Role::Serve => kube::serve(listen().await?).await,
-            Role::Raw => kube::serve_raw(listen().await?).await,
-            Role::Pod => kube::serve_pod(listen().await?).await,
+            Role::Serve => kube::serve(listen()?).await,
+            Role::Raw => kube::serve_raw(listen()?).await,
+            Role::Pod => kube::serve_pod(listen()?).await,
             Role::Load { kind, bytes, pod } => load(kind, port, bytes, pod).await,
         }
     })

@@ -1,16 +1,14 @@
 //! Our client: one session that moves bytes.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use http::{HeaderMap, Uri};
 use lacewing_conn::driver::{Mux, MuxConfig, OpenOptions};
 use lacewing_conn::{Side, Version};
 use lacewing_kube::client::{CommandRequest, ForwardRequest, Pod};
 use lacewing_kube::{CommandOutcome, CommandStreams};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::exchange::{self, Direction};
+use super::socket;
 use crate::Error;
 
 /// The kind of a load.
@@ -38,9 +36,8 @@ const POD: Pod<'static> = Pod {
 ///
 /// The session fails, or a byte is missing.
 pub async fn run(kind: Kind, port: u16, length: u64) -> Result<(), Error> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let server: Uri = format!("http://{address}").parse()?;
-    let connect = || TcpStream::connect(address);
+    let server: Uri = format!("http://127.0.0.1:{port}").parse()?;
+    let connect = || socket::connect(port);
     match kind {
         Kind::ExecStdout => {
             let streams = CommandStreams::from_query("stdout=true");
@@ -71,7 +68,6 @@ pub async fn run(kind: Kind, port: u16, length: u64) -> Result<(), Error> {
         }
         Kind::Raw(direction) => {
             let io = connect().await?;
-            io.set_nodelay(true)?;
             let config = MuxConfig::kubernetes(Side::Client);
             let (mux, connection) = Mux::client(io, Version::Spdy31, config);
             tokio::spawn(connection);

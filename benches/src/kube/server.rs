@@ -1,7 +1,6 @@
 //! Our server: exec runs a process, and port-forward connects to this machine.
 
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -16,10 +15,10 @@ use lacewing_kube::server::{
     CommandOffer, CommandStreams, ExecSession, ForwardOffer, PortForwardSession, Rejection,
 };
 use percent_encoding::percent_decode_str;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use super::exchange;
+use super::{exchange, socket};
 use crate::{Error, note};
 
 /// Serves exec and port-forward.
@@ -124,7 +123,7 @@ fn start_forward(request: &mut Request<Incoming>) -> Result<Response<()>, Reject
 async fn forward(mut session: PortForwardSession) {
     while let Some(forward) = session.accept().await {
         tokio::spawn(async move {
-            match TcpStream::connect((Ipv4Addr::LOCALHOST, forward.port())).await {
+            match socket::connect(forward.port()).await {
                 Ok(mut pod) => {
                     // A client that is gone needs no report.
                     let _ = forward.into_io().relay(&mut pod).await;

@@ -9,6 +9,7 @@ mod options;
 mod request;
 mod runtime;
 mod server;
+mod session_end;
 mod token;
 
 pub use error::{CriError, TokensExhausted};
@@ -16,4 +17,5 @@ pub use options::CriOptions;
 pub use request::{AttachRequest, ExecRequest, PortForwardRequest};
 pub use runtime::Runtime;
 pub use server::CriServer;
+pub use session_end::{SessionEnd, SessionRequest};
 pub use token::TokenStore;

@@ -8,17 +8,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
-use lacewing_conn::driver::RawStream;
+use bytes::{Buf, Bytes};
+use lacewing_conn::driver::{RawStream, facade::PieceReader};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::{poll_read_buf, poll_write_buf};
+use tokio_util::io::poll_write_buf;
 
-/// The bytes of one read or write, at most. Each wakes the other side, which costs more than
-/// the copy.
+/// The bytes of one write, at most. Each wakes the other side, which costs more than the copy.
 const AT_ONCE: usize = 256 << 10;
-
-/// The bytes of the first reads. Reads that are full grow.
-const AT_FIRST: usize = 16 << 10;
 
 /// The pieces of one write, at most.
 const MAX_PIECES: usize = 32;
@@ -156,7 +152,7 @@ impl Outward {
 /// The way from a socket or pipe to a stream.
 #[derive(Debug, Default)]
 struct Inward {
-    buffer: ReadBuffer,
+    reader: PieceReader,
     chunk: Bytes,
     step: Step,
 }
@@ -177,12 +173,7 @@ impl Inward {
             if !self.chunk.is_empty() {
                 ready!(to.poll_write_chunk(cx, &mut self.chunk))?;
             }
-            let Poll::Ready(read) = self.buffer.poll_read(cx, source) else {
-                // An idle connection holds no buffer.
-                self.buffer.bytes = BytesMut::new();
-                return Poll::Pending;
-            };
-            self.chunk = read?;
+            self.chunk = ready!(self.reader.poll_read(cx, source))?;
             if self.chunk.is_empty() {
                 self.step = Step::Ending;
             }
@@ -192,43 +183,6 @@ impl Inward {
             self.step = Step::Over;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// The buffer of a reader that gives its pieces away.
-#[derive(Debug)]
-pub(crate) struct ReadBuffer {
-    bytes: BytesMut,
-    /// The size of the next buffer.
-    size: usize,
-}
-
-impl Default for ReadBuffer {
-    fn default() -> Self {
-        Self {
-            bytes: BytesMut::new(),
-            size: AT_FIRST,
-        }
-    }
-}
-
-impl ReadBuffer {
-    /// Reads once. The piece is empty at the end.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &mut (impl AsyncRead + Unpin),
-    ) -> Poll<io::Result<Bytes>> {
-        // A smaller rest would make small reads.
-        if self.bytes.capacity() < self.size / 4 {
-            self.bytes.reserve(self.size);
-        }
-        let room = self.bytes.capacity();
-        let read = ready!(poll_read_buf(Pin::new(source), cx, &mut self.bytes))?;
-        if read == room {
-            self.size = self.size.saturating_mul(4).min(AT_ONCE);
-        }
-        Poll::Ready(Ok(self.bytes.split().freeze()))
     }
 }
 

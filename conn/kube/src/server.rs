@@ -10,6 +10,8 @@ mod handshake;
 #[cfg(feature = "websocket")]
 mod legacy_forward;
 mod link;
+#[cfg(all(feature = "netns", target_os = "linux"))]
+mod network_namespace;
 mod offer;
 mod pairing;
 mod pending;
@@ -30,6 +32,8 @@ pub use bare_request::BareRequest;
 pub use command_io::{CommandInput, CommandOutput};
 pub use exec_session::ExecSession;
 pub use forward::{Forward, ForwardIo};
+#[cfg(all(feature = "netns", target_os = "linux"))]
+pub use network_namespace::NetworkNamespace;
 pub use offer::{CommandOffer, CommandStreams, ForwardOffer, Terminal};
 pub use pending::{PendingCommand, PendingForward};
 pub use port_forward::PortForwardSession;

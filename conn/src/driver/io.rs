@@ -42,8 +42,8 @@ pub(super) struct Transport<IO> {
     lent: bool,
     /// Bytes were written and not flushed.
     unflushed: bool,
-    /// Readers do not take what is read: huge buffers would stay.
-    pub(super) readers_lag: bool,
+    /// The next reads may be huge.
+    huge_reads: bool,
     /// The bytes of all reads; it wraps.
     pub(super) received: usize,
 }
@@ -67,7 +67,7 @@ impl<IO> Transport<IO> {
             staged: None,
             lent: false,
             unflushed: false,
-            readers_lag: false,
+            huge_reads: false,
             received: 0,
         }
     }
@@ -154,10 +154,16 @@ impl<IO> Transport<IO> {
         self.replace_input(fresh, Some(size));
     }
 
+    /// Begins a poll. Its reads may be huge if those of earlier polls were full, and readers took
+    /// what they read. Otherwise huge buffers would stay with content that waits.
+    pub(super) fn begin_poll(&mut self, readers_lag: bool) {
+        self.huge_reads = self.read_size == Size::Huge && !readers_lag;
+    }
+
     fn read_size(&self) -> Size {
-        match self.readers_lag {
-            true => self.read_size.min(Size::Large),
-            false => self.read_size,
+        match self.huge_reads {
+            true => self.read_size,
+            false => self.read_size.min(Size::Large),
         }
     }
 
@@ -275,6 +281,7 @@ mod tests {
     use super::*;
 
     fn read(transport: &mut Transport<DuplexStream>) -> Poll<io::Result<Read>> {
+        transport.begin_poll(false);
         transport.poll_read(&mut Context::from_waker(Waker::noop()))
     }
 

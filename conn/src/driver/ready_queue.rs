@@ -176,6 +176,11 @@ impl<S> ReadyQueue<S> {
         kept >= self.report_stream
     }
 
+    /// Returns the bytes that readers consumed, and the engine still counts as buffered.
+    pub(super) fn unreported(&self) -> usize {
+        self.unreported.load(Ordering::Relaxed)
+    }
+
     /// Counts bytes that a reader reported.
     pub(super) fn reported(&self, len: usize) {
         self.unreported.fetch_sub(len, Ordering::Relaxed);

@@ -51,7 +51,7 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The bytes read after which it yields too: their readers then find them in the
 /// processor's cache.
 const SLICE_BYTES: usize = 256 << 10;
-/// The content that readers have not taken, up to which reads may be huge.
+/// The content that readers have not taken when a poll begins, up to which its reads may be huge.
 const MAX_UNREAD_OF_HUGE_READS: usize = 32 << 10;
 /// The content that readers have not taken, up to which it may stay in the read buffers. A piece
 /// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
@@ -241,10 +241,17 @@ impl<IO, A: Application> Driver<IO, A> {
 
     /// Returns the length below which received data is copied out of its read buffer.
     fn copy_below(&self) -> usize {
-        match self.engine.buffered_bytes() > MAX_SHARED_UNREAD {
+        match self.unread() > MAX_SHARED_UNREAD {
             true => usize::MAX,
             false => self.transport.copy_below(),
         }
+    }
+
+    /// Returns the bytes that readers have not taken. What they took and did not report yet is up to a
+    /// quarter of a window: a reader that keeps up would seem to lag.
+    fn unread(&self) -> usize {
+        let taken = self.streams.notifier.queue().unreported();
+        self.engine.buffered_bytes().saturating_sub(taken)
     }
 
     /// Handles all events; `false` if there were none.
@@ -460,7 +467,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         if !self.pressure.may_read(&self.engine, now) {
             return false;
         }
-        self.transport.readers_lag = self.engine.buffered_bytes() > MAX_UNREAD_OF_HUGE_READS;
         match self.transport.poll_read(cx) {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
@@ -562,6 +568,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
             this.timer.forget_waker();
         }
         this.engine.lend_spares(spares::take);
+        // Readers had their turns since the last poll. During this one, they have none on this thread.
+        let lag = this.unread() > MAX_UNREAD_OF_HUGE_READS;
+        this.transport.begin_poll(lag);
         let began = now();
         let mut at = began;
         let received = this.transport.received;

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod bulk;
 mod chunks;
 mod compat;
 mod compression;

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 
-use super::request::{AttachRequest, ExecRequest, PortForwardRequest};
+use super::{
+    request::{AttachRequest, ExecRequest, PortForwardRequest},
+    session_end::SessionEnd,
+};
 use crate::{
     outcome::CommandOutcome,
     server::{ExecSession, Forward},
@@ -42,4 +45,11 @@ pub trait Runtime: Send + Sync + 'static {
         request: PortForwardRequest,
         forward: Forward,
     ) -> impl Future<Output = ()> + Send;
+
+    /// Reports the end of each session, also of one that did not start: for the log. By default
+    /// nothing. Requests that [`CriServer::handle`](super::CriServer::handle) refuses have no
+    /// session: their response says why.
+    fn session_ended(&self, end: SessionEnd) {
+        let _ = end;
+    }
 }

@@ -3,15 +3,19 @@
 use std::{fmt, sync::Arc};
 
 use http::{Method, Request, Response, StatusCode, Uri};
+use tokio::time::Instant;
 
 use super::{
     error::CriError,
     options::CriOptions,
     request::{AttachRequest, ExecRequest, PortForwardRequest},
     runtime::Runtime,
+    session_end::{SessionEnd, SessionRequest},
     token::TokenStore,
 };
-use crate::server::{CommandOffer, CommandStreams, ForwardOffer, PortForwardSession, Rejection};
+use crate::server::{
+    CommandOffer, CommandStreams, ForwardOffer, PendingCommand, PendingForward, Rejection,
+};
 
 /// The streaming server of a container runtime. A handle, cheap to clone.
 ///
@@ -39,26 +43,7 @@ struct Inner<R> {
     /// The base URL up to the last `/` of its path, and the path alone.
     prefix: String,
     path: String,
-    tokens: TokenStore<Waiting>,
-}
-
-/// A request that waits for its client.
-#[derive(Debug)]
-enum Waiting {
-    Exec(ExecRequest),
-    Attach(AttachRequest),
-    PortForward(PortForwardRequest),
-}
-
-impl Waiting {
-    /// The segment of the URL's path.
-    fn segment(&self) -> &'static str {
-        match self {
-            Self::Exec(_) => "exec",
-            Self::Attach(_) => "attach",
-            Self::PortForward(_) => "portforward",
-        }
-    }
+    tokens: TokenStore<SessionRequest>,
 }
 
 impl<R> Clone for CriServer<R> {
@@ -107,7 +92,7 @@ impl<R: Runtime> CriServer<R> {
     /// The request is not valid, or too many URLs wait for their client.
     pub fn exec_url(&self, request: ExecRequest) -> Result<String, CriError> {
         request.check()?;
-        self.url(Waiting::Exec(request))
+        self.url(SessionRequest::Exec(request))
     }
 
     /// Returns the URL that answers the RPC `Attach`. It is valid once.
@@ -117,7 +102,7 @@ impl<R: Runtime> CriServer<R> {
     /// The request is not valid, or too many URLs wait for their client.
     pub fn attach_url(&self, request: AttachRequest) -> Result<String, CriError> {
         request.check()?;
-        self.url(Waiting::Attach(request))
+        self.url(SessionRequest::Attach(request))
     }
 
     /// Returns the URL that answers the RPC `PortForward`. It is valid once.
@@ -127,10 +112,10 @@ impl<R: Runtime> CriServer<R> {
     /// The request is not valid, or too many URLs wait for their client.
     pub fn port_forward_url(&self, request: PortForwardRequest) -> Result<String, CriError> {
         request.check()?;
-        self.url(Waiting::PortForward(request))
+        self.url(SessionRequest::PortForward(request))
     }
 
-    fn url(&self, waiting: Waiting) -> Result<String, CriError> {
+    fn url(&self, waiting: SessionRequest) -> Result<String, CriError> {
         let segment = waiting.segment();
         let token = self.inner.tokens.insert(waiting)?;
         Ok(format!("{}{segment}/{token}", self.inner.prefix))
@@ -160,47 +145,27 @@ impl<R: Runtime> CriServer<R> {
         let waiting = self.inner.tokens.take(token).ok_or_else(not_found)?;
         // conmon-rs has a hyphen in the name.
         let is_right_kind = segment == waiting.segment()
-            || (segment == "port-forward" && matches!(waiting, Waiting::PortForward(_)));
+            || (segment == "port-forward" && matches!(waiting, SessionRequest::PortForward(_)));
         if !is_right_kind {
             return Err(not_found());
         }
         let server = self.clone();
-        match waiting {
-            Waiting::Exec(exec) => {
-                let (response, pending) = self.offer(exec.streams).accept(request)?;
-                tokio::spawn(async move {
-                    // The client got the reason, or is gone.
-                    if let Ok(mut session) = pending.session().await {
-                        let outcome = server.inner.runtime.exec(exec, &mut session).await;
-                        let _ = session.finish(outcome).await;
-                    }
-                });
+        let started = Instant::now();
+        match &waiting {
+            SessionRequest::Exec(ExecRequest { streams, .. })
+            | SessionRequest::Attach(AttachRequest { streams, .. }) => {
+                let (response, pending) = self.offer(*streams).accept(request)?;
+                tokio::spawn(server.serve_command(waiting, pending, started));
                 Ok(response)
             }
-            Waiting::Attach(attach) => {
-                let (response, pending) = self.offer(attach.streams).accept(request)?;
-                tokio::spawn(async move {
-                    // The client got the reason, or is gone.
-                    if let Ok(mut session) = pending.session().await {
-                        let outcome = server.inner.runtime.attach(attach, &mut session).await;
-                        let _ = session.finish(outcome).await;
-                    }
-                });
-                Ok(response)
-            }
-            Waiting::PortForward(forward) => {
+            SessionRequest::PortForward(forward) => {
                 let limits = self.inner.options.limits.clone();
                 let offer = ForwardOffer::new().with(|offer| {
                     offer.ports.clone_from(&forward.ports);
                     offer.limits = limits;
                 });
                 let (response, pending) = offer.accept(request)?;
-                tokio::spawn(async move {
-                    // A client that is gone needs no answer.
-                    if let Ok(session) = pending.session().await {
-                        server.serve_forwards(forward, session).await;
-                    }
-                });
+                tokio::spawn(server.serve_forwards(forward.clone(), pending, started));
                 Ok(response)
             }
         }
@@ -216,14 +181,62 @@ impl<R: Runtime> CriServer<R> {
         })
     }
 
-    async fn serve_forwards(self, request: PortForwardRequest, mut session: PortForwardSession) {
-        let client_gone = session.cancellation();
-        while let Some(forward) = session.accept().await {
-            let (server, request) = (self.clone(), request.clone());
-            let serving = async move {
-                server.inner.runtime.port_forward(request, forward).await;
-            };
-            tokio::spawn(client_gone.clone().run_until_cancelled_owned(serving));
-        }
+    async fn serve_command(
+        self,
+        request: SessionRequest,
+        pending: PendingCommand,
+        started: Instant,
+    ) {
+        let runtime = &self.inner.runtime;
+        let (outcome, error) = match pending.session().await {
+            Ok(mut session) => {
+                let outcome = match request.clone() {
+                    SessionRequest::Exec(exec) => runtime.exec(exec, &mut session).await,
+                    SessionRequest::Attach(attach) => runtime.attach(attach, &mut session).await,
+                    SessionRequest::PortForward(_) => return,
+                };
+                let finished = session.finish(outcome.clone()).await;
+                (Some(outcome), finished.err())
+            }
+            Err(error) => (None, Some(error)),
+        };
+        runtime.session_ended(SessionEnd {
+            request,
+            duration: started.elapsed(),
+            outcome,
+            connections: 0,
+            error,
+        });
+    }
+
+    async fn serve_forwards(
+        self,
+        request: PortForwardRequest,
+        pending: PendingForward,
+        started: Instant,
+    ) {
+        let mut connections: u64 = 0;
+        let error = match pending.session().await {
+            Ok(mut session) => {
+                let client_gone = session.cancellation();
+                while let Some(forward) = session.accept().await {
+                    connections = connections.saturating_add(1);
+                    let (server, request) = (self.clone(), request.clone());
+                    let serving = async move {
+                        server.inner.runtime.port_forward(request, forward).await;
+                    };
+                    tokio::spawn(client_gone.clone().run_until_cancelled_owned(serving));
+                }
+                None
+            }
+            Err(error) => Some(error),
+        };
+        self.inner.runtime.session_ended(SessionEnd {
+            request: SessionRequest::PortForward(request),
+            duration: started.elapsed(),
+            outcome: None,
+            connections,
+            error,
+        });
     }
 }

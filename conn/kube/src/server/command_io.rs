@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lacewing_conn::driver::RawReader;
+use lacewing_conn::driver::{RawReader, facade::PieceReader};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::sleep,
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::websocket::ChannelReader;
 use crate::{
     activity::ActivityClock,
-    relay::{ReadBuffer, ReadChunks, WriteChunks as _},
+    relay::{ReadChunks, WriteChunks as _},
     sink::Sink,
 };
 
@@ -156,12 +156,12 @@ impl CommandOutput {
         exited: &CancellationToken,
         drain: Duration,
     ) -> io::Result<u64> {
-        let mut buffer = ReadBuffer::default();
+        let mut reader = PieceReader::default();
         let mut copied: u64 = 0;
         loop {
             let read = tokio::select! {
                 biased;
-                read = poll_fn(|cx| buffer.poll_read(cx, source)) => read?,
+                read = poll_fn(|cx| reader.poll_read(cx, source)) => read?,
                 () = async {
                     exited.cancelled().await;
                     sleep(drain).await;

@@ -23,6 +23,8 @@ mod forward;
 mod peer;
 mod refusal;
 mod server;
+#[cfg(unix)]
+mod unix_socket;
 #[path = "../support/waits.rs"]
 mod waits;
 

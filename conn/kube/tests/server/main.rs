@@ -16,6 +16,8 @@ mod exec;
 mod handshake;
 mod legacy_forward;
 mod life;
+#[cfg(target_os = "linux")]
+mod network_namespace;
 #[path = "../../../tests/raw/peer.rs"]
 mod peer;
 mod port_forward;
@@ -168,7 +170,7 @@ fn the_table_names_tests_that_exist() {
     let table = std::fs::read_to_string(folder.join("tests/CHECKS.md")).unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| "));
     let rows: Vec<&str> = rows.filter(|row| !row.starts_with("| #")).collect();
-    assert_eq!(rows.len(), 40 + 30);
+    assert_eq!(rows.len(), 40 + 2 + 30);
     for row in rows {
         let named = row.split('`').filter_map(|name| name.split_once("::"));
         let mut count = 0;

@@ -22,7 +22,7 @@ const pod = "/api/v1/namespaces/default/pods/mypod"
 // connect asks for SPDY/3.1. What arrives in the same read as the response is lost,
 // as in Go's own client.
 func connect(address, target string, protocols ...string) *spdystream.Connection {
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	check("dial", err)
 	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n", target, address)
 	fmt.Fprintf(conn, "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n")

@@ -18,7 +18,7 @@ import (
 var commandProtocols = []string{"v4.channel.k8s.io"}
 
 func serve(address string) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	check("listen", err)
 	fmt.Println("listening")
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -231,7 +231,7 @@ func serveForwards(w http.ResponseWriter, r *http.Request) {
 
 func (p *pair) forward() {
 	port := p.data.Headers().Get("Port")
-	pod, err := net.DialTimeout("tcp", "127.0.0.1:"+port, 5*time.Second)
+	pod, err := dial("127.0.0.1:" + port)
 	if err != nil {
 		fmt.Fprintf(p.error, "error forwarding port %s to pod: %v", port, err)
 		p.data.Reset()

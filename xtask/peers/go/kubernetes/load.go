@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,7 +38,7 @@ func load(address, kind string, length int) {
 		}
 		connection.Close()
 	case "raw-down", "raw-up":
-		conn, err := net.Dial("tcp", address)
+		conn, err := dial(address)
 		check("dial", err)
 		connection, err := spdystream.NewConnection(conn, false)
 		check("connection", err)
