@@ -110,6 +110,11 @@ impl Streams {
         is_new
     }
 
+    /// Returns the bytes that readers have taken, and of which the engine does not know yet.
+    pub(super) fn unreported(&self) -> usize {
+        self.queue().map_or(0, |queue| queue.unreported())
+    }
+
     /// Declares the connection's task asleep; `false` if it must not sleep.
     #[inline]
     pub(super) fn fall_asleep(&mut self) -> bool {

@@ -250,7 +250,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Returns the bytes that readers have not taken. What they took and did not report yet is up to a
     /// quarter of a window: a reader that keeps up would seem to lag.
     fn unread(&self) -> usize {
-        let taken = self.streams.notifier.queue().unreported();
+        let taken = self.streams.unreported();
         self.engine.buffered_bytes().saturating_sub(taken)
     }
 
