@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use lacewing_conn::driver::facade::wakers;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -129,7 +130,7 @@ impl Gate {
         if state.open {
             return Poll::Ready(());
         }
-        state.writer = Some(cx.waker().clone());
+        wakers::register(&mut state.writer, cx.waker());
         Poll::Pending
     }
 }

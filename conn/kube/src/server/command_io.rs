@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use lacewing_conn::driver::{RawReader, facade::PieceReader};
+use lacewing_conn::driver::{
+    RawReader,
+    facade::{PieceReader, wakers},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::sleep,
@@ -240,13 +243,8 @@ impl SharedSink {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, text)));
         };
         let polled = operation(Pin::new(sink), cx);
-        if polled.is_pending()
-            && !cell
-                .waiting
-                .as_ref()
-                .is_some_and(|old| old.will_wake(cx.waker()))
-        {
-            cell.waiting = Some(cx.waker().clone());
+        if polled.is_pending() {
+            wakers::register(&mut cell.waiting, cx.waker());
         }
         polled
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use lacewing_conn::driver::facade::wakers;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -307,7 +308,7 @@ impl ReadChunks for ChannelReader {
                     Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, text)))
                 }
                 None => {
-                    input.reader = Some(cx.waker().clone());
+                    wakers::register(&mut input.reader, cx.waker());
                     Poll::Pending
                 }
             };
@@ -389,7 +390,7 @@ impl AsyncWrite for ChannelWriter {
         };
         let room = this.shared.write_buffer.saturating_sub(output.bytes);
         if room == 0 && !data.is_empty() {
-            output.writer = Some(cx.waker().clone());
+            wakers::register(&mut output.writer, cx.waker());
             return Poll::Pending;
         }
         let len = room.min(data.len()).min(MAX_SENT);
@@ -412,7 +413,7 @@ impl AsyncWrite for ChannelWriter {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if let Some(output) = state.outputs.get_mut(self.channel.index()) {
-            output.writer = Some(cx.waker().clone());
+            wakers::register(&mut output.writer, cx.waker());
         }
         Poll::Pending
     }

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
+use lacewing_conn::driver::facade::wakers;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep, sleep_until},
@@ -132,7 +133,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         {
             let mut state = self.shared.lock();
-            state.task = Some(cx.waker().clone());
+            wakers::register(&mut state.task, cx.waker());
         }
         if self
             .hold
