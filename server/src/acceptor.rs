@@ -361,6 +361,6 @@ mod tests {
         let (io, _) = tokio::io::duplex(1);
         let serving = crate::serve_connection(io, info, ServerOptions::default(), service);
         // 128 of them are the account of the memory budget.
-        assert!(size_of_val(&serving) <= 2752, "{}", size_of_val(&serving));
+        assert!(size_of_val(&serving) <= 1600, "{}", size_of_val(&serving));
     }
 }

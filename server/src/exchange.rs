@@ -275,9 +275,10 @@ impl<S: HttpService> Exchanges<S> {
 
     #[inline]
     fn keep_handler(&mut self, handler: Handler<S>) {
-        let boxes = self.boxes.as_mut().map(|boxes| &mut boxes.handlers);
-        if let Some(boxes) = boxes.filter(|boxes| boxes.len() < SPARES) {
-            boxes.push(handler);
+        if let Some(boxes) = &mut self.boxes {
+            if boxes.handlers.len() < SPARES {
+                boxes.handlers.push(handler);
+            }
         }
     }
 

@@ -324,3 +324,53 @@ impl Cells {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{Limits, Side};
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The queue is made late: it must know by then whether the task sleeps, and its waker.
+    #[test]
+    fn the_first_handle_wakes_a_task_that_sleeps_already() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut streams = Streams::new(Limits::new(Side::Server).into());
+        assert!(streams.wake_up(&waker), "the waker is new");
+        assert!(!streams.wake_up(&waker));
+        assert!(streams.fall_asleep() && streams.queue().is_none());
+        let notifier = streams.notifier();
+        notifier.notify();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(!streams.fall_asleep(), "there is something in the queue");
+    }
+
+    #[test]
+    fn the_first_handle_of_a_task_that_runs_wakes_nothing() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut streams = Streams::new(Limits::new(Side::Server).into());
+        streams.wake_up(&waker);
+        streams.notifier().notify();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        assert!(!streams.fall_asleep());
+    }
+
+    #[test]
+    fn the_first_handle_of_a_closed_connection_says_so() {
+        let mut streams = Streams::new(Limits::new(Side::Server).into());
+        streams.close();
+        assert!(streams.notifier().is_closed());
+    }
+}

@@ -118,9 +118,8 @@ impl Timers {
         match self.deadlines.iter_mut().find(|(set, _)| *set == timer) {
             Some((_, slot)) => *slot = deadline,
             None => {
-                // A vector would start with room for four.
-                if self.deadlines.len() < 4 {
-                    self.deadlines.reserve_exact(1);
+                if self.deadlines.len() == self.deadlines.capacity() {
+                    self.grow();
                 }
                 self.deadlines.push((timer, deadline));
                 self.set |= timer.bit();
@@ -132,6 +131,14 @@ impl Timers {
     pub(crate) fn stop(&mut self, timer: Timer) {
         if self.set & timer.bit() != 0 {
             self.remove(timer);
+        }
+    }
+
+    /// Makes room for one more. A vector would start with room for four.
+    #[cold]
+    fn grow(&mut self) {
+        if self.deadlines.len() < 4 {
+            self.deadlines.reserve_exact(1);
         }
     }
 

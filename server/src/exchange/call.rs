@@ -149,8 +149,9 @@ impl<S: HttpService> Exchanges<S> {
         ticket: Ticket,
         request: &mut Option<Request<RequestBody>>,
     ) {
-        let boxes = self.boxes.get_or_insert_with(Boxes::take);
-        let mut handler = boxes.handlers.pop().unwrap_or_default();
+        let boxes = self.boxes.as_mut();
+        let handler = boxes.and_then(|boxes| boxes.handlers.pop());
+        let mut handler = handler.unwrap_or_default();
         let service = &mut self.service;
         // The result stays where it is: a response is large, and each layer would copy it.
         let mut first = None;

@@ -85,10 +85,10 @@ impl<S: HttpService> Exchanges<S> {
     ) -> Option<PinnedBody<S>> {
         // A body that panics in its drop has given all its frames.
         let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
-        let boxes = self.boxes.as_mut().map(|boxes| &mut boxes.bodies);
-        let boxes = boxes.filter(|boxes| cleared.is_ok() && boxes.len() < SPARES);
-        if let Some(boxes) = boxes {
-            boxes.push(body);
+        if let (Ok(()), Some(boxes)) = (cleared, &mut self.boxes) {
+            if boxes.bodies.len() < SPARES {
+                boxes.bodies.push(body);
+            }
         }
         match sent {
             Ok(()) => self.telemetry.handed_over(stream.id()),
