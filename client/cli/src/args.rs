@@ -33,7 +33,8 @@ Each case runs on a connection of its own. Its id is the section of the
 specification that it tests, and a number: 6.5.2/1 is the first case of
 RFC 9113 section 6.5.2. SPDY's cases use the sections of SPDY/3 in all three
 versions. Cases that need more than the server offers are skipped, with the
-reason.
+reason. So are cases that wait for whole responses, if the page at the URL is
+larger than 512 KiB: a small page is best.
 
 Exit codes:
    0  no case failed
@@ -100,7 +101,7 @@ pub(crate) struct Conform {
     #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol, default_value = "h2")]
     pub(crate) protocol: Version,
     /// The server to test: https by ALPN, http by prior knowledge. Its path
-    /// must answer GET with 200 and some content
+    /// must answer GET with 200 and some content, 512 KiB at most
     #[arg(
         value_name = "URL",
         value_parser = url,
