@@ -132,6 +132,10 @@ impl Failure {
     /// A request without a response.
     pub(crate) fn request(url: &http::Uri, error: &ClientError, trust: Trust) -> Self {
         let status = of_request(error);
+        if is_silent(error) {
+            let text = "the server accepted the connection, but sent no frame of HTTP/2 in time";
+            return Self::new(status, format!("{url}: {text} (RFC 9113 §3.4)")).passing(None);
+        }
         let hint = match error {
             error if error.is_certificate() && trust != Trust::DangerAcceptAny => {
                 "; if you trust the authority that signed it, name its PEM file by --cacert; if \

@@ -328,12 +328,13 @@ impl Application for Exchanges {
             return;
         }
         self.send(conn);
+        // The last request may be given up here.
+        self.check_waits(conn);
         if self.open.is_empty() && (self.plan.is_done(self.number) || !self.plan.is_sending()) {
             self.done = true;
             self.finished.notify_one();
             conn.shutdown();
         }
-        self.check_waits(conn);
     }
 }
 
