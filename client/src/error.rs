@@ -79,14 +79,15 @@ pub enum ClientError {
         /// The server's response.
         response: Arc<http::Response<()>>,
     },
-    /// The server answered an `Upgrade: h2c` request in HTTP/1.1, which this client does not speak.
+    /// The server answered an `Upgrade: h2c` request in HTTP/1.1.
     /// It may have processed the request.
     NotUpgraded {
         /// The status of its answer.
         status: http::StatusCode,
     },
     /// The transport ended, or something else than HTTP arrived, before the server
-    /// answered a request to switch to HTTP/2.
+    /// answered a request to switch to HTTP/2. After a timeout, it is an [`io::Error`] of the kind
+    /// `TimedOut`.
     Upgrade(Arc<dyn std::error::Error + Send + Sync>),
     /// The server did not answer a PING in time.
     PingTimeout {
@@ -347,8 +348,8 @@ impl fmt::Display for ClientError {
             }
             Self::NotUpgraded { status } => write!(
                 f,
-                "the server did not switch to h2c: it answered {status} in HTTP/1.1, which this \
-                 client does not speak"
+                "the server did not switch to h2c: it answered {status} in HTTP/1.1; ask it without \
+                 the upgrade"
             ),
             Self::Upgrade(error) => write!(f, "the upgrade to h2c failed: {error}"),
             Self::PingTimeout { after } => {

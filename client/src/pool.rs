@@ -355,8 +355,8 @@ impl Pool {
             // The server may process the request that asks for the upgrade (`h2c`).
             if had_request && request.is_none() {
                 let text = format!("no answer within connect_timeout ({after:?})");
-                let error: Box<dyn std::error::Error + Send + Sync> = text.into();
-                return Err(ClientError::Upgrade(error.into()));
+                let error = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+                return Err(ClientError::Upgrade(Arc::new(error)));
             }
             Err(ClientError::ConnectTimeout {
                 origin: origin.to_string(),

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
@@ -85,8 +86,8 @@ impl Connection {
             Ok(upgraded) => upgraded,
             Err(_) => {
                 let text = format!("no answer within Limits::preface_timeout ({after:?})");
-                let error: BoxError = text.into();
-                Err(ClientError::Upgrade(error.into()))
+                let error = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+                Err(ClientError::Upgrade(Arc::new(error)))
             }
         }
     }

@@ -17,8 +17,13 @@ use crate::{
 };
 
 pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
+    let all = match args.client {
+        true => client_cases(args.protocol),
+        false => server_cases(&Target::new("http", "localhost").version(args.protocol)),
+    };
+    check_filters(&args, &all)?;
     if args.list {
-        return list(&args);
+        return list(chosen(&args, all));
     }
     let report = match (&args.url, args.listen) {
         (Some(url), _) => server::run(&args, url).await?,
@@ -36,12 +41,24 @@ pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     }
 }
 
-fn list(args: &Conform) -> Result<(), Failure> {
-    let cases = match args.client {
-        true => client_cases(args.protocol),
-        false => server_cases(&Target::new("http", "localhost").version(args.protocol)),
-    };
-    for case in chosen(args, cases) {
+/// A filter that admits no case is a mistake: else a run with a typing error passes.
+fn check_filters(args: &Conform, all: &[Case]) -> Result<(), Failure> {
+    for text in &args.only {
+        let filter = Filter::new(text);
+        if !all.iter().any(|case| filter.admits(case)) {
+            let side = if args.client { "--client " } else { "" };
+            let protocol = args.protocol.alpn();
+            return Err(Failure::usage(format!(
+                "no case of {protocol} has the section or id {text:?} (--only); \
+                 `lacewing conform {side}--protocol {protocol} --list` lists all cases"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn list(cases: Vec<Case>) -> Result<(), Failure> {
+    for case in cases {
         console::print(format_args!(
             "{:<12} {} §{} {}: {}\n",
             case.id(),

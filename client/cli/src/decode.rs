@@ -107,7 +107,9 @@ fn read(decode: &Decode) -> Result<Vec<u8>, Failure> {
         }
         false => std::fs::read(&decode.file),
     };
-    read.map_err(|error| Failure::local(format!("{}: {error}", decode.file.display())))
+    read.map_err(|error| {
+        Failure::unreadable(format!("cannot read {}: {error}", decode.file.display()))
+    })
 }
 
 fn format_of(bytes: &[u8]) -> Format {

@@ -187,13 +187,19 @@ impl Dialling {
             None => Certificates::mozilla(),
             Some(path) => Certificates::empty()
                 .add_ca_file(path)
-                .map_err(|error| Failure::new(status::AUTHORITIES, error))?,
+                .map_err(|error| Failure::new(status::AUTHORITIES, format!("--cacert: {error}")))?,
         };
         if let Some(chain) = &self.cert {
             let key = self.key.as_ref().unwrap_or(chain);
             certificates = certificates
                 .client_certificate_files(chain, key)
-                .map_err(|error| Failure::new(status::OWN_CERTIFICATE, error))?;
+                .map_err(|error| {
+                    let option = match self.key {
+                        Some(_) => "--cert, --key",
+                        None => "--cert",
+                    };
+                    Failure::new(status::OWN_CERTIFICATE, format!("{option}: {error}"))
+                })?;
         }
         Ok(certificates)
     }
@@ -223,7 +229,9 @@ impl Dialling {
 fn unusable(error: DialError) -> Failure {
     match error {
         DialError::Named(why) => Failure::usage(why),
-        DialError::Authorities(error) => Failure::new(status::AUTHORITIES, error),
+        DialError::Authorities(error) => {
+            Failure::new(status::AUTHORITIES, format!("--proxy-cacert: {error}"))
+        }
     }
 }
 

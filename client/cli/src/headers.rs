@@ -239,7 +239,7 @@ fn read(file: &Path) -> Result<String, Failure> {
         }
         false => std::fs::read_to_string(file),
     };
-    read.map_err(|error| Failure::local(format!("{}: {error}", file.display())))
+    read.map_err(|error| Failure::unreadable(format!("cannot read {}: {error}", file.display())))
 }
 
 fn print(document: &Document) -> Result<(), Failure> {

@@ -26,6 +26,7 @@ proxies of kubeconfig files are not supported.
 Exit codes:
   0    the command, or the copy, succeeded; port-forward was interrupted
   1    the session failed, or the copy is not complete
+  2    usage: the command line is wrong
   N    exec: the exit code of the command in the container";
 
 #[derive(Debug, Parser)]

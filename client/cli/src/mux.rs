@@ -54,11 +54,11 @@ pub(crate) struct Mux {
     headers: Vec<(HeaderName, HeaderValue)>,
 
     /// Accept TCP connections here, and pass each on as a stream
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["listen", "headers"])]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::address, conflicts_with_all = ["listen", "headers"])]
     local: Option<SocketAddr>,
 
     /// Connect each stream to this address by TCP, for any number of connections
-    #[arg(long, value_name = "ADDRESS", requires = "listen")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::address, requires = "listen")]
     to: Option<SocketAddr>,
 
     /// Send each stream its own bytes back, for any number of connections: the peer of
@@ -67,7 +67,7 @@ pub(crate) struct Mux {
     echo: bool,
 
     /// The other side
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = parse::address)]
     address: SocketAddr,
 }
 
@@ -167,7 +167,7 @@ async fn connect(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let failed = |error| Failure::local(format!("cannot listen on {address}: {error}"));
+    let failed = |error| Failure::unbound(address, &error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     console::note(format_args!("listening on {address}"));

@@ -75,10 +75,16 @@ impl Plan {
             }
             (None, urls) => {
                 if get.course.parallel() > 1 && urls.len() > 1 {
-                    return Err(Failure::usage(
-                        "--parallel would mix the bodies on stdout; add --output DIRECTORY (or \
-                         --output /dev/null)",
-                    ));
+                    return Err(Failure::usage(match get.course.is_repeated() {
+                        true => {
+                            "--multiply fetches up to 100 at once (or --parallel), which would mix the bodies on \
+                             stdout; add --output DIRECTORY (or --output /dev/null), or --parallel 1"
+                        }
+                        false => {
+                            "--parallel would mix the bodies on stdout; add --output DIRECTORY (or \
+                             --output /dev/null)"
+                        }
+                    }));
                 }
                 vec![Destination::Stdout; urls.len()]
             }
@@ -91,8 +97,13 @@ impl Plan {
                 vec![Destination::File(path.clone()); urls.len()]
             }
             (Some(path), _) => {
+                let reason = match get.course.is_repeated() {
+                    true => "with --multiply",
+                    false => "for several URLs",
+                };
                 return Err(Failure::usage(format!(
-                    "--output {} must be a directory for several URLs; create it first",
+                    "--output {} must be a directory {reason} (create it first), or a device such \
+                     as /dev/null",
                     path.display()
                 )));
             }

@@ -1,6 +1,6 @@
 //! Values of options, from text.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::{Priority, Version};
@@ -72,11 +72,53 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Seconds of a wait, which needs some.
+pub(crate) fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("give more than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// An IP address with a port.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address with a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned()
+    })
+}
+
 /// An absolute `http` or `https` URL.
 pub(crate) fn url(text: &str) -> Result<Uri, String> {
+    absolute(text).map_err(|error| match with_http(text) {
+        Some(_) => format!("it has no scheme; write http://{text} or https://{text}"),
+        None => error,
+    })
+}
+
+/// The same, for `get`: without a scheme it is `http`, as in curl.
+pub(crate) fn fetched_url(text: &str) -> Result<Uri, String> {
+    match with_http(text) {
+        Some(uri) => Ok(uri),
+        None => absolute(text),
+    }
+}
+
+/// The URL with `http`, of a text that has no scheme.
+fn with_http(text: &str) -> Option<Uri> {
+    // A port is the only colon in what has no scheme, except in an IPv6 address.
+    let host = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let has_port = host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
+    if text.contains("://") || host.contains('@') || !has_port {
+        return None;
+    }
+    absolute(&format!("http://{text}")).ok()
+}
+
+fn absolute(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
-        .map_err(|error| format!("not a URL: {error}"))?;
+        .map_err(|error| format!("not a URL: {error}; write it as https://example.org/path"))?;
     lacewing_client::Origin::of(&uri).map_err(|error| error.to_string())?;
     Ok(uri)
 }
@@ -84,6 +126,49 @@ pub(crate) fn url(text: &str) -> Result<Uri, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_without_a_scheme_is_http_in_get_and_an_error_with_a_remedy_elsewhere() {
+        for text in [
+            "127.0.0.1:8080/x",
+            "example.org",
+            "localhost/a:b?c",
+            "[::1]:8080/",
+            "[::1]",
+        ] {
+            let uri = fetched_url(text).unwrap();
+            assert_eq!(uri.scheme_str(), Some("http"), "{text}");
+            let error = url(text).unwrap_err();
+            assert!(
+                error.contains(&format!("write http://{text} or")),
+                "{error}"
+            );
+        }
+        for wrong in [
+            "",
+            "/x",
+            "ftp://a.example/",
+            "mailto:x",
+            "user:pw@a",
+            "http://",
+            ":80/",
+        ] {
+            assert!(fetched_url(wrong).is_err(), "{wrong}");
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_an_ip_address_and_a_port() {
+        assert_eq!(address("[::1]:9").unwrap().port(), 9);
+        for wrong in ["9000", ":9000", "localhost:9000", "127.0.0.1", "off"] {
+            assert!(
+                address(wrong).unwrap_err().contains("127.0.0.1:9000"),
+                "{wrong}"
+            );
+        }
+        assert!(some_seconds("0").is_err() && some_seconds("0.1").is_ok());
+    }
 
     #[test]
     fn priorities_and_windows_are_read() {

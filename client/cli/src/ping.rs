@@ -35,7 +35,7 @@ pub(crate) struct Ping {
     interval: Duration,
 
     /// Seconds to wait for the answer
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = parse::seconds)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = parse::some_seconds)]
     timeout: Duration,
 
     /// The protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone by ALPN;

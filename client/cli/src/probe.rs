@@ -35,7 +35,7 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Probe {
     /// Seconds for each step: a connection, a response, a PING
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse::some_seconds)]
     timeout: Duration,
 
     /// Print one JSON object

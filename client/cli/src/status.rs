@@ -3,6 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use lacewing_client::{AddressErrors, ClientError, Error, Initiator, Trust};
+use lacewing_conn::proto::Rule;
 
 use crate::proxy::ProxyError;
 
@@ -102,9 +103,39 @@ impl Failure {
         self
     }
 
+    /// A request of `get` without a response. `connect`: the time of --connect-timeout.
+    pub(crate) fn fetch(
+        url: &http::Uri,
+        error: &ClientError,
+        trust: Trust,
+        connect: Duration,
+    ) -> Self {
+        let text = match error {
+            ClientError::ConnectTimeout { .. } => "no connection",
+            ClientError::Upgrade(_) if of_request(error) == TIME => "no answer to Upgrade: h2c",
+            error if is_silent(error) => {
+                "the server accepted the connection, but sent no frame of HTTP/2"
+            }
+            ClientError::NotUpgraded { status } => {
+                let text = format!(
+                    "{url}: the server did not switch to HTTP/2: it answered {status} in HTTP/1.1; \
+                     leave out --h2c-upgrade (lacewingd: start it with --h2c-upgrade)"
+                );
+                return Self::new(FRAMING, text);
+            }
+            error => return Self::request(url, error, trust),
+        };
+        let text = format!("{url}: {text} within {connect:?} (--connect-timeout)");
+        Self::new(TIME, text).passing(None)
+    }
+
     /// A request without a response.
     pub(crate) fn request(url: &http::Uri, error: &ClientError, trust: Trust) -> Self {
         let status = of_request(error);
+        if is_silent(error) {
+            let text = "the server accepted the connection, but sent no frame of HTTP/2 in time";
+            return Self::new(status, format!("{url}: {text} (RFC 9113 §3.4)")).passing(None);
+        }
         let hint = match error {
             error if error.is_certificate() && trust != Trust::DangerAcceptAny => {
                 "; if you trust the authority that signed it, name its PEM file by --cacert; if \
@@ -114,10 +145,28 @@ impl Failure {
             _ => "",
         };
         let failure = Self::new(status, format!("{url}: {error}{hint}"));
-        if error.is_retryable() && !error.is_certificate() {
+        if status == TIME || error.is_retryable() && !error.is_certificate() {
             return failure.passing(None);
         }
         failure
+    }
+
+    /// An address on which this program cannot listen.
+    pub(crate) fn unbound(address: std::net::SocketAddr, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "; another program has port {}: stop it, or choose another port",
+                address.port()
+            ),
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need privileges: choose a higher one".to_owned()
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; the address belongs to no interface of this machine".to_owned()
+            }
+            _ => String::new(),
+        };
+        Self::local(format!("cannot listen on {address}: {error}{advice}"))
     }
 
     /// An address without a listener.
@@ -215,6 +264,7 @@ fn of_request(error: &ClientError) -> u8 {
         ClientError::ConnectTimeout { .. } | ClientError::PingTimeout { .. } => TIME,
         error if error.is_certificate() => CERTIFICATE,
         ClientError::Tls { .. } | ClientError::NotNegotiated { .. } => TLS,
+        ClientError::Upgrade(error) if is_timeout(&**error) => TIME,
         ClientError::NotUpgraded { .. } | ClientError::Upgrade(_) => FRAMING,
         error => error.connection().map_or(TRANSPORT, of_connection),
     }
@@ -245,8 +295,34 @@ fn of_connecting(error: &io::Error) -> u8 {
     CONNECT
 }
 
+fn is_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// The server accepted the connection, and then sent nothing.
+fn is_silent(error: &ClientError) -> bool {
+    let rule = error.connection().and_then(Error::rule);
+    rule == Some(Rule::PrefaceTimeout)
+}
+
+/// Returns whether this rule bounds a wait.
+fn is_wait(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::PrefaceTimeout
+            | Rule::HeadersTimeout
+            | Rule::SettingsTimeout
+            | Rule::KeepAliveTimeout
+            | Rule::WriteStall
+            | Rule::FrameTimeout
+            | Rule::ConnectionStall
+    )
+}
+
 fn of_connection(error: &Error) -> u8 {
     match error.initiator() {
+        _ if error.is_connection() && error.rule().is_some_and(is_wait) => TIME,
         Initiator::Io => TRANSPORT,
         _ if !error.is_connection() => STREAM,
         Initiator::Peer if error.go_away_code().is_none() => EMPTY,

@@ -81,7 +81,8 @@ pub(crate) struct Tap {
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
 
-    /// Write the bytes, without TLS, as a packet capture that Wireshark opens
+    /// Write the bytes, without TLS, as a packet capture that Wireshark opens. In it the server has
+    /// port 80 (h2) or 6121 (SPDY), where Wireshark looks for these protocols
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
 
@@ -92,7 +93,7 @@ pub(crate) struct Tap {
     dialling: Dialling,
 
     /// The address to listen on
-    #[arg(value_name = "LISTEN", help_heading = "Arguments")]
+    #[arg(value_name = "LISTEN", value_parser = parse::address, help_heading = "Arguments")]
     listen: SocketAddr,
 
     /// The server: https by ALPN, http in cleartext
@@ -102,7 +103,7 @@ pub(crate) struct Tap {
 
 pub(crate) async fn run(tap: Tap) -> Result<(), Failure> {
     let proxy = Arc::new(Proxy::new(tap)?);
-    let failed = |error| Failure::local(format!("cannot listen on {}: {error}", proxy.tap.listen));
+    let failed = |error| Failure::unbound(proxy.tap.listen, &error);
     let listener = TcpListener::bind(proxy.tap.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let scheme = if proxy.tap.tls { "https" } else { "http" };

@@ -64,6 +64,49 @@ async fn a_server_is_tested_and_reported() {
 }
 
 #[tokio::test]
+async fn a_filter_without_a_case_is_an_error() {
+    for (arguments, list) in [
+        (
+            &["http://127.0.0.1:1/", "--only", "6.7", "--only", "99"][..],
+            "h2 --list",
+        ),
+        (
+            &["--client", "--listen", "127.0.0.1:0", "--only", "99"],
+            "--client --protocol h2 --list",
+        ),
+        (
+            &["--list", "--protocol", "spdy/3", "--only", "99"],
+            "--protocol spdy/3 --list",
+        ),
+    ] {
+        let output = tool(arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("\"99\"") && text.contains(list), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_named_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    let arguments = [url.as_str(), "--timeout", "0.1", "--only", "6.7"];
+    let output = tool(&arguments).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("sends nothing in h2, so most cases fail"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn an_echo_server_fails() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -61,6 +61,8 @@ pub enum Requirement {
 pub enum Need {
     /// A response with at least this many bytes of content at the path.
     Content(u64),
+    /// A response with at most this many bytes of content at the path.
+    Page(u64),
     /// A response with at least this many bytes of content at the large path.
     LargeContent(u64),
     /// A resource that answers POST with 2xx.
@@ -154,6 +156,7 @@ impl Need {
         let abilities = &target.abilities;
         match self {
             Self::Content(bytes) => abilities.content >= bytes,
+            Self::Page(most) => abilities.content <= most,
             Self::LargeContent(bytes) => abilities.large_content >= bytes,
             Self::Upload => abilities.upload,
             Self::ExtendedConnect => abilities.extended_connect,
@@ -179,6 +182,10 @@ impl fmt::Display for Need {
                     "a response with {bytes} bytes of content or more at the path"
                 )
             }
+            Self::Page(most) => write!(
+                f,
+                "a smaller page at the path: this one is larger than {most} bytes"
+            ),
             Self::LargeContent(bytes) => write!(
                 f,
                 "a response with {bytes} bytes of content or more at the large path"

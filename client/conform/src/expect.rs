@@ -95,6 +95,17 @@ pub(crate) trait Judge: Protocol {
     fn connection_error(record: &Record<Self>) -> Option<Self::GoAway>;
 }
 
+impl<P: Protocol> Expect<P> {
+    /// The streams whose whole response meets the expectation.
+    pub(crate) fn whole_responses(&self) -> Vec<Id> {
+        match self {
+            Self::Response(id, _) => vec![*id],
+            Self::Any(expects) => expects.iter().flat_map(Self::whole_responses).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl<P: Judge> Expect<P> {
     /// Judges the record.
     pub(crate) fn judge(&self, record: &Record<P>, strictness: Strictness) -> Verdict {

@@ -22,6 +22,7 @@ use crate::{
     stream_id::Id,
     transcript::{Stop, Transcript},
     verdict::Verdict,
+    windows::Refill,
 };
 
 /// The operations of a protocol that the player needs.
@@ -96,6 +97,9 @@ pub(crate) trait Session<P: Dialect>: Send {
 
     /// The remaining windows of the stream and of the connection for our DATA.
     fn windows(&self, record: &Record<P>, stream: u32) -> [u64; 2];
+
+    /// The frames that give credit for the DATA received on the stream and on the connection.
+    fn credit(&mut self, record: &Record<P>, stream: u32, which: Refill) -> Vec<P::Frame>;
 
     /// The rules that the tested side broke, with their sections.
     fn violations(&mut self) -> &mut Vec<String>;
@@ -290,12 +294,38 @@ impl<'a, P: Dialect> Player<'a, P> {
                 Verdict::Open => {}
             }
             // A peer that never stops sending must not block the case.
-            if !self.read(deadline).await || Instant::now() > deadline {
+            if !self.read_for(expect, deadline).await || Instant::now() > deadline {
                 return match self.judge(expect) {
                     Verdict::Met => Ok(()),
                     Verdict::Missed(got) => Err(self.failed(expect, got)),
                     Verdict::Open => Err(self.failed(expect, self.transcript.latest())),
                 };
+            }
+        }
+    }
+
+    /// Reads once, and takes the responses that a case waits for as a whole: gives credit when a
+    /// window is used up, or when the tested side pauses. All other DATA stays in the windows,
+    /// whose sizes are the matter of cases about flow control.
+    async fn read_for(&mut self, expect: &Expect<P>, deadline: Instant) -> bool {
+        let awaited = expect.whole_responses();
+        if !awaited.is_empty() {
+            self.refill(&awaited, Refill::Empty).await;
+            let pause = Instant::now() + self.conditions.timeout / 10;
+            if self.read(deadline.min(pause)).await {
+                return true;
+            }
+            self.refill(&awaited, Refill::All).await;
+        }
+        self.read(deadline).await
+    }
+
+    async fn refill(&mut self, streams: &[Id], which: Refill) {
+        for id in streams {
+            let stream = id.resolve(&self.record.requests);
+            let credit = self.session.credit(&self.record, stream, which);
+            if !credit.is_empty() {
+                self.send(&credit).await;
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     expect::{Expect, Moment},
     protocol::Protocol,
     stream_id::Id,
+    target::Target,
 };
 
 /// The setup and steps of a case.
@@ -107,10 +108,17 @@ impl<P: Protocol> Row<P> {
     }
 
     /// The case of this row.
-    pub(crate) fn into_case(self, id: String, version: Version, tested: Side) -> Case
+    pub(crate) fn into_case(mut self, id: String, version: Version, tested: Side) -> Case
     where
         Script<P>: Play,
     {
+        let waits = |step: &Step<P>| match step {
+            Step::Expect(expect) => !expect.whole_responses().is_empty(),
+            _ => false,
+        };
+        if tested == Side::Server && self.steps.iter().any(waits) {
+            self.needs.push(Need::Page(Target::MAX_PAGE));
+        }
         Case {
             specification: P::specification(version, &id),
             id,

@@ -20,7 +20,7 @@ pub struct Target {
     pub scheme: String,
     /// The authority of requests: host and port.
     pub authority: String,
-    /// A resource that answers GET with 200 and some content.
+    /// A resource that answers GET with 200 and some content, at most [`Self::MAX_PAGE`].
     pub path: String,
     /// A resource with 64 KiB of content or more.
     pub large_path: String,
@@ -36,7 +36,7 @@ pub struct Target {
 pub struct Abilities {
     /// It answers GET with 200.
     pub answers: bool,
-    /// Bytes of content at the path.
+    /// Bytes of content at the path (counted until they exceed [`Target::MAX_PAGE`]).
     pub content: u64,
     /// Bytes of content at the large path (counted up to 256 KiB).
     pub large_content: u64,
@@ -55,6 +55,10 @@ pub struct Abilities {
 }
 
 impl Target {
+    /// The most content at the path, in bytes: 512 KiB. Above it, cases that wait for whole
+    /// responses are skipped: up to 32 of them must arrive within a timeout.
+    pub const MAX_PAGE: u64 = 512 * 1024;
+
     /// A server of HTTP/2 with all its resources at `/`, not yet probed.
     pub fn new(scheme: impl Into<String>, authority: impl Into<String>) -> Self {
         Self {

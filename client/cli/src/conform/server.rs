@@ -32,9 +32,17 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let mut target = target(args, url, &origin);
     let seen = target.probe(connect().await?, &conditions).await;
     if !target.abilities.answers {
-        console::note(format_args!(
-            "{url} does not answer GET with 2xx, so most cases will be skipped; its frames:"
-        ));
+        let protocol = args.protocol.alpn();
+        match seen.iter().any(|line| line.starts_with('<')) {
+            true => console::note(format_args!(
+                "{url} does not answer GET with 2xx, so cases that need a response fail or are \
+                 skipped; the frames of this attempt:"
+            )),
+            false => console::note(format_args!(
+                "{url} sends nothing in {protocol}, so most cases fail; does it speak {protocol} \
+                 there? (--protocol chooses another one.) The frames of this attempt:"
+            )),
+        }
         for line in seen {
             console::eprint(format_args!("  {line}\n"));
         }

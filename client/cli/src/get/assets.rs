@@ -58,7 +58,8 @@ pub(super) async fn fetch_all(run: &Arc<Run>, html: &[u8], page: &Uri) -> Result
 /// The server promised before it named the assets, so no promise is missed.
 async fn take_promises(run: &Run, page: &Uri) -> Result<(), Failure> {
     let trust = run.get.dialling.trust();
-    let failed = |error| Failure::request(page, &error, trust);
+    let connect = run.get.course.connect_timeout();
+    let failed = |error| Failure::fetch(page, &error, trust, connect);
     let origin = Origin::of(page).map_err(|error| failed(error.into()))?;
     let (client, _) = run.clients.of(&origin);
     let connection = client.connection(&origin).await.map_err(failed)?;
@@ -75,7 +76,7 @@ async fn fetch_one(run: Arc<Run>, url: Uri, number: usize) -> Result<(), Failure
     };
     let mut facts = Facts::new(&url, number);
     let fetching = fetch(&run, &mut facts, target, &Destination::Discard, Try::Last);
-    let done = match run.get.course.max_time {
+    let done = match run.get.course.max_time() {
         None => fetching.await,
         Some(limit) => match tokio::time::timeout(limit, fetching).await {
             Ok(done) => done,

@@ -127,9 +127,10 @@ fn client(
     // One connection for each origin of the command line.
     let mut builder = Client::builder()
         .max_connections(get.urls.len())
-        .connect_timeout(get.course.connect_timeout);
+        .connect_timeout(get.course.connect_timeout());
     let streams = &get.streams;
-    let windows = ConnectionConfig::new(Side::Client).with(|config| {
+    let config = ConnectionConfig::new(Side::Client).with(|config| {
+        config.limits.preface_timeout = get.course.connect_timeout();
         if let Some(window) = streams.window_size {
             config.limits.stream_window = window;
             config.limits.max_stream_window = window;
@@ -139,7 +140,7 @@ fn client(
             config.limits.max_connection_window = window;
         }
     });
-    builder = builder.connection(windows);
+    builder = builder.connection(config);
     if get.protocols.h2c_upgrade {
         builder = builder.h2c_upgrade();
     }

@@ -127,7 +127,8 @@ async fn ask(
     target: &Target,
 ) -> Result<Option<Response<Incoming>>, Failure> {
     let trust = run.get.dialling.trust();
-    let failed = |error| Failure::request(&target.url, &error, trust);
+    let connect = run.get.course.connect_timeout();
+    let failed = |error| Failure::fetch(&target.url, &error, trust, connect);
     let origin = Origin::of(&target.url).map_err(|error| failed(error.into()))?;
     let mut upload = match target.content {
         With::Content => run.content.body(&run.meter).await?,

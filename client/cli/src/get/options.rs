@@ -9,7 +9,7 @@ use lacewing_client::{Priority, Version};
 use super::waterfall;
 use crate::{
     dialling::Dialling,
-    parse::{at_least_one, header, priority, protocol, seconds, url, window},
+    parse::{at_least_one, fetched_url, header, priority, protocol, seconds, window},
 };
 
 /// The text of `lacewing get --help` after the options.
@@ -24,7 +24,7 @@ Exit codes, as curl's:
   22  status 400 or above, with --fail or --fail-with-body
   23  a file or stdout cannot be written
   26  a file to upload cannot be read
-  28  a time was over
+  28  a time was over: also of HTTP/2's waits, such as the one for its first frame
   33  the download cannot be resumed
   35  TLS failed, or there is no common protocol
   47  too many redirects
@@ -52,6 +52,7 @@ Examples:
   lacewing get -o /dev/null --stat --har page.har https://example.org/a https://example.org/b
   lacewing get -a --push --stat -o /dev/null https://example.org/
   lacewing get -a -o /dev/null --waterfall=page.html https://example.org/
+  lacewing get --multiply 1000 -o /dev/null --stat https://example.org/
   lacewing get -so /dev/null -w '%{http_version} %{time_total}\\n' https://example.org/";
 
 /// Fetches at once with --multiply: the streams that most servers permit.
@@ -74,8 +75,8 @@ pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) dialling: Dialling,
 
-    /// The URLs to fetch
-    #[arg(value_name = "URL", required = true, value_parser = url, help_heading = "Arguments")]
+    /// The URLs to fetch; without a scheme, http
+    #[arg(value_name = "URL", required = true, value_parser = fetched_url, help_heading = "Arguments")]
     pub(crate) urls: Vec<Uri>,
 }
 
@@ -238,13 +239,14 @@ pub(crate) struct Course {
     #[arg(long, conflicts_with = "fail")]
     pub(crate) fail_with_body: bool,
 
-    /// Seconds that a fetch may take, redirects included; each retry has them anew
+    /// Seconds that a fetch may take, redirects included; each retry has them anew. 0 is no limit
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) max_time: Option<Duration>,
+    max_time: Option<Duration>,
 
-    /// Seconds until a connection is ready
+    /// Seconds until a connection is ready, TLS included; then HTTP/2's first frame has as long. 0 is
+    /// the default
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(crate) connect_timeout: Duration,
+    connect_timeout: Duration,
 
     #[command(flatten)]
     pub(crate) retry: Retry,
@@ -253,7 +255,8 @@ pub(crate) struct Course {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     parallel: Option<usize>,
 
-    /// Fetch each URL N times, as nghttp -m does
+    /// Fetch each URL N times, as nghttp -m does: 100 at once without --parallel. Needs --output (a
+    /// directory, or /dev/null), -O, or --parallel 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000),
         conflicts_with = "get_assets")]
     multiply: u32,
@@ -273,12 +276,41 @@ pub(crate) struct Retry {
     #[arg(long)]
     pub(crate) retry_all_errors: bool,
 
-    /// Seconds between tries [default: retry-after of the response, else 1, 2, 4 … 600]
+    /// Seconds between tries; 0 is the default [default: retry-after of the response, else 1, 2, 4 …
+    /// 600]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) retry_delay: Option<Duration>,
+    retry_delay: Option<Duration>,
 }
 
+impl Retry {
+    /// The pause that the command line sets.
+    pub(crate) fn delay(&self) -> Option<Duration> {
+        self.retry_delay.filter(|delay| !delay.is_zero())
+    }
+}
+
+/// The default of --connect-timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Course {
+    /// The time for a fetch; `None` if it has no limit.
+    pub(crate) fn max_time(&self) -> Option<Duration> {
+        self.max_time.filter(|time| !time.is_zero())
+    }
+
+    /// The time for a connection.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        match self.connect_timeout {
+            Duration::ZERO => CONNECT_TIMEOUT,
+            time => time,
+        }
+    }
+
+    /// Whether each URL is fetched several times.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.multiply > 1
+    }
+
     /// The most fetches at once.
     pub(crate) fn parallel(&self) -> usize {
         let all = if self.multiply > 1 { ALL_AT_ONCE } else { 1 };

@@ -41,7 +41,7 @@ pub(super) async fn transfer(
             content: With::Content,
         };
         let fetching = fetch(run, &mut facts, target, destination, which);
-        let done = match course.max_time {
+        let done = match course.max_time() {
             None => fetching.await,
             Some(limit) => match tokio::time::timeout(limit, fetching).await {
                 Ok(done) => done,
@@ -61,7 +61,7 @@ pub(super) async fn transfer(
         {
             let pause = course
                 .retry
-                .retry_delay
+                .delay()
                 .or(failure.retry_after())
                 .unwrap_or_else(|| {
                     Duration::from_secs(1)
@@ -70,7 +70,10 @@ pub(super) async fn transfer(
                 });
             if !run.get.telling.silent {
                 let text = failure.message().unwrap_or_default();
-                console::note(format_args!("{text}; trying again in {pause:?}"));
+                match pause {
+                    Duration::ZERO => console::note(format_args!("{text}; trying again at once")),
+                    pause => console::note(format_args!("{text}; trying again in {pause:?}")),
+                }
             }
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             tries = tries.saturating_add(1);

@@ -64,7 +64,10 @@ impl Cluster {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(scheme) if *scheme == Scheme::HTTP => false,
             _ => {
-                let text = format!("the server {server} has neither http nor https as its scheme");
+                let text = format!(
+                    "the server {server} has neither http nor https as its scheme; write it as \
+                     https://127.0.0.1:6443"
+                );
                 return Err(TaskFailure::new(text));
             }
         };

@@ -36,8 +36,8 @@ connections: --warm-up leaves them out. --threshold is about response times.
 Requests that the server certainly left alone (REFUSED_STREAM, or above the last
 stream of a GOAWAY) are sent again. Connections that end are made again.
 
-Numbers of requests: k = 1000, M = 1000000. Times: 500ms, 10s, 2m, 1h; a number
-alone is seconds.
+Numbers of requests: k = 1000, M = 1000000. Times: 500us, 20ms, 10s, 2m,
+1h; a number alone is seconds.
 
 Exit codes:
   0  the load ran
@@ -104,7 +104,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) timeout: Duration,
 
-    /// Give a connection up if it is not ready after this time
+    /// Give a connection up if it is not ready after this time; then HTTP/2's first frame has
+    /// as long
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub(super) connect_timeout: Duration,
 

@@ -1,6 +1,6 @@
 //! The requests of one connection, on its task: sends them, and counts their outcomes.
 
-use std::{sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -10,8 +10,9 @@ use lacewing_conn::{
         OpenOptions,
         facade::{Application, Context, StreamTable},
     },
-    proto::{Event, Head, Semantics, StreamKey},
+    proto::{Event, Head, Rule, Semantics, StreamKey},
 };
+use tokio::sync::Notify;
 
 use super::{
     account::Account,
@@ -35,6 +36,8 @@ pub(super) struct Exchanges {
     ended: Option<String>,
     /// The plan has no more requests for the connection.
     done: bool,
+    /// Says so to the task of the connection.
+    finished: Rc<Notify>,
 }
 
 /// A request under way.
@@ -63,7 +66,13 @@ impl Exchanges {
             next_check: None,
             ended: None,
             done: false,
+            finished: Rc::default(),
         }
+    }
+
+    /// Notified when all requests have their outcome, and the connection is to end.
+    pub(super) fn finished(&self) -> Rc<Notify> {
+        Rc::clone(&self.finished)
     }
 
     /// Complete responses on the connection.
@@ -319,11 +328,13 @@ impl Application for Exchanges {
             return;
         }
         self.send(conn);
+        // The last request may be given up here.
+        self.check_waits(conn);
         if self.open.is_empty() && (self.plan.is_done(self.number) || !self.plan.is_sending()) {
             self.done = true;
+            self.finished.notify_one();
             conn.shutdown();
         }
-        self.check_waits(conn);
     }
 }
 
@@ -336,7 +347,12 @@ fn cause(error: &Error) -> String {
         return format!("connection lost: {}", io.kind());
     }
     if let Some(rule) = error.rule() {
-        return format!("the server broke a rule: {rule:?}");
+        return match rule {
+            Rule::PrefaceTimeout => {
+                "connected, but the server sent no frame of HTTP/2 (--connect-timeout)".to_owned()
+            }
+            rule => format!("the server broke a rule: {rule}"),
+        };
     }
     let reason = error.reason();
     match (error.is_connection(), error.initiator()) {

@@ -63,7 +63,8 @@ pub(super) fn read(
 ) -> Result<(Origin, Vec<Template>), Failure> {
     let wrong = |text: String| Failure::usage(format!("{}: {text}", path.display()));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let file = File::open(path);
+    let file = file.map_err(|error| wrong(format!("cannot be read (--har): {error}")))?;
     let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|error| wrong(error.to_string()))?;
     if bytes.len() as u64 > MAX_FILE {

@@ -20,7 +20,7 @@ const START_SPREAD: Duration = Duration::from_secs(1);
 pub(super) fn merge(paths: &[PathBuf]) -> Result<Outcome, Failure> {
     let mut runs = Vec::new();
     for path in paths {
-        let wrong = |text: String| Failure::usage(format!("{}: {text}", path.display()));
+        let wrong = |text: String| Failure::usage(format!("{} (--merge): {text}", path.display()));
         let run = hlog::read(path).map_err(wrong)?;
         if let Some(first) = runs.first() {
             check(first, &run).map_err(wrong)?;

@@ -102,10 +102,17 @@ impl Outcome {
     /// The outcome in a sentence.
     pub(super) fn verdict(&self) -> String {
         let rate = self.error_rate() * 100.0;
-        match (self.bad(), self.tally.succeeded()) {
+        let mut text = match (self.bad(), self.tally.succeeded()) {
             (_, 0) => "No request succeeded.".to_owned(),
             (0, _) => "All requests succeeded.".to_owned(),
             (bad, _) => format!("{bad} requests failed ({rate:.2} %)."),
+        };
+        let refused = self.tally.answered() - self.tally.succeeded();
+        if refused > 0 {
+            text += &format!(
+                " {refused} of them were answered with a status of 400 or above, which is a failure."
+            );
         }
+        text
     }
 }

@@ -91,7 +91,9 @@ impl Plan {
                 .dialling
                 .for_load(args.request.chosen())
                 .map_err(|failure| Failure::usage(failure.message().unwrap_or_default()))?,
-            config: ConnectionConfig::new(lacewing_conn::Side::Client),
+            config: ConnectionConfig::new(lacewing_conn::Side::Client).with(|config| {
+                config.limits.preface_timeout = args.connect_timeout;
+            }),
             requests,
             streams: args.streams,
             semantics: match args.request.mux {

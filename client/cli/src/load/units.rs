@@ -24,10 +24,18 @@ pub(super) fn number(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `500ms`, `10s`, `2m`, `1h`; a number alone is seconds.
+/// `500us`, `500ms`, `10s`, `2m`, `1h`; a number alone is seconds.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || "write it as 500ms, 10s, 2m or 1h".to_owned();
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let wrong = || "write it as 500us, 20ms, 10s, 2m or 1h".to_owned();
+    let units = [
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("μs", 1e-6),
+        ("ms", 0.001),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
     let unit = units
         .iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
@@ -81,6 +89,9 @@ mod tests {
         assert_eq!(number("2M"), Ok(2_000_000));
         assert!(number("0").is_err() && number("k").is_err() && number("-1").is_err());
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
+        for micros in ["500us", "500µs", "500μs"] {
+            assert_eq!(time(micros), Ok(Duration::from_micros(500)));
+        }
         assert_eq!(time("1.5"), Ok(Duration::from_millis(1500)));
         assert!(time("0s").is_err() && time("5x").is_err() && time("1e300s").is_err());
         assert_eq!(rate("1%"), Ok(0.01));

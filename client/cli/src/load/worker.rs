@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    pin::pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -30,6 +31,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Attempts of each connection, if none of the run was ever made.
 const FIRST_ATTEMPTS: u32 = 3;
+
+/// The time for GOAWAY and the close after the last outcome of a connection.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Runs some of the plan's connections to their end. `first`: the number of the first one.
 pub(super) fn run(plan: Arc<Plan>, first: usize, connections: usize) -> std::io::Result<Tally> {
@@ -158,6 +162,11 @@ async fn drive_multiplexed(
     version: Version,
     exchanges: Exchanges,
 ) -> Ended {
+    let finished = exchanges.finished();
+    let mut closing = pin!(async move {
+        finished.notified().await;
+        sleep(FAREWELL).await;
+    });
     let mut config = plan.config.engine(version, Side::Client);
     config.scheme = plan.scheme.clone();
     config.semantics = plan.semantics;
@@ -170,6 +179,11 @@ async fn drive_multiplexed(
         tokio::select! {
             biased;
             _ = &mut driver => break,
+            // All outcomes are known: a server that does not close is left.
+            () = &mut closing => {
+                cut = true;
+                break;
+            }
             changed = phase.changed() => {
                 if changed.is_err() || *phase.borrow() == Phase::Over {
                     cut = true;

@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use lacewing_client::Dialed;
 
-use super::error::ProxyError;
+use super::error::{Login, ProxyError};
 
 /// Asks the proxy at the other end for a tunnel to `target`.
 pub(super) async fn tunnel(
@@ -28,7 +28,12 @@ pub(super) async fn tunnel(
     let response = sent.await.map_err(broken)?;
     let status = response.status();
     if !status.is_success() {
-        return Err(ProxyError::Refused { proxy, status });
+        let login = Login::of(authorization);
+        return Err(ProxyError::Refused {
+            proxy,
+            status,
+            login,
+        });
     }
     let tunnel = hyper::upgrade::on(response).await.map_err(broken)?;
     Ok(Dialed::new(TokioIo::new(tunnel)).at(address))

@@ -13,14 +13,46 @@ pub(crate) enum ProxyError {
     /// No connection with TLS.
     Insecure { proxy: String, source: ClientError },
     /// The proxy answered so.
-    Refused { proxy: String, status: StatusCode },
+    Refused {
+        proxy: String,
+        status: StatusCode,
+        login: Login,
+    },
     /// The exchange with the proxy broke.
     Broken { proxy: String, source: hyper::Error },
     /// The same in SOCKS, or its refusal.
     Socks {
         proxy: String,
         source: tokio_socks::Error,
+        login: Login,
     },
+}
+
+/// What a proxy got of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Given,
+    Missing,
+}
+
+impl Login {
+    pub(super) fn of<T>(credentials: Option<&T>) -> Self {
+        match credentials {
+            Some(_) => Self::Given,
+            None => Self::Missing,
+        }
+    }
+
+    /// What to do after a refusal.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Given => {
+                "; it does not accept this name and password: correct them (--proxy-user, or in \
+                 the URL of the proxy)"
+            }
+            Self::Missing => "; give a name and a password by --proxy-user",
+        }
+    }
 }
 
 impl ProxyError {
@@ -52,23 +84,29 @@ impl fmt::Display for ProxyError {
                     false => Ok(()),
                 }
             }
-            Self::Refused { proxy, status } => {
+            Self::Refused {
+                proxy,
+                status,
+                login,
+            } => {
                 write!(f, "the proxy {proxy} makes no tunnel: it answered {status}")?;
                 match status.as_u16() {
-                    407 => f.write_str("; give a name and a password by --proxy-user"),
+                    407 => f.write_str(login.advice()),
                     _ => Ok(()),
                 }
             }
             Self::Broken { proxy, source } => {
                 write!(f, "the proxy {proxy} did not answer to CONNECT: {source}")
             }
-            Self::Socks { proxy, source } => {
+            Self::Socks {
+                proxy,
+                source,
+                login,
+            } => {
                 write!(f, "the proxy {proxy} makes no tunnel by SOCKS: {source}")?;
                 match source {
                     tokio_socks::Error::NoAcceptableAuthMethods
-                    | tokio_socks::Error::PasswordAuthFailure(_) => {
-                        f.write_str("; give a name and a password by --proxy-user")
-                    }
+                    | tokio_socks::Error::PasswordAuthFailure(_) => f.write_str(login.advice()),
                     _ => Ok(()),
                 }
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use lacewing_client::Dialed;
 use tokio_socks::{TargetAddr, tcp::Socks5Stream};
 
-use super::error::ProxyError;
+use super::error::{Login, ProxyError};
 
 /// The place to which a tunnel leads.
 pub(super) enum Target<'a> {
@@ -41,6 +41,10 @@ pub(super) async fn tunnel(
             Socks5Stream::connect_with_password_and_socket(io, target, name, password).await
         }
     };
-    let tunnel = asked.map_err(|source| ProxyError::Socks { proxy, source })?;
+    let tunnel = asked.map_err(|source| ProxyError::Socks {
+        proxy,
+        source,
+        login: Login::of(user.as_ref()),
+    })?;
     Ok(Dialed::new(tunnel.into_inner()).at(address))
 }

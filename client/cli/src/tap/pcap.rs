@@ -53,8 +53,9 @@ enum Flags {
 
 impl Capture {
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        let failed =
-            |error: &dyn std::fmt::Display| Failure::local(format!("{}: {error}", path.display()));
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::local(format!("cannot write {} (--pcap): {error}", path.display()))
+        };
         let file = File::create(path).map_err(|error| failed(&error))?;
         let header = PcapHeader {
             datalink: DataLink::RAW,

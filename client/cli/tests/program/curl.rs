@@ -381,7 +381,7 @@ fn passing_failures_are_tried_again() {
         1 => "HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops".into(),
         _ => ok("done"),
     });
-    let args = ["--http1.1", "--retry", "2", "--retry-delay", "0"];
+    let args = ["--http1.1", "--retry", "2", "--retry-delay", "0.01"];
     let (code, out, said) = get(&[&args[..], &[&server.url("/")]].concat());
     assert_eq!((code, out.as_str()), (0, "done"), "{said}");
     assert_eq!(said.matches("trying again").count(), 2, "{said}");
@@ -431,7 +431,13 @@ fn a_url_is_fetched_several_times() {
     let url = format!("http://{}/hello", server(Version::Http2));
     let (code, _, said) = get(&["--multiply", "2", &url]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("/dev/null"), "{said}");
+    assert!(said.contains("--multiply fetches"), "{said}");
+    assert!(
+        said.contains("/dev/null") && said.contains("--parallel 1"),
+        "{said}"
+    );
+    let (code, _, said) = get(&["--multiply", "2", "-o", "one.txt", &url]);
+    assert!(code == 2 && said.contains("with --multiply"), "{said}");
     let (code, out, said) = get(&["--multiply", "2", "--parallel", "1", &url]);
     assert_eq!(
         (code, out.as_str()),

@@ -68,6 +68,22 @@ fn bytes_are_decoded_in_every_form() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_code_26() {
+    for args in [
+        &["decode", "none.pcap"][..],
+        &["headers", "decode", "none.json"],
+    ] {
+        let output = super::lacewing::run(args);
+        assert_eq!(output.status.code(), Some(26), "{}", said(&output));
+        assert!(
+            said(&output).contains("cannot read none."),
+            "{}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
 fn an_end_in_the_middle_of_a_frame_is_told() {
     let whole = [PREFACE, SETTINGS, REQUEST].concat();
     let output = decode(&[], &whole[..whole.len() - 1]);

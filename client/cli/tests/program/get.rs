@@ -78,7 +78,8 @@ fn an_upgrade_that_the_server_declines_is_reported() {
     assert!(serving.join().unwrap().contains("upgrade: h2c\r\n"));
     assert_eq!(output.status.code(), Some(16));
     assert!(
-        stderr(&output).contains("did not switch to h2c"),
+        stderr(&output)
+            .contains("did not switch to HTTP/2: it answered 200 OK in HTTP/1.1; leave out --h2c"),
         "{}",
         stderr(&output)
     );

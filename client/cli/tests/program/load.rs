@@ -9,6 +9,7 @@ mod protocols;
 mod segments;
 
 use std::{
+    io::Read as _,
     net::{SocketAddr, TcpListener},
     process::{Command, Stdio},
     sync::{
@@ -34,7 +35,7 @@ use lacewing_server::{RequestBody, Server, service_fn};
 
 use super::{
     lacewing::{ended, run},
-    servers::{on_thread, serve, serve_routes, server},
+    servers::{on_thread, serve, serve_routes, server, silent},
 };
 use crate::support::any_port;
 
@@ -260,6 +261,58 @@ fn a_server_that_never_answers_meets_the_timeout() {
         report.contains("ended by       --duration 200ms"),
         "{report}"
     );
+}
+
+#[test]
+fn an_answer_of_400_or_above_is_a_failure_and_the_verdict_says_so() {
+    let base = format!("http://{}", server(Version::Http2));
+    let urls = [format!("{base}/hello"), format!("{base}/nothing")];
+    for (urls, failed, code) in [(&urls[..], 3, 0), (&urls[1..], 6, 1)] {
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        let (ended, report, _) = load(&[&["-n", "6"], urls.as_slice()].concat());
+        assert_eq!(ended, Some(code), "{report}");
+        let why = format!("{failed} of them were answered with a status of 400 or above");
+        assert!(report.contains(&why), "{report}");
+    }
+}
+
+#[test]
+fn a_server_without_a_first_frame_is_named_in_words() {
+    let url = format!("http://{}/", silent());
+    let (code, report, _) = load(&["-n", "1", "--connect-timeout", "200ms", &url]);
+    assert_eq!(code, Some(1), "{report}");
+    assert!(
+        report.contains("the server sent no frame of HTTP/2"),
+        "{report}"
+    );
+    assert!(!report.contains("PrefaceTimeout"), "{report}");
+}
+
+/// Once all requests have their outcome, a server that does not close is left: before the second
+/// GOAWAY, which follows the first after a second.
+#[test]
+fn a_run_does_not_wait_for_a_server_that_does_not_close() {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let reading = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A reset is an end as well.
+        let _ = listener.accept().unwrap().0.read_to_end(&mut bytes);
+        bytes
+    });
+    let (code, report, _) = load(&["-n", "1", "--timeout", "100ms", &url]);
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report.contains("1 × timeout after 100ms"), "{report}");
+    let bytes = reading.join().unwrap();
+    let mut rest = &bytes["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()..];
+    let mut kinds = Vec::new();
+    while let [l0, l1, l2, kind, ..] = rest {
+        kinds.push(*kind);
+        let length = u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
+        rest = &rest[9 + length..];
+    }
+    let go_aways = kinds.iter().filter(|kind| **kind == 7).count();
+    assert_eq!(go_aways, 1, "{kinds:?}");
 }
 
 #[test]

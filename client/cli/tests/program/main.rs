@@ -36,4 +36,6 @@ mod streams;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
+mod urls;
+mod waits;
 mod waterfall;

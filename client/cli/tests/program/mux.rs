@@ -186,3 +186,24 @@ fn an_address_without_a_listener_is_an_error() {
     let (output, code) = Side::start(&[&address]).finish();
     assert_eq!((output.len(), code), (0, Some(7)));
 }
+
+#[test]
+fn a_port_that_is_taken_is_named_with_a_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (listen, port) = (address.to_string(), address.port());
+    for args in [
+        &["mux", "--listen", &listen][..],
+        &["tap", &listen, "http://127.0.0.1:1"],
+        &["conform", "--client", "--listen", &listen],
+    ] {
+        let (code, _, said) = super::lacewing::ended(&super::lacewing::run(args));
+        assert_eq!(code, Some(23), "{args:?}: {said}");
+        let remedy = format!(
+            "cannot listen on {listen}: {}; another program has \
+             port {port}: stop it, or choose another port",
+            TcpListener::bind(address).unwrap_err()
+        );
+        assert!(said.contains(&remedy), "{args:?}: {said}");
+    }
+}

@@ -83,7 +83,16 @@ fn another_try_may_overwrite_the_file_of_the_one_before() {
         }
     });
     let folder = scratch("names-again");
-    let args = ["-OJ", "-m", "1", "--retry", "3", "--retry-delay", "0", &url];
+    let args = [
+        "-OJ",
+        "-m",
+        "1",
+        "--retry",
+        "3",
+        "--retry-delay",
+        "0.01",
+        &url,
+    ];
     let (code, _, said) = get(&folder, &args);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("trying again"), "{said}");

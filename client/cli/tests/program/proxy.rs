@@ -200,9 +200,20 @@ fn a_proxy_that_makes_no_tunnel_is_named() {
     thread::spawn(move || closing.incoming().for_each(drop));
     let refusing = refusing.address.to_string();
     let socks = [("all_proxy", "socks4://127.0.0.1:1")];
-    let cases: [(Variables<'_>, &[&str], i32, &str); 7] = [
+    let cases: [(Variables<'_>, &[&str], i32, &str); 8] = [
         (&[], &["-x", &refusing], 56, "407"),
-        (&[], &["-x", &refusing], 56, "--proxy-user"),
+        (
+            &[],
+            &["-x", &refusing],
+            56,
+            "give a name and a password by --proxy-user",
+        ),
+        (
+            &[],
+            &["-x", &refusing, "-U", "user:wrong"],
+            56,
+            "does not accept this name",
+        ),
         (&[], &["-x", &closed], 56, "did not answer to CONNECT"),
         (&[], &["-x", "127.0.0.1:1"], 7, "the proxy 127.0.0.1:1"),
         (&[], &["-x", "no-such-host.invalid"], 5, "invalid:1080"),
@@ -350,7 +361,11 @@ fn a_socks_proxy_that_makes_no_tunnel_is_named() {
     let not_socks = Proxy::start("200 OK");
     for (address, user, text) in [
         (secret.address, &[][..], "--proxy-user"),
-        (secret.address, &["-U", "user:wrong"], "--proxy-user"),
+        (
+            secret.address,
+            &["-U", "user:wrong"],
+            "does not accept this name",
+        ),
         (refusing.address, &[], "Connection refused"),
     ] {
         let proxied = format!("socks5h://{address}");

@@ -75,6 +75,14 @@ pub(crate) fn server_sending(bytes: &'static [u8]) -> SocketAddr {
     server_reading(4096, bytes)
 }
 
+/// A server that accepts connections, and then says nothing.
+pub(crate) fn silent() -> SocketAddr {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    address
+}
+
 /// A server that reads so many bytes, sends these, and closes.
 pub(crate) fn server_reading(length: usize, bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(any_port()).unwrap();

@@ -6,7 +6,7 @@ use lacewing_client::Version;
 
 use super::{
     curl::{Http1, get, ok, scratch},
-    servers::server,
+    servers::{self_signed, server},
 };
 use crate::support::pattern;
 
@@ -40,7 +40,12 @@ fn each_stream_has_a_row_in_every_protocol() {
             assert!(row.contains('█'), "{row}");
         }
         assert!(said.contains("window empty"), "{said}");
+        // Cleartext has no TLS.
+        assert!(said.contains("TCP ") && !said.contains(", TLS "), "{said}");
     }
+    let url = format!("https://localhost:{}/nothing", self_signed().port());
+    let (_, _, said) = get(&["-k", "-o", "/dev/null", "--waterfall", &url]);
+    assert!(said.contains(", TLS "), "{said}");
 }
 
 #[test]

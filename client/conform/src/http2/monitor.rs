@@ -8,7 +8,7 @@ use lacewing_frames::Side;
 
 use crate::{
     record::Record,
-    windows::{Exceeded, Windows},
+    windows::{Exceeded, Refill, Windows},
 };
 
 use super::{
@@ -165,6 +165,19 @@ impl Monitor {
             }
             _ => {}
         }
+    }
+
+    /// The streams to give credit for received DATA, with its bytes: this one unless its DATA has
+    /// ended, and the connection (0).
+    pub(super) fn unreturned(
+        &mut self,
+        stream: u32,
+        record: &Record<Http2>,
+        which: Refill,
+    ) -> Vec<(u32, u32)> {
+        let open = (!record.is_over(stream)).then_some(stream);
+        let ids = [Some(0), open].into_iter().flatten();
+        self.windows.take_unreturned(ids, which)
     }
 
     /// The remaining windows of the stream and of the connection for our DATA.

@@ -14,6 +14,7 @@ use crate::{
     script::Script,
     stream_id::Id,
     transcript::Stop,
+    windows::Refill,
 };
 
 use super::{
@@ -215,6 +216,12 @@ impl Session<Http2> for Http2Session {
 
     fn windows(&self, record: &Record<Http2>, stream: u32) -> [u64; 2] {
         self.monitor.windows(record, stream)
+    }
+
+    fn credit(&mut self, record: &Record<Http2>, stream: u32, which: Refill) -> Vec<Frame> {
+        let unreturned = self.monitor.unreturned(stream, record, which);
+        let frame = |(id, bytes): (u32, u32)| frame::window_update(id, bytes);
+        unreturned.into_iter().map(frame).collect()
     }
 
     fn violations(&mut self) -> &mut Vec<String> {

@@ -75,9 +75,10 @@ impl<P: Dialect> Player<'_, P> {
             Expect::Credit(id, more(number)),
             Expect::Credit(0.into(), more(0)),
         ];
-        // Ignores the end of a request: a client ends it before the response.
+        // Ignores the end of a request: a client ends it before the response. A server that
+        // echoes reads on only when its response is taken.
         if self.tested() == Side::Server {
-            right.push(Expect::Ended(id));
+            right.push(Expect::Response(id, 100..=599));
         }
         self.until(&Expect::Any(right)).await
     }

@@ -13,8 +13,12 @@ impl<P: Dialect> Player<'_, P> {
     /// Waits for the responses to GET (1), GET of the large path (3) and POST
     /// (5), and notes the abilities that they show.
     pub(crate) async fn show(&mut self, target: &mut Target) {
+        let page = Expect::Any(vec![
+            Expect::Content(1.into(), Target::MAX_PAGE.saturating_add(1)),
+            Expect::Response(1.into(), 100..=599),
+        ]);
+        let _ = self.until(&page).await;
         // The large response need not end.
-        let _ = self.until(&Expect::Response(1.into(), 100..=599)).await;
         let _ = self.until(&Expect::Response(5.into(), 100..=599)).await;
         let large = Expect::Any(vec![
             Expect::Content(3.into(), u64::from(MOST)),

@@ -6,7 +6,7 @@ use lacewing_frames::{Side, Version};
 
 use crate::{
     record::Record,
-    windows::{Exceeded, Windows},
+    windows::{Exceeded, Refill, Windows},
 };
 
 use super::{
@@ -112,6 +112,20 @@ impl Monitor {
             }
             _ => {}
         }
+    }
+
+    /// The streams to give credit for received DATA, with its bytes: this one unless its DATA has
+    /// ended, and in SPDY/3.1 the session (0).
+    pub(super) fn unreturned(
+        &mut self,
+        stream: u32,
+        record: &Record<Spdy>,
+        which: Refill,
+    ) -> Vec<(u32, u32)> {
+        let session = (self.version == Version::Spdy31).then_some(0);
+        let open = (!record.is_over(stream)).then_some(stream);
+        let ids = [session, open].into_iter().flatten();
+        self.windows.take_unreturned(ids, which)
     }
 
     /// The remaining windows of the stream and of the connection for our DATA.

@@ -13,6 +13,7 @@ use crate::{
     stream_id::Id,
     target::Target,
     transcript::Stop,
+    windows::Refill,
 };
 
 use super::{
@@ -153,6 +154,12 @@ impl Session<Spdy> for SpdySession {
 
     fn windows(&self, record: &Record<Spdy>, stream: u32) -> [u64; 2] {
         self.monitor.windows(record, stream)
+    }
+
+    fn credit(&mut self, record: &Record<Spdy>, stream: u32, which: Refill) -> Vec<Frame> {
+        let unreturned = self.monitor.unreturned(stream, record, which);
+        let frame = |(id, bytes): (u32, u32)| frame::window_update(id, bytes);
+        unreturned.into_iter().map(frame).collect()
     }
 
     fn violations(&mut self) -> &mut Vec<String> {

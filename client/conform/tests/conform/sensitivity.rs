@@ -143,6 +143,30 @@ fn greedy(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut)
     }
 }
 
+/// Leaves a rest of the window unused, and goes on when the window is larger.
+fn frugal(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut) {
+    match message {
+        Message::WindowUpdate {
+            stream_id: id @ 1..,
+            ..
+        } => {
+            encoder.data_head(output, *id, 16_384, true);
+            output.extend_from_slice(&[b'x'; 16_384]);
+        }
+        Message::Headers { stream_id, .. } => {
+            let head = HeadersHead::new(*stream_id, false);
+            encoder.headers(output, head, |block| {
+                block.field(b":status", b"200", Sensitivity::Normal);
+            });
+            for _ in 0..3 {
+                encoder.data_head(output, *stream_id, 16_384, false);
+                output.extend_from_slice(&[b'x'; 16_384]);
+            }
+        }
+        message => polite(message, encoder, output),
+    }
+}
+
 /// Sends a connection-specific field, which HTTP/2 forbids.
 fn old_fashioned(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut) {
     polite(message, encoder, output);
@@ -285,6 +309,12 @@ async fn the_frames_of_the_tested_side_are_checked_in_every_case() {
         got.contains("the connection-specific field connection"),
         "{got}"
     );
+}
+
+/// A sender need not use up its windows.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_waits_for_a_larger_window_passes() {
+    assert_eq!(outcome("8.3.1/28", frugal).await, Outcome::Passed);
 }
 
 /// RFC 9113 §5.4: PROTOCOL_ERROR can always replace a more specific code.

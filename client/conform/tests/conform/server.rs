@@ -27,6 +27,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let content = match request.uri().path() {
         "/large" => Bytes::from(vec![b'x'; 300 * 1024]),
+        "/huge" => Bytes::from(vec![b'x'; 8 << 20]),
         _ => Bytes::from_static(b"hello, world"),
     };
     let mut response = Response::new(Full::new(content));
@@ -76,6 +77,39 @@ async fn check_with(answers: Answers, segmentation: Segmentation, extended: Exte
     assert!(report.is_success(), "{report}");
     // The cases for extended CONNECT, or those without it.
     assert!(report.skipped() <= 6, "{report}");
+}
+
+/// Runs the cases with the page at this path.
+async fn with_page(path: &str) -> Report {
+    let conditions = conditions(Segmentation::Whole);
+    let server = || connect(Answers::AtOnce, ExtendedConnect::Off);
+    let mut target = Target::new("http", "localhost");
+    target.path = path.into();
+    target.large_path = "/large".into();
+    target.post_path = "/post".into();
+    target.probe(server(), &conditions).await;
+    let mut report = Report::new(format!("our server, with the page {path}"));
+    for case in server_cases(&target) {
+        let outcome = run(&case, server(), &target, &conditions).await;
+        report.add(&case, outcome);
+    }
+    report
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_larger_than_the_windows_passes() {
+    let report = with_page("/large").await;
+    assert!(report.is_success(), "{report}");
+    assert!(report.skipped() <= 6, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_huge_page_skips_the_cases_that_wait_for_it() {
+    let report = with_page("/huge").await;
+    assert!(report.is_success(), "{report}");
+    assert!(report.passed() > 150, "{report}");
+    let text = report.to_json();
+    assert!(text.contains("is larger than 524288 bytes"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,8 +63,13 @@ fn serve_with(version: Version, answers: Answers, options: ServerOptions) -> Dup
 }
 
 async fn check_server(version: Version, answers: Answers, segmentation: Segmentation) -> Report {
+    let target = Target::new("http", "localhost").version(version);
+    check_target(target, answers, segmentation).await
+}
+
+async fn check_target(mut target: Target, answers: Answers, segmentation: Segmentation) -> Report {
     let conditions = conditions(segmentation);
-    let mut target = Target::new("http", "localhost").version(version);
+    let version = target.version;
     target.large_path = "/large".into();
     target.post_path = "/post".into();
     let seen = target.probe(serve(version, answers), &conditions).await;
@@ -99,6 +104,15 @@ async fn check_client(version: Version, segmentation: Segmentation) -> Report {
         }
     }
     report
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_larger_than_the_windows_passes() {
+    for version in VERSIONS {
+        let mut target = Target::new("http", "localhost").version(version);
+        target.path = "/large".into();
+        assert_passed(&check_target(target, Answers::AtOnce, Segmentation::Whole).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ impl ClientListener {
         address: SocketAddr,
         offered: Option<Version>,
     ) -> Result<Self, Failure> {
-        let failed = |error| Failure::local(format!("cannot listen on {address}: {error}"));
+        let failed = |error| Failure::unbound(address, &error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let tls = offered.map(|version| Tls::new(address, version));

@@ -142,7 +142,7 @@ impl Connection {
             protocol: recording.version.alpn(),
             steps: recording
                 .dial
-                .map_or(Vec::new(), |dial| steps(&dial, trace)),
+                .map_or(Vec::new(), |dial| steps(&dial, &recording.origin, trace)),
             rows,
             frames: recording.frames.clone(),
             received: down.curve,
@@ -184,12 +184,13 @@ impl Row {
     }
 }
 
-fn steps(dial: &DialTimes, trace: &Trace) -> Vec<Step> {
+fn steps(dial: &DialTimes, origin: &str, trace: &Trace) -> Vec<Step> {
+    let is_secure = origin.starts_with("https:");
     let mut from = trace.since(dial.start);
     let instants = [
         ("DNS", dial.resolved),
         ("TCP", dial.connected),
-        ("TLS", dial.ready),
+        ("TLS", dial.ready.filter(|_| is_secure)),
     ];
     let mut steps = Vec::new();
     for (name, at) in instants {
@@ -216,9 +217,11 @@ fn add_http1(connections: &mut Vec<Connection>, exchange: &Exchange, trace: &Tra
         .position(|known| known.origin == origin && known.protocol == protocol);
     let index = known.unwrap_or_else(|| {
         connections.push(Connection {
+            steps: exchange
+                .dial
+                .map_or(Vec::new(), |dial| steps(&dial, &origin, trace)),
             origin,
             protocol,
-            steps: exchange.dial.map_or(Vec::new(), |dial| steps(&dial, trace)),
             ..Connection::default()
         });
         connections.len().saturating_sub(1)
