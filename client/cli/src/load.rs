@@ -5,6 +5,7 @@ mod args;
 mod arrivals;
 mod charts;
 mod course;
+mod display;
 mod exchanges;
 mod h2load;
 mod har;
@@ -45,7 +46,7 @@ use self::{
     args::{Form, is_stdout},
     arrivals::Arrivals,
     course::{Begin, Course, End, EndKind},
-    live::Display,
+    display::Display,
     outcome::{OpenLoop, Outcome},
     plan::{Phase, Plan},
     report::Report,
@@ -91,7 +92,8 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
     });
     let plan = Arc::new(Plan::new(args, steady_from, arrivals.clone(), watched)?);
     let mut course = Course::start(args, &plan, phase);
-    let display = plan.live.as_ref().map(|live| Display::start(args, live));
+    let live = plan.live.as_ref();
+    let display = live.map(|live| Display::start(args, live));
     if let (Some(arrivals), Some(rate)) = (&arrivals, args.pace.rate) {
         course::start_pacer(args, &plan, arrivals, rate, begin.at);
     }

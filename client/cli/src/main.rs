@@ -14,6 +14,7 @@ mod decoding;
 mod detect;
 mod dialling;
 mod frame_log;
+mod frame_meaning;
 mod frame_output;
 mod frame_text;
 mod get;
@@ -34,6 +35,7 @@ mod status;
 mod tap;
 mod upload;
 mod watched;
+mod windows;
 
 use std::{process::ExitCode, time::Duration};
 

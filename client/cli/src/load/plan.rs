@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{
     args::Args,
     arrivals::{Arrivals, Joined, Wake},
+    display,
     live::Live,
     requests,
     template::Template,
@@ -43,7 +44,7 @@ pub(super) struct Plan {
     /// Requests at once on each connection.
     pub(super) streams: usize,
     pub(super) semantics: Semantics,
-    /// The counts of the display.
+    /// The counts, if somebody may look at them.
     pub(super) live: Option<Arc<Live>>,
     pub(super) waits: Waits,
     /// The times of each second are of interest.
@@ -98,7 +99,7 @@ impl Plan {
                 true => Semantics::Raw,
                 false => Semantics::Http,
             },
-            live: Live::for_terminal(args),
+            live: display::is_wanted(args).then(|| Arc::new(Live::new())),
             waits: Waits {
                 response: args.timeout,
                 connect: args.connect_timeout,
