@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use lacewing_conn::proto::ConnectionStats;
+use lacewing_conn::{Side, proto::ConnectionStats};
 
 use super::{
     Board, locked, millis,
@@ -182,6 +182,15 @@ impl WatchedConnection {
         });
     }
 
+    /// So many bytes of its content have arrived.
+    pub fn taken(&self, stream: u32, bytes: usize) {
+        self.change(|state, _| {
+            if let Some(record) = state.open.get_mut(&stream) {
+                record.taken = record.taken.saturating_add(bytes as u64);
+            }
+        });
+    }
+
     /// All of its response is with the engine, which sends it as windows permit. The stream ends
     /// now unless a later sample has it.
     pub fn handed_over(&self, stream: u32) {
@@ -217,6 +226,13 @@ impl WatchedConnection {
                 state.done.push(record);
             }
         });
+    }
+
+    /// Counts a reset that passed by, with its code and its sender; also while nobody watches. The
+    /// statistics of an end count its resets.
+    pub fn count_reset(&self, sender: Side, code: &str) {
+        let mut state = locked(&self.entry.state);
+        state.counts.reset(sender, code);
     }
 
     /// Sets the last statistics of the connection. They count in the totals of the board, also
