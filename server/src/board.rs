@@ -497,6 +497,32 @@ mod tests {
             (&json!(70), &json!([0, 0, 3]))
         );
     }
+    /// On a connection with one stream at a time, a stream has the bytes since its begin.
+    #[tokio::test(start_paused = true)]
+    async fn bytes_from_before_anybody_watched_are_no_later_streams() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let connection = watched(&board);
+        let sent = Arc::new(AtomicU64::new(100));
+        let read = Arc::clone(&sent);
+        connection.read_by(move || {
+            let mut sample = Sample::default();
+            sample.stats.data_sent = read.load(Relaxed);
+            sample
+        });
+        connection.begin(1, "GET", "/");
+        connection.ended(1, Some((100, 0)));
+        let _viewer = board.view().unwrap();
+        ticks(2).await;
+        connection.begin(2, "GET", "/");
+        sent.store(107, Relaxed);
+        connection.ended(2, Some((107, 0)));
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(streams(&shown), [2]);
+        assert_eq!(shown["streams"][0]["sent"], 7);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn figures_are_read_while_somebody_watches() {
         let board = Board::between("test");

@@ -100,8 +100,6 @@ pub(super) struct State {
     pub(super) done: Vec<Record>,
     pub(super) counts: Totals,
     begun: usize,
-    /// Bytes of the streams that ended, where there is one at a time.
-    moved: (u64, u64),
 }
 
 impl WatchedConnection {
@@ -151,6 +149,8 @@ impl WatchedConnection {
             return;
         }
         let (place, now) = (self.entry.place(), self.entry.now());
+        // Earlier requests may have passed while nobody watched.
+        let before = self.entry.moved();
         let mut state = locked(&self.entry.state);
         state.counts.begun(self.entry.facts.protocol);
         if state.begun >= MAX_BEGUN || state.open.len() >= MAX_STREAMS {
@@ -159,7 +159,7 @@ impl WatchedConnection {
         }
         state.begun = state.begun.saturating_add(1);
         let mut record = Record::new(place, stream, method, path, now);
-        record.before = state.moved;
+        record.before = before;
         state.open.insert(stream, record);
     }
 
@@ -210,7 +210,6 @@ impl WatchedConnection {
             };
             if let Some(moved) = moved {
                 record.moved_to(moved);
-                state.moved = moved;
             }
             record.finish(now);
             state.done.push(record);
@@ -329,6 +328,18 @@ impl Entry {
         if let Some(Look::Read(read)) = look {
             let sample = read();
             self.state().take(self.place(), sample, now);
+        }
+    }
+
+    /// The bytes of content that a connection with one stream at a time has sent and received.
+    fn moved(&self) -> (u64, u64) {
+        let look = locked(&self.look).clone();
+        match look {
+            Some(Look::Read(read)) => {
+                let stats = read().stats;
+                (stats.data_sent, stats.data_received)
+            }
+            _ => (0, 0),
         }
     }
 

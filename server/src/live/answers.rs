@@ -33,8 +33,8 @@ const SCRIPT: &str = include_str!("answers/page.js");
 /// Nothing but the style and the script of the page may have effect. Each hash is the SHA-256 of
 /// its file, which a test compares.
 const POLICY: &str = "default-src 'none'; \
-style-src 'sha256-+aum0CrkWeBXYxHCZ89erSPNXLMwwyJRKgd6r+Vp450='; \
-script-src 'sha256-hM8l2279rAXGFDCWLDc5MBw4+Fw45iwcLZK3Hv1LEOw='; \
+style-src 'sha256-xigoPxPIcgLewyGRDbgqnMuS0vwsRv2J5NvzvjTotBo='; \
+script-src 'sha256-QDFnouRKUvgmbfgSDZhHvo6hn6N5kdUKJX84P/7Amks='; \
 connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Fields of every response.

@@ -362,7 +362,8 @@ function pause () {
 }
 
 for (const [phase, name] of Object.entries(NAMES)) {
-  if (phase !== 'max_streams') at('key').append(make('span', {}, make('i', { class: 'k-' + phase }), name), ' ')
+  // The reader of others is not known, and no stream waits for another.
+  if (phase !== 'max_streams' && !(BETWEEN && phase === 'reader')) at('key').append(make('span', {}, make('i', { class: 'k-' + phase }), name), ' ')
 }
 if (BETWEEN) at('lines').textContent = 'The lines are the windows of the connection over time, of the server (solid) and of the client (dashed): at the bottom, that side may send no more.'
 at('pause').addEventListener('click', pause)
