@@ -22,6 +22,7 @@ mod headers;
 mod hex;
 #[cfg(feature = "kube")]
 mod kube;
+mod live_page;
 mod load;
 mod mux;
 mod output;

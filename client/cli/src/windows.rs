@@ -74,6 +74,16 @@ impl Windows {
         stream.ended |= fin;
     }
 
+    /// The stream may send.
+    pub(crate) fn open(&mut self, stream: u32) {
+        self.stream(stream);
+    }
+
+    /// Nothing more is asked about the stream.
+    pub(crate) fn forget(&mut self, stream: u32) {
+        self.streams.remove(&stream);
+    }
+
     /// The stream sends no more.
     pub(crate) fn end(&mut self, stream: u32) {
         if let Some(stream) = self.streams.get_mut(&stream) {
@@ -86,18 +96,30 @@ impl Windows {
         self.connection
     }
 
-    /// The streams that have begun to send or were given credit, each with the window that stops it.
+    /// What is left of the window of a stream. `None`: it has none.
+    pub(crate) fn window(&self, stream: u32) -> Option<i64> {
+        let known = self.streams.get(&stream);
+        known.map_or(self.initial, |stream| stream.window)
+    }
+
+    /// The window that stops a stream which has begun to send, or was given credit.
+    pub(crate) fn cause(&self, stream: u32) -> Option<Cause> {
+        self.cause_of(self.streams.get(&stream)?)
+    }
+
+    /// These streams, each with the window that stops it.
     pub(crate) fn causes(&self) -> impl Iterator<Item = (u32, Option<Cause>)> {
-        let closed = self.connection.is_some_and(|left| left <= 0);
-        self.streams.iter().map(move |(id, stream)| {
-            let cause = match stream.window {
-                _ if stream.ended => None,
-                Some(window) if window <= 0 => Some(Cause::Stream),
-                _ if closed => Some(Cause::Connection),
-                _ => None,
-            };
-            (*id, cause)
-        })
+        let streams = self.streams.iter();
+        streams.map(|(id, stream)| (*id, self.cause_of(stream)))
+    }
+
+    fn cause_of(&self, stream: &Sending) -> Option<Cause> {
+        match stream.window {
+            _ if stream.ended => None,
+            Some(window) if window <= 0 => Some(Cause::Stream),
+            _ if self.connection.is_some_and(|left| left <= 0) => Some(Cause::Connection),
+            _ => None,
+        }
     }
 
     fn stream(&mut self, id: u32) -> &mut Sending {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lacewing_server::live::Board;
+
 /// The parts of each power of two in a distribution.
 const PARTS: usize = 8;
 /// Up to more than an hour, in microseconds.
@@ -19,6 +21,8 @@ pub(super) struct Live {
     connections: AtomicU64,
     /// Service times.
     times: Vec<AtomicU64>,
+    /// Times are recorded while somebody looks at this board; `None`: always.
+    board: Option<Board>,
 }
 
 /// Somebody who looks at the counts again and again.
@@ -46,8 +50,10 @@ pub(super) struct Figures {
 }
 
 impl Live {
-    pub(super) fn new() -> Self {
+    /// `board`: the one that looks at them, if nobody else does.
+    pub(super) fn new(board: Option<Board>) -> Self {
         Self {
+            board,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -70,6 +76,9 @@ impl Live {
 
     pub(super) fn answered(&self, service: Duration) {
         self.answered.fetch_add(1, Relaxed);
+        if self.board.as_ref().is_some_and(|board| !board.is_watched()) {
+            return;
+        }
         if let Some(count) = self.times.get(bucket(service)) {
             count.fetch_add(1, Relaxed);
         }
@@ -167,7 +176,7 @@ mod tests {
 
     #[test]
     fn each_who_looks_sees_what_is_new() {
-        let (live, start) = (Live::new(), Instant::now());
+        let (live, start) = (Live::new(None), Instant::now());
         let mut looks = [Look::new(start), Look::new(start)];
         live.connected();
         for millis in 1..=100 {
@@ -189,5 +198,14 @@ mod tests {
             assert_eq!((next.answered, next.times), (100, None));
             assert!(next.rate.abs() < 1e-6, "{next:?}");
         }
+    }
+
+    #[test]
+    fn times_are_recorded_for_those_who_look() {
+        let live = Live::new(Some(Board::new("test")));
+        live.answered(Duration::from_millis(3));
+        let start = Instant::now();
+        let seen = Look::new(start).figures(&live, start + Duration::from_secs(1));
+        assert_eq!((seen.answered, seen.times), (1, None));
     }
 }

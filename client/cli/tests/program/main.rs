@@ -21,6 +21,7 @@ mod headers;
 #[cfg(all(unix, feature = "kube"))]
 mod kube;
 mod lacewing;
+mod live_page;
 mod load;
 mod mux;
 mod names;
@@ -36,4 +37,6 @@ mod streams;
 #[path = "../../../tests/support/lib.rs"]
 mod support;
 mod tap;
+#[path = "../../../../server/tests/support/viewer.rs"]
+mod viewer;
 mod waterfall;
