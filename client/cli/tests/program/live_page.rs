@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
     time::Duration,
@@ -330,6 +330,70 @@ fn tap_prints_the_same_with_a_page_and_passes_on_while_a_viewer_does_not_read() 
         .collect();
     let heads = lines.iter().filter(|line| line["frame"] == "HEADERS");
     assert_eq!(heads.count(), 400, "{stdout}");
+}
+
+/// A server that sends back what it gets, until the end.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            thread::spawn(move || {
+                std::io::copy(&mut &stream, &mut &stream).unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+            });
+        }
+    });
+    address
+}
+
+/// Bytes that look like none of a protocol.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(|_| next()).collect()
+}
+
+#[test]
+fn tap_passes_on_unchanged_what_it_cannot_decode() {
+    let target = format!("http://{}", echo());
+    for form in ["--json", "--quiet"] {
+        let running = Running::start(&["tap", form, "127.0.0.1:0", &target]);
+        let address = running.listens.trim_start_matches("http://");
+        let _viewer = Viewer::come(running.page);
+        for begin in [
+            // Frames, then a header block with an index that does not exist, or a broken one.
+            &[STALLING, b"\0\0\x03\x01\x05\0\0\0\x03\xff\x80\x80"].concat()[..],
+            &[STALLING, b"\0\0\x03\x01\x05\0\0\0\x03\xff\xff\xff"].concat(),
+            b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+            b"\x80\x02\0\x01\x01\0\0\x20",
+            b"\x80\x03\0\x01\x01\0\0\x20",
+            b"\x16\x03\x01\x02\0\x01",
+            b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            b"",
+        ] {
+            let sent = [begin, &noise(100_000)].concat();
+            let client = TcpStream::connect(address).unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(30)))
+                .unwrap();
+            let (mut writes, bytes) = (client.try_clone().unwrap(), sent.clone());
+            let writing = thread::spawn(move || {
+                writes.write_all(&bytes).unwrap();
+                writes.shutdown(Shutdown::Write).unwrap();
+            });
+            let mut received = Vec::new();
+            (&client).read_to_end(&mut received).unwrap();
+            writing.join().unwrap();
+            assert!(received == sent, "{form} {:?}", begin.escape_ascii());
+        }
+    }
 }
 
 #[test]
