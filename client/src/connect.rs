@@ -16,7 +16,7 @@ pub use self::unix::Unix;
 pub use self::{
     dial::{Dial, DialFn, Dialed, Dialing, dial_fn},
     race::AddressErrors,
-    resolve::{Resolve, ResolveFn, Resolving, resolve_fn},
+    resolve::{Resolve, ResolveError, ResolveFn, Resolving, resolve_fn},
     tcp::Tcp,
 };
 use crate::{BoxError, ClientError, Connected, Origin, RequestError, Security, Transport};

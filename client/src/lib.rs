@@ -53,7 +53,7 @@ pub use client::{Client, ClientBuilder, ClientResponse};
 pub use connect::Unix;
 pub use connect::{
     AddressErrors, Connect, Connecting, Connector, Dial, DialFn, Dialed, Dialing, Resolve,
-    ResolveFn, Resolving, Tcp, dial_fn, resolve_fn,
+    ResolveError, ResolveFn, Resolving, Tcp, dial_fn, resolve_fn,
 };
 pub use connection::Connection;
 pub use error::{ClientError, GivenUp, RequestError};

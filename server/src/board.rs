@@ -6,6 +6,7 @@
 //! viewers read. Nothing here grows with the number of requests.
 
 mod connection;
+mod figure;
 mod model;
 mod record;
 mod sample;
@@ -27,9 +28,15 @@ use tokio::{
 };
 
 pub(crate) use self::model::Update;
-use self::{connection::Entry, model::Model, totals::Totals};
+use self::{
+    connection::Entry,
+    figure::MAX_FIGURES,
+    model::{Model, Readings},
+    totals::Totals,
+};
 pub use self::{
     connection::{ConnectionFacts, WatchedConnection},
+    figure::Figure,
     sample::{Gauge, Sample, Stall, StreamSample},
 };
 
@@ -67,6 +74,7 @@ pub struct Board(Arc<Shared>);
 
 struct Shared {
     title: String,
+    standpoint: Standpoint,
     /// Differs from that of earlier processes, whose viewers need everything.
     name: String,
     start: Instant,
@@ -80,9 +88,20 @@ struct Shared {
     model: Mutex<Model>,
     changes: watch::Sender<u64>,
     gauges: Mutex<Option<Arc<Gauges>>>,
+    figures: Mutex<Option<Box<Figures>>>,
 }
 
 type Gauges = dyn Fn() -> Vec<Gauge> + Send + Sync;
+type Figures = dyn FnMut() -> Vec<Figure> + Send;
+
+/// The place of the program on the connections of its board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standpoint {
+    /// It is one end of them.
+    End,
+    /// Other programs' connections pass it.
+    Between,
+}
 
 /// The connections that are open.
 #[derive(Default)]
@@ -96,8 +115,19 @@ struct Entries {
 impl Board {
     /// An empty board. The title is the heading of the page, such as the program's name.
     pub fn new(title: impl Into<String>) -> Self {
+        Self::at(Standpoint::End, title.into())
+    }
+
+    /// An empty board of a program that stands between clients and servers. On it, *sent* is what
+    /// the servers send, *received* is what the clients send, and the peer is the client.
+    pub fn between(title: impl Into<String>) -> Self {
+        Self::at(Standpoint::Between, title.into())
+    }
+
+    fn at(standpoint: Standpoint, title: String) -> Self {
         Self(Arc::new(Shared {
-            title: title.into(),
+            title,
+            standpoint,
             name: millis(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()).to_string(),
             start: Instant::now(),
             is_watched: AtomicBool::new(false),
@@ -109,6 +139,7 @@ impl Board {
             model: Mutex::default(),
             changes: watch::Sender::new(0),
             gauges: Mutex::new(None),
+            figures: Mutex::new(None),
         }))
     }
 
@@ -116,6 +147,12 @@ impl Board {
     /// of the process. `read` is called at each tick while somebody watches. It must not block.
     pub fn set_gauges(&self, read: impl Fn() -> Vec<Gauge> + Send + Sync + 'static) {
         *locked(&self.0.gauges) = Some(Arc::new(read));
+    }
+
+    /// Shows these figures, each with its course over time; the first 16 of them. `read` is called
+    /// at each tick while somebody watches. It must not block, nor call this board.
+    pub fn set_figures(&self, read: impl FnMut() -> Vec<Figure> + Send + 'static) {
+        *locked(&self.0.figures) = Some(Box::new(read));
     }
 
     /// Returns `true` while somebody looks at the page, and shortly after.
@@ -143,6 +180,10 @@ impl Board {
 
     pub(crate) fn title(&self) -> &str {
         &self.0.title
+    }
+
+    pub(crate) fn standpoint(&self) -> Standpoint {
+        self.0.standpoint
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -198,7 +239,11 @@ impl Board {
         let (unlisted, mut totals) = (entries.unlisted, entries.closed.clone());
         drop(entries);
         let gauges = locked(&self.0.gauges).clone();
-        let gauges = gauges.map(|read| read()).unwrap_or_default();
+        let readings = Readings {
+            unlisted,
+            gauges: gauges.map(|read| read()).unwrap_or_default(),
+            figures: self.figures(),
+        };
         let mut model = locked(&self.0.model);
         model.begin(tick);
         let mut records = 0_usize;
@@ -208,12 +253,21 @@ impl Board {
         }
         self.0.records.store(records, Relaxed);
         let ids: Vec<_> = listed.iter().map(|entry| entry.id).collect();
-        model.close(&ids, totals, unlisted, gauges);
+        model.close(&ids, totals, readings);
         drop(model);
         for entry in &listed {
             entry.wake();
         }
         self.0.changes.send_replace(tick);
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let mut figures = match &mut *locked(&self.0.figures) {
+            Some(read) => read(),
+            None => Vec::new(),
+        };
+        figures.truncate(MAX_FIGURES);
+        figures
     }
 
     /// Drops all that is recorded, since nobody watches.
@@ -277,7 +331,7 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lacewing_conn::proto::ConnectionStats;
+    use lacewing_conn::{Side, proto::ConnectionStats};
     use serde_json::{Value, json};
 
     use super::*;
@@ -502,5 +556,95 @@ mod tests {
             (&totals["sent"], &totals["stalls"]),
             (&json!(70), &json!([0, 0, 3]))
         );
+    }
+    /// On a connection with one stream at a time, a stream has the bytes since its begin.
+    #[tokio::test(start_paused = true)]
+    async fn bytes_from_before_anybody_watched_are_no_later_streams() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let connection = watched(&board);
+        let sent = Arc::new(AtomicU64::new(100));
+        let read = Arc::clone(&sent);
+        connection.read_by(move || {
+            let mut sample = Sample::default();
+            sample.stats.data_sent = read.load(Relaxed);
+            sample
+        });
+        connection.begin(1, "GET", "/");
+        connection.ended(1, Some((100, 0)));
+        let _viewer = board.view().unwrap();
+        ticks(2).await;
+        connection.begin(2, "GET", "/");
+        sent.store(107, Relaxed);
+        connection.ended(2, Some((107, 0)));
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        assert_eq!(streams(&shown), [2]);
+        assert_eq!(shown["streams"][0]["sent"], 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn figures_are_read_while_somebody_watches() {
+        let board = Board::between("test");
+        tokio::spawn(board.clone().run());
+        let mut read = 0;
+        board.set_figures(move || {
+            read += 1;
+            let mut figures = vec![Figure::count("reads", read); 2 * MAX_FIGURES];
+            figures[1] = Figure::time("p50", Some(Duration::from_micros(1_500)));
+            figures[2] = Figure::time("p99", None);
+            figures[3] = Figure::rate("rate", 2.5);
+            figures
+        });
+        ticks(8).await;
+        let _viewer = board.view().unwrap();
+        ticks(1).await;
+        let (first, shown) = news(&board, None);
+        let figures = shown["figures"].as_array().unwrap();
+        assert_eq!(figures.len(), MAX_FIGURES);
+        assert!(figures[0]["value"].as_f64().unwrap() <= 2.0, "{shown}");
+        assert_eq!(
+            figures[1..4],
+            [
+                json!({"name": "p50", "value": 1.5, "unit": "time"}),
+                json!({"name": "p99", "value": null, "unit": "time"}),
+                json!({"name": "rate", "value": 2.5, "unit": "rate"}),
+            ]
+        );
+        // A figure that changes is news.
+        ticks(2).await;
+        assert!(!news(&board, Some(first.seq)).0.is_empty);
+    }
+
+    /// What a bystander sees: it counts resets itself, and the bytes of streams between samples.
+    #[tokio::test(start_paused = true)]
+    async fn resets_and_bytes_of_others_are_counted() {
+        let board = Board::between("test");
+        tokio::spawn(board.clone().run());
+        let connection = watched(&board);
+        connection.count_reset(Side::Server, "REFUSED_STREAM");
+        let _viewer = board.view().unwrap();
+        ticks(2).await;
+        connection.begin(1, "GET", "/");
+        connection.taken(1, 5);
+        connection.given(1, 7);
+        connection.ended(1, None);
+        connection.begin(3, "GET", "/");
+        connection.count_reset(Side::Client, "CANCEL");
+        connection.reset(3, "CANCEL");
+        ticks(2).await;
+        let shown = news(&board, None).1;
+        let stream = &shown["streams"][0];
+        assert_eq!(
+            (&stream["sent"], &stream["received"]),
+            (&json!(7), &json!(5))
+        );
+        let totals = &shown["totals"];
+        assert_eq!(totals["resets_sent"], json!({"REFUSED_STREAM": 1}));
+        assert_eq!(totals["resets_received"], json!({"CANCEL": 1}));
+        drop(connection);
+        ticks(2).await;
+        let totals = &news(&board, None).1["totals"];
+        assert_eq!(totals["resets_received"], json!({"CANCEL": 1}));
     }
 }

@@ -33,7 +33,7 @@ use std::{fmt, net::SocketAddr};
 use lacewing_conn::{Limits, Side, driver::ConnectionConfig};
 
 pub use crate::board::{
-    Board, ConnectionFacts, Gauge, Sample, Stall, StreamSample, WatchedConnection,
+    Board, ConnectionFacts, Figure, Gauge, Sample, Stall, StreamSample, WatchedConnection,
 };
 use crate::{Server, StartError};
 

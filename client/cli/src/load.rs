@@ -5,6 +5,7 @@ mod args;
 mod arrivals;
 mod charts;
 mod course;
+mod display;
 mod exchanges;
 mod h2load;
 mod har;
@@ -27,6 +28,7 @@ mod template;
 mod threshold;
 mod times;
 mod units;
+mod watching;
 mod worker;
 
 use std::{
@@ -45,7 +47,7 @@ use self::{
     args::{Form, is_stdout},
     arrivals::Arrivals,
     course::{Begin, Course, End, EndKind},
-    live::Display,
+    display::Display,
     outcome::{OpenLoop, Outcome},
     plan::{Phase, Plan},
     report::Report,
@@ -83,15 +85,27 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 /// Loads the server.
 async fn load(args: &Args) -> Result<Outcome, Failure> {
     let (phase, watched) = watch::channel(Phase::Sending);
+    let board = match args.report.status {
+        Some(address) => Some(watching::serve(address, args).map_err(Failure::usage)?),
+        None => None,
+    };
     let begin = Begin::wait(args).await?;
     let steady_from = begin.at + args.warm_up.unwrap_or_default();
     let arrivals = args.pace.rate.map(|_| {
         let max_waiting = args.pace.max_waiting;
         Arc::new(Arrivals::new(args.connections, max_waiting, steady_from))
     });
-    let plan = Arc::new(Plan::new(args, steady_from, arrivals.clone(), watched)?);
+    let plan = Arc::new(Plan::new(
+        args,
+        steady_from,
+        arrivals.clone(),
+        watched,
+        board,
+    )?);
     let mut course = Course::start(args, &plan, phase);
-    let display = plan.live.as_ref().map(|live| Display::start(args, live));
+    watching::show_figures(&plan, arrivals.as_ref());
+    let live = plan.live.as_ref().filter(|_| display::is_wanted(args));
+    let display = live.map(|live| Display::start(args, live));
     if let (Some(arrivals), Some(rate)) = (&arrivals, args.pace.rate) {
         course::start_pacer(args, &plan, arrivals, rate, begin.at);
     }

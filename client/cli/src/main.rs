@@ -14,6 +14,7 @@ mod decoding;
 mod detect;
 mod dialling;
 mod frame_log;
+mod frame_meaning;
 mod frame_output;
 mod frame_text;
 mod get;
@@ -21,6 +22,7 @@ mod headers;
 mod hex;
 #[cfg(feature = "kube")]
 mod kube;
+mod live_page;
 mod load;
 mod mux;
 mod output;
@@ -34,6 +36,7 @@ mod status;
 mod tap;
 mod upload;
 mod watched;
+mod windows;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -11,7 +11,7 @@ use clap::Args;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use lacewing_client::{
-    Connect as _, Connector, Dial, Dialed, Dialing, Origin, Resolve, Security, Tcp,
+    Connect as _, Connector, Dial, Dialed, Dialing, Origin, Resolve, ResolveError, Security, Tcp,
     tls::{CertificateError, Certificates, Tls},
 };
 
@@ -235,10 +235,9 @@ impl Proxied {
                 let target = match names {
                     Names::Proxys => socks::Target::Name(origin.host(), origin.port()),
                     Names::Ours => {
-                        let found = self.names.resolve(origin.host(), origin.port()).await?;
-                        let first = found.first().ok_or_else(|| {
-                            io::Error::other(format!("{} has no address", origin.host()))
-                        })?;
+                        let found = self.names.resolve(origin.host(), origin.port()).await;
+                        let found = found.map_err(|error| ResolveError::new(Some(error)))?;
+                        let first = found.first().ok_or(ResolveError::new(None))?;
                         socks::Target::Address(*first)
                     }
                 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use lacewing_client::{AddressErrors, ClientError, Error, Initiator, Trust};
+use lacewing_client::{ClientError, Error, Initiator, ResolveError, Trust};
 use lacewing_conn::proto::Rule;
 
 use crate::proxy::ProxyError;
@@ -285,14 +285,11 @@ fn of_connecting(error: &io::Error) -> u8 {
             other => other,
         };
     }
-    let of_addresses = error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<AddressErrors>());
-    let text = error.to_string();
-    if !of_addresses && (text.contains("failed to lookup") || text.contains("has no address")) {
-        return RESOLVE;
+    let inner = error.get_ref();
+    match inner.is_some_and(|inner| inner.is::<ResolveError>()) {
+        true => RESOLVE,
+        false => CONNECT,
     }
-    CONNECT
 }
 
 fn is_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {

@@ -2,6 +2,7 @@
 
 mod pcap;
 mod relay;
+mod watching;
 
 use std::{
     net::SocketAddr,
@@ -16,6 +17,7 @@ use std::{
 use clap::Args;
 use http::Uri;
 use lacewing_client::{Connect as _, Connected, Connector, Origin, Security, Transport, Version};
+use lacewing_server::live::{Board, Gauge};
 use rustls::ServerConfig;
 use tokio::{
     io::AsyncReadExt as _,
@@ -25,14 +27,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use self::{pcap::Capture, relay::Relay};
+use self::{pcap::Capture, relay::Relay, watching::Tls};
 use crate::{
     console,
     detect::{Content, detect},
     dialling::Dialling,
     frame_output::Form,
     frame_text::FrameFilter,
-    parse, self_signed,
+    live_page, parse, self_signed,
     status::Failure,
 };
 
@@ -49,7 +51,8 @@ Examples:
   lacewing tap 127.0.0.1:8081 http://127.0.0.1:8080
   lacewing tap --tls 127.0.0.1:8444 -k https://127.0.0.1:8443
   lacewing tap 127.0.0.1:8081 http://127.0.0.1:8080 --type RST_STREAM --json
-  lacewing tap 127.0.0.1:8081 http://127.0.0.1:8080 --pcap dump.pcap";
+  lacewing tap 127.0.0.1:8081 http://127.0.0.1:8080 --pcap dump.pcap
+  lacewing tap -q 127.0.0.1:8081 http://127.0.0.1:8080 --status 127.0.0.1:9000";
 
 /// The connections at once; further clients wait.
 const MAX_CONNECTIONS: usize = 1_000;
@@ -77,7 +80,7 @@ pub(crate) struct Tap {
     #[arg(long)]
     json: bool,
 
-    /// Print no frames (with --pcap)
+    /// Print no frames (with --pcap or --status)
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
 
@@ -85,6 +88,11 @@ pub(crate) struct Tap {
     /// port 80 (h2) or 6121 (SPDY), where Wireshark looks for these protocols
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
+
+    /// Serve a live page at this address: connections, streams as bars, windows, stalls and
+    /// resets. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    status: Option<SocketAddr>,
 
     #[command(flatten)]
     filter: FrameFilter,
@@ -106,12 +114,23 @@ pub(crate) async fn run(tap: Tap) -> Result<(), Failure> {
     let failed = |error| Failure::unbound(proxy.tap.listen, &error);
     let listener = TcpListener::bind(proxy.tap.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    if let (Some(status), Some(board)) = (proxy.tap.status, &proxy.board) {
+        let room = Arc::clone(&room);
+        board.set_gauges(move || {
+            // The next one has its permit before it comes.
+            let left = room.available_permits();
+            let left = left.saturating_add(usize::from(left > 0));
+            let passing = MAX_CONNECTIONS.saturating_sub(left);
+            vec![Gauge::new("connections at once", passing, MAX_CONNECTIONS)]
+        });
+        live_page::serve(status, board).map_err(Failure::local)?;
+    }
     let scheme = if proxy.tap.tls { "https" } else { "http" };
     console::note(format_args!(
         "tapping {scheme}://{address}/ -> {}",
         proxy.origin
     ));
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // The first error of the output ends the program.
     let (ended, mut end) = mpsc::channel(1);
     let accepting = async {
@@ -145,6 +164,8 @@ struct Proxy {
     origin: Origin,
     certificate: Option<ServerConfig>,
     capture: Option<Capture>,
+    /// What the live page shows.
+    board: Option<Board>,
     start: Instant,
     connections: AtomicUsize,
 }
@@ -157,7 +178,10 @@ impl Proxy {
             .then(|| self_signed::config(tap.listen))
             .transpose()?;
         let capture = tap.pcap.as_deref().map(Capture::create).transpose()?;
+        let version = env!("CARGO_PKG_VERSION");
+        let title = format!("lacewing {version} tap of {origin}");
         Ok(Self {
+            board: tap.status.map(|_| Board::between(title)),
             tap,
             origin,
             certificate,
@@ -204,6 +228,11 @@ impl Proxy {
             filter: &self.tap.filter,
             form,
             capture: self.capture.as_ref(),
+            board: self.board.as_ref(),
+            tls: match self.certificate {
+                Some(_) => Tls::Ended,
+                None => Tls::No,
+            },
         };
         relay.run(joined.client, joined.server, &joined.first).await
     }

@@ -74,6 +74,53 @@ impl<F> fmt::Debug for ResolveFn<F> {
     }
 }
 
+/// The error of a name without an address. It is the inner error of the `source` of
+/// [`ClientError::Connect`](crate::ClientError::Connect).
+///
+/// ```
+/// use lacewing_client::{ClientError, ResolveError};
+///
+/// fn is_misspelt(error: &ClientError) -> bool {
+///     let ClientError::Connect { source, .. } = error else { return false };
+///     source.get_ref().is_some_and(|inner| inner.is::<ResolveError>())
+/// }
+/// # let _ = is_misspelt;
+/// ```
+#[derive(Debug)]
+pub struct ResolveError {
+    source: Option<io::Error>,
+}
+
+impl ResolveError {
+    /// The error of a resolver; `None` if it found no address.
+    pub fn new(source: Option<io::Error>) -> Self {
+        Self { source }
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => source.fmt(f),
+            None => f.write_str("the name has no address"),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source: &io::Error = self.source.as_ref()?;
+        Some(source)
+    }
+}
+
+impl From<ResolveError> for io::Error {
+    fn from(error: ResolveError) -> Self {
+        let kind = error.source.as_ref().map(io::Error::kind);
+        Self::new(kind.unwrap_or(io::ErrorKind::NotFound), error)
+    }
+}
+
 /// Asks the operating system.
 #[derive(Debug)]
 pub(super) struct System;

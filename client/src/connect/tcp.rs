@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::{
     Dial, Dialed, Dialing, Resolve,
     race::{self, AddressErrors},
-    resolve::System,
+    resolve::{ResolveError, System},
 };
 use crate::Origin;
 
@@ -94,8 +94,7 @@ impl Tcp {
         let addresses = self.addresses(origin.host(), origin.port()).await?;
         let addresses = race::interleave(addresses);
         if addresses.is_empty() {
-            let error = "the name has no address";
-            return Err(io::Error::new(io::ErrorKind::NotFound, error));
+            return Err(ResolveError::new(None).into());
         }
         let attempt = |address| attempt(address, self.local_for(address));
         race::first(addresses, self.attempt_delay, attempt)
@@ -113,7 +112,10 @@ impl Tcp {
         }
         match host.parse::<IpAddr>() {
             Ok(address) => Ok(vec![(address, port).into()]),
-            Err(_) => self.resolver.resolve(host, port).await,
+            Err(_) => {
+                let resolved = self.resolver.resolve(host, port).await;
+                resolved.map_err(|error| ResolveError::new(Some(error)).into())
+            }
         }
     }
 

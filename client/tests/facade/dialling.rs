@@ -14,7 +14,8 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_client::{
-    AddressErrors, Body, Client, ClientError, Origin, Tcp, Version, dial_fn, resolve_fn,
+    AddressErrors, Body, Client, ClientError, Origin, ResolveError, Tcp, Version, dial_fn,
+    resolve_fn,
 };
 use lacewing_server::{ConnectionInfo, RequestBody, Server, ServerOptions, service_fn};
 use tokio::net::TcpListener;
@@ -131,6 +132,26 @@ async fn if_no_address_answers_the_error_has_that_of_each() {
         .get_ref()
         .and_then(|error| error.downcast_ref::<AddressErrors>());
     assert_eq!(each.unwrap().errors().len(), 2);
+}
+
+/// The resolver fails, or has no address: neither is a host that refuses connections.
+#[tokio::test]
+async fn a_name_without_an_address_is_told_apart() {
+    let none = Tcp::new().resolver(resolve_fn(|_, _| async { Ok::<_, io::Error>(Vec::new()) }));
+    let fails = Tcp::new().resolver(resolve_fn(|_, _| async {
+        Err::<Vec<_>, _>(io::Error::new(io::ErrorKind::TimedOut, "no answer"))
+    }));
+    for (tcp, kind, text) in [
+        (none, io::ErrorKind::NotFound, "the name has no address"),
+        (fails, io::ErrorKind::TimedOut, "no answer"),
+    ] {
+        let error = fetch(&dialling(Version::Http2, tcp), "http://app.example/").await;
+        let ClientError::Connect { source, .. } = error.unwrap_err() else {
+            panic!("{text}")
+        };
+        assert_eq!((source.kind(), &*source.to_string()), (kind, text));
+        assert!(source.get_ref().unwrap().is::<ResolveError>(), "{text}");
+    }
 }
 
 /// On Linux, all of 127/8 is this machine.

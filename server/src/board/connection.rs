@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use lacewing_conn::proto::ConnectionStats;
+use lacewing_conn::{Side, proto::ConnectionStats};
 
 use super::{
     Board, admit, locked, millis,
@@ -100,8 +100,6 @@ pub(super) struct State {
     pub(super) done: Vec<Record>,
     pub(super) counts: Totals,
     begun: usize,
-    /// Bytes of the streams that ended, where there is one at a time.
-    moved: (u64, u64),
 }
 
 impl WatchedConnection {
@@ -155,6 +153,8 @@ impl WatchedConnection {
             return;
         }
         let (name, now) = (self.entry.name(), self.entry.now());
+        // Earlier requests may have passed while nobody watched.
+        let before = self.entry.moved();
         let mut state = locked(&self.entry.state);
         state.counts.begun(self.entry.facts.protocol);
         let has_room = state.begun < MAX_BEGUN
@@ -166,7 +166,7 @@ impl WatchedConnection {
         }
         state.begun = state.begun.saturating_add(1);
         let mut record = Record::new(name, stream, method, path, now);
-        record.before = state.moved;
+        record.before = before;
         state.open.insert(stream, record);
     }
 
@@ -185,6 +185,15 @@ impl WatchedConnection {
         self.change(|state, _| {
             if let Some(record) = state.open.get_mut(&stream) {
                 record.given = record.given.saturating_add(bytes as u64);
+            }
+        });
+    }
+
+    /// So many bytes of its content have arrived.
+    pub fn taken(&self, stream: u32, bytes: usize) {
+        self.change(|state, _| {
+            if let Some(record) = state.open.get_mut(&stream) {
+                record.taken = record.taken.saturating_add(bytes as u64);
             }
         });
     }
@@ -208,7 +217,6 @@ impl WatchedConnection {
             };
             if let Some(moved) = moved {
                 record.moved_to(moved);
-                state.moved = moved;
             }
             record.finish(now);
             state.done.push(record);
@@ -224,6 +232,13 @@ impl WatchedConnection {
                 state.done.push(record);
             }
         });
+    }
+
+    /// Counts a reset that passed by, with its code and its sender; also while nobody watches. The
+    /// statistics of an end count its resets.
+    pub fn count_reset(&self, sender: Side, code: &str) {
+        let mut state = locked(&self.entry.state);
+        state.counts.reset(sender, code);
     }
 
     /// Sets the last statistics of the connection. They count in the totals of the board, also
@@ -334,6 +349,18 @@ impl Entry {
         if let Some(Look::Read(read)) = look {
             let sample = read();
             self.state().take(self.name(), sample, now, records);
+        }
+    }
+
+    /// The bytes of content that a connection with one stream at a time has sent and received.
+    fn moved(&self) -> (u64, u64) {
+        let look = locked(&self.look).clone();
+        match look {
+            Some(Look::Read(read)) => {
+                let stats = read().stats;
+                (stats.data_sent, stats.data_received)
+            }
+            _ => (0, 0),
         }
     }
 

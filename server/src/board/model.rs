@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     connection::Entry,
+    figure::Figure,
     record::Record,
     sample::{Gauge, Stall},
     totals::{Totals, stalls},
@@ -35,10 +36,18 @@ pub(super) struct Model {
     complete_since: u64,
     totals: Totals,
     totals_changed: u64,
-    unlisted: u64,
-    gauges: Vec<Gauge>,
+    readings: Readings,
     added: usize,
     undrawn: u64,
+}
+
+/// What a tick reads that no connection has.
+#[derive(Default, PartialEq, Serialize)]
+pub(super) struct Readings {
+    /// Connections that are not listed.
+    pub(super) unlisted: u64,
+    pub(super) gauges: Vec<Gauge>,
+    pub(super) figures: Vec<Figure>,
 }
 
 /// A connection, as the page shows it.
@@ -56,6 +65,8 @@ struct Shown {
     output: usize,
     /// `None` where the connection has no window.
     send_window: Option<usize>,
+    /// What the peer may send, where that is known.
+    peer_window: Option<u64>,
     receive_window: Option<u32>,
     round_trip_us: Option<u64>,
     stall: Option<Stall>,
@@ -78,8 +89,8 @@ pub(crate) struct Update {
 struct News<'a> {
     now: u64,
     totals: Option<&'a Totals>,
-    unlisted: u64,
-    gauges: &'a [Gauge],
+    #[serde(flatten)]
+    readings: &'a Readings,
     connections: Vec<&'a Shown>,
     gone: Vec<u32>,
     streams: Vec<&'a Record>,
@@ -153,13 +164,7 @@ impl Model {
     }
 
     /// The tick ends: connections that it did not see are gone.
-    pub(super) fn close(
-        &mut self,
-        open: &[u32],
-        mut totals: Totals,
-        unlisted: u64,
-        gauges: Vec<Gauge>,
-    ) {
+    pub(super) fn close(&mut self, open: &[u32], mut totals: Totals, readings: Readings) {
         let before: Vec<u32> = self.connections.keys().copied().collect();
         for id in before {
             if open.binary_search(&id).is_ok() {
@@ -174,12 +179,11 @@ impl Model {
             self.gone.push_back((self.seq, id));
         }
         totals.undrawn = totals.undrawn.saturating_add(self.undrawn);
-        if (&totals, unlisted, &gauges) != (&self.totals, self.unlisted, &self.gauges) {
+        if (&totals, &readings) != (&self.totals, &self.readings) {
             self.totals_changed = self.seq;
         }
         self.totals = totals;
-        self.unlisted = unlisted;
-        self.gauges = gauges;
+        self.readings = readings;
     }
 
     /// Drops everything, since nobody watches.
@@ -217,8 +221,7 @@ impl Model {
         let news = News {
             now,
             totals: is_new_totals.then_some(&self.totals),
-            unlisted: self.unlisted,
-            gauges: &self.gauges,
+            readings: &self.readings,
             connections,
             gone,
             streams,
@@ -250,6 +253,7 @@ impl Shown {
             buffered: stats.buffered_bytes,
             output: stats.output_bytes,
             send_window: windows.then_some(stats.send_window),
+            peer_window: sample.peer_window,
             receive_window: stats.receive_window,
             round_trip_us: stats
                 .round_trip

@@ -52,6 +52,9 @@ pub(super) struct Record {
     /// Bytes that are with the engine.
     #[serde(skip)]
     pub(super) given: u64,
+    /// Bytes that have arrived.
+    #[serde(skip)]
+    pub(super) taken: u64,
     /// All of the response is with the engine since then.
     #[serde(skip)]
     pub(super) handed_over: Option<u64>,
@@ -86,6 +89,7 @@ impl Record {
             moved: (0, 0),
             before: (0, 0),
             given: 0,
+            taken: 0,
             handed_over: None,
             is_changed: true,
         }
@@ -140,6 +144,7 @@ impl Record {
             // It may have ended between two samples.
             self.sent = self.sent.max(self.given);
         }
+        self.received = self.received.max(self.taken);
         self.is_changed = true;
     }
 

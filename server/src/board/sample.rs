@@ -91,6 +91,9 @@ pub struct Sample {
     /// The streams that are open, 200 at most; `None` if only the connection's figures are known.
     /// A stream that is not here has ended.
     pub streams: Option<Vec<StreamSample>>,
+    /// Bytes that the peer may send on the connection, where that is known: an end does not know
+    /// it.
+    pub peer_window: Option<u64>,
     /// The cause for which the connection waits as a whole.
     pub stall: Option<Stall>,
     /// The limits of the connection.
@@ -137,6 +140,7 @@ impl Sample {
             },
             streams: Some(streams.into_iter().map(StreamSample::from).collect()),
             stats,
+            peer_window: None,
             limits: gauges,
         }
     }

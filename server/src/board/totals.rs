@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lacewing_conn::{Reason, proto::ConnectionStats};
+use lacewing_conn::{Reason, Side, proto::ConnectionStats};
 use serde::Serialize;
 
 /// Protocols, codes and the like that are counted apart.
@@ -49,6 +49,15 @@ impl Totals {
         if let Some(class) = self.statuses.get_mut(usize::from(status / 100)) {
             *class = class.saturating_add(1);
         }
+    }
+
+    /// A server is the side that sends.
+    pub(super) fn reset(&mut self, sender: Side, code: &str) {
+        let resets = match sender {
+            Side::Server => &mut self.resets_sent,
+            Side::Client => &mut self.resets_received,
+        };
+        count(resets, code.to_owned(), 1);
     }
 
     pub(super) fn add(&mut self, other: &Self) {

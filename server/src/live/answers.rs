@@ -21,7 +21,10 @@ use super::{
     events::Events,
     guard::{self, Refused},
 };
-use crate::{RequestBody, board::Board};
+use crate::{
+    RequestBody,
+    board::{Board, Standpoint},
+};
 
 const HTML: &str = include_str!("answers/page.html");
 const STYLE: &str = include_str!("answers/page.css");
@@ -30,8 +33,8 @@ const SCRIPT: &str = include_str!("answers/page.js");
 /// Nothing but the style and the script of the page may have effect. Each hash is the SHA-256 of
 /// its file, which a test compares.
 const POLICY: &str = "default-src 'none'; \
-style-src 'sha256-NAxKi4TPdBoDCVN5GfsCIha5GU2tplz7sRDfklpt87Q='; \
-script-src 'sha256-4uu13A8Rt1GfNIzIeH50zIXdwelgCD+v2rR7OhUxiUo='; \
+style-src 'sha256-xigoPxPIcgLewyGRDbgqnMuS0vwsRv2J5NvzvjTotBo='; \
+script-src 'sha256-QDFnouRKUvgmbfgSDZhHvo6hn6N5kdUKJX84P/7Amks='; \
 connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The text for one viewer too many.
@@ -100,8 +103,13 @@ impl Answers {
                 letter => title.push(letter),
             }
         }
+        let standpoint = match self.board.standpoint() {
+            Standpoint::End => "end",
+            Standpoint::Between => "between",
+        };
         let page = HTML
             .replace("{title}", &title)
+            .replace("{standpoint}", standpoint)
             .replace("{style}", STYLE)
             .replace("{script}", SCRIPT);
         let mut response = Response::new(Either::Left(Full::from(page)));

@@ -7,8 +7,8 @@
 //   upload PATH SIZE    posts SIZE bytes in one piece, then as a stream; prints the
 //                       answers, and the digest that they should have
 //   events PATH N       reads N Server-Sent Events
-//   live                loads URL, a live page, until it shows a stall; prints what it shows
-//                       in 1280 and in 360 pixels, and writes a picture of each to $SCREENSHOTS
+//   live CAUSE          loads URL, a live page, until it shows a stall with this cause; prints what
+//                       it shows in 1280 and in 360 pixels, and writes a picture of each to $SCREENSHOTS
 //   websocket PATH N    sends N messages of growing size, each echoed
 //
 // Drives a chromedriver that listens on DRIVER-PORT. CERT is trusted by its key.
@@ -68,13 +68,18 @@ const commands = {
       done(next + ' events')
     }
   },
-  async live (done) {
+  async live (done, cause) {
+    const find = () => document.querySelector('.stall.' + cause)
     // A page is 20 s old at most.
-    for (let i = 0; i < 200 && !document.querySelector('.stall.stream_window'); i++) {
+    for (let i = 0; i < 200 && !find(); i++) {
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
+    // Whoever looks wants to see some of its course.
+    await new Promise((resolve) => setTimeout(resolve, 2000))
     const text = (id) => document.getElementById(id).textContent
-    const stall = document.querySelector('.stream .stall')
+    const stall = find()
+    const place = stall && stall.closest('.row').querySelector('.name').firstChild.data.trim()
+    const figures = document.querySelectorAll('#figures .tile').length
     const root = document.documentElement
     document.getElementById('pause').focus()
     document.dispatchEvent(new KeyboardEvent('keydown', { key: 'p' }))
@@ -85,8 +90,8 @@ const commands = {
     const focused = document.activeElement.id
     done([
       text('state') === 'paused' ? 'FAIL still paused' : 'live',
-      stall ? stall.textContent + ' at ' + stall.parentElement.firstChild.data.trim() : 'no stall',
-      `${document.querySelectorAll('.bar .stream_window').length} bars stall`,
+      stall ? stall.textContent + ' at ' + place : 'no stall',
+      `${document.querySelectorAll('.bar .' + cause).length} bars stall`, `${figures} figures`,
       `key p: ${paused} ${again}`, `key /: ${focused}`,
       root.scrollWidth > root.clientWidth ? `FAIL ${root.scrollWidth} pixels wide` : 'fits'
     ].join(', '))

@@ -1,6 +1,6 @@
 //! A real browser: Chromium against `lacewingd` and `site`, over TLS.
 
-use super::fixture::{Fixture, MB_100, Security, Shared};
+use super::fixture::{Fixture, MB_1, MB_100, Security, Shared};
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect, expect_part};
 use std::fmt::Write as _;
@@ -35,6 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         Case::new("http2/chromium/download-through-connect", through_proxy),
         Case::new("http2/chromium/live-page", live_page),
+        Case::new("http2/chromium/live-page-of-tap", live_page_of_tap),
+        Case::new("http2/chromium/live-page-of-load", live_page_of_load),
         // Nothing but extended CONNECT opens a WebSocket there.
         Case::new("http2/chromium/websocket", |fixture| {
             websocket(fixture, "/chat")
@@ -45,30 +47,86 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The live page of `lacewingd`, wide and in the colours of the day, then narrow and dark, while a
-/// client does not read.
+/// The live page of `lacewingd`, while a client does not read.
 fn live_page(fixture: &Fixture) -> Outcome {
     let page = free_port()?;
     let started = fixture.start_lacewingd("", &["--status", &format!("127.0.0.1:{page}")])?;
-    let mut stalled = TcpStream::connect((Ipv4Addr::LOCALHOST, started.plain))
-        .map_err(|error| error.to_string())?;
-    stalled
-        .write_all(&stalling_client())
-        .map_err(|error| error.to_string())?;
+    let _stalled = stall(started.plain)?;
+    look(fixture, page, "stream_window", &stalled_stream)
+}
+
+/// The live page of `lacewing tap`, while a client behind it does not read.
+fn live_page_of_tap(fixture: &Fixture) -> Outcome {
+    let (page, tap) = (free_port()?, free_port()?);
+    let started = fixture.start_lacewingd("", &[])?;
+    let mut command = fixture.ours("lacewing");
+    command
+        .args(["tap", "--quiet", &format!("127.0.0.1:{tap}")])
+        .arg(format!("http://127.0.0.1:{}", started.plain))
+        .args(["--status", &format!("127.0.0.1:{page}")]);
+    let log = fixture.scratch("tap.log");
+    let _tap = Server::start("lacewing tap", &mut command, page, log)?;
+    let _stalled = stall(tap)?;
+    look(fixture, page, "stream_window", &stalled_stream)
+}
+
+/// The live page of `lacewing load`, which wants more streams than the server permits.
+fn live_page_of_load(fixture: &Fixture) -> Outcome {
+    let page = free_port()?;
+    let started = fixture.start_lacewingd("", &[])?;
+    let mut command = fixture.ours("lacewing");
+    command
+        .args(["load", "--duration", "100s", "--streams", "500"])
+        .arg(format!("http://127.0.0.1:{}/{MB_1}", started.plain))
+        .args(["--status", &format!("127.0.0.1:{page}")]);
+    let log = fixture.scratch("load.log");
+    let _load = Server::start("lacewing load", &mut command, page, log)?;
+    let connection = format!("#1 to 127.0.0.1:{}", started.plain);
+    look(fixture, page, "max_streams", &|width| {
+        vec![format!(
+            "{width}: live, max-streams at {connection}, 0 bars stall, 7 figures, key p: true paused, \
+             key /: filter, fits"
+        )]
+    })
+}
+
+/// What a page of this width shows while one stream has no window.
+fn stalled_stream(width: u16) -> Vec<String> {
+    let shown = format!(
+        "{width}: live, stream window at GET /{MB_100}, 1 bars stall, 0 figures, key p: true paused, \
+         key /: filter, fits"
+    );
+    // The first page came after the request.
+    let earlier = shown.replace(&format!("GET /{MB_100}"), "stream 1, from before");
+    vec![shown, earlier]
+}
+
+/// Looks at a live page, wide and in the colours of the day, then narrow and dark. Each must show
+/// one of the texts that `expected` has for its width.
+fn look(
+    fixture: &Fixture,
+    page: u16,
+    cause: &str,
+    expected: &dyn Fn(u16) -> Vec<String>,
+) -> Outcome {
     let url = format!("http://127.0.0.1:{page}/");
-    let printed = browse_url(fixture, None, &url, &["live"])?;
+    let printed = browse_url(fixture, None, &url, &["live", cause])?;
     for width in [1280, 360] {
-        let shown = format!(
-            "{width}: live, stream window at GET /{MB_100}, 1 bars stall, key p: true paused, key /: \
-             filter, fits"
-        );
-        // The first page came after the request.
-        let earlier = shown.replace(&format!("GET /{MB_100}"), "stream 1, from before");
-        if !printed.contains(&shown) && !printed.contains(&earlier) {
-            return Err(format!("{shown}: not in\n{printed}"));
+        let texts = expected(width);
+        if !texts.iter().any(|text| printed.contains(text)) {
+            return Err(format!("{texts:?}: not in\n{printed}"));
         }
     }
     Ok("1280 and 360 pixels".to_owned())
+}
+
+/// A client that does not read, of a server of HTTP/2 on this port.
+fn stall(port: u16) -> Result<TcpStream, String> {
+    let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    let mut client = connected.map_err(|error| error.to_string())?;
+    let written = client.write_all(&stalling_client());
+    written.map_err(|error| error.to_string())?;
+    Ok(client)
 }
 
 /// The bytes of a client of HTTP/2 that asks for a large file with a window of 1,000 bytes, and

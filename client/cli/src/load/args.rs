@@ -1,6 +1,7 @@
 //! The command line of `lacewing load`.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -56,6 +57,7 @@ Examples:
   lacewing load --rate 500 -D 30s --warm-up 2s -c 10 -m 100 https://example.org/
   lacewing load --rate 2k --arrival poisson --threshold 'p99<20ms' -c 10 -m 100 URL
   lacewing load --rate 500 -D 1m -m 100 --chart run.html https://example.org/
+  lacewing load -D 5m -c 10 -m 100 --status 127.0.0.1:9000 https://example.org/
   lacewing load --segment 0/2 --start-at 2026-11-29T10:00:00Z --rate 1k -D 1m --hlog 0.hlog URL
   lacewing load --merge 0.hlog 1.hlog
   lacewing load -n 1000 -m 10 --har page.har
@@ -239,6 +241,11 @@ pub(crate) struct ReportArgs {
     /// Show no figures during the run. They are shown on a terminal alone
     #[arg(long, visible_alias = "no-tui")]
     pub(super) no_live: bool,
+
+    /// Serve a live page at this address until the run ends: connections, streams as bars, windows,
+    /// stalls, rates and times. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", conflicts_with = "merge")]
+    pub(super) status: Option<SocketAddr>,
 
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max
     /// of the service times (with --rate, of the response times), rate (responses in a

@@ -146,6 +146,16 @@ impl Arrivals {
         state.is_over && idle && state.waiting.is_empty()
     }
 
+    /// Requests for which no connection has room.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// The most requests that may wait.
+    pub(super) fn max_waiting(&self) -> usize {
+        self.max_waiting
+    }
+
     /// The counts, and the requests that were due and not sent, those of the warm-up left out.
     pub(super) fn counts(&self) -> (Counts, u64) {
         let state = self.state();

@@ -10,19 +10,21 @@ use lacewing_conn::{
         OpenOptions,
         facade::{Application, Context, StreamTable},
     },
-    proto::{Event, Head, Rule, Semantics, StreamKey},
+    proto::{ConnectionStats, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::sync::Notify;
 
 use super::{
     account::Account,
     plan::{Begun, Plan},
+    watching::Streams,
 };
 
 /// The [`Application`] of a connection that loads a server.
 pub(super) struct Exchanges {
     plan: Arc<Plan>,
     account: Account,
+    watched: Streams,
     /// The connection's number.
     number: usize,
     open: StreamTable<Exchange>,
@@ -48,15 +50,15 @@ struct Exchange {
     /// The part of the content that is sent.
     uploaded: usize,
     status: Option<StatusCode>,
-    /// The part of the content that came back on a raw stream.
-    echoed: usize,
+    received: usize,
 }
 
 impl Exchanges {
     /// `number`: that of the connection.
-    pub(super) fn new(plan: Arc<Plan>, account: Account, number: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, account: Account, watched: Streams, number: usize) -> Self {
         Self {
             account,
+            watched,
             plan,
             open: StreamTable::new(),
             number,
@@ -73,6 +75,11 @@ impl Exchanges {
     /// Notified when all requests have their outcome, and the connection is to end.
     pub(super) fn finished(&self) -> Rc<Notify> {
         Rc::clone(&self.finished)
+    }
+
+    /// The connection has ended, with these statistics.
+    pub(super) fn closed(&self, stats: &ConnectionStats) {
+        self.watched.closed(stats);
     }
 
     /// Complete responses on the connection.
@@ -145,7 +152,7 @@ impl Exchanges {
             content: template.content.clone(),
             uploaded: 0,
             status: None,
-            echoed: 0,
+            received: 0,
         };
         self.account.sent(begun);
         let head = match self.plan.semantics {
@@ -154,6 +161,7 @@ impl Exchanges {
         };
         match conn.open(head, options) {
             Ok(stream) => {
+                self.watched.begin(stream, template);
                 self.open.insert(stream, exchange);
                 if upload {
                     conn.stream(stream).offer();
@@ -166,21 +174,20 @@ impl Exchanges {
         }
     }
 
-    /// Compares what came back on a raw stream with what was sent. Returns false if the stream is
-    /// given up.
-    fn echo(&mut self, conn: &mut Context<'_>, stream: StreamKey, data: &[u8]) -> bool {
-        if self.plan.semantics != Semantics::Raw {
-            return true;
-        }
+    /// Takes a piece of a response. On a raw stream it must be what was sent. Returns false if the
+    /// stream is given up.
+    fn receive(&mut self, conn: &mut Context<'_>, stream: StreamKey, data: &[u8]) -> bool {
         let Some(exchange) = self.open.get_mut(stream) else {
-            return false;
+            return self.plan.semantics != Semantics::Raw;
         };
-        let end = exchange.echoed.saturating_add(data.len());
-        if exchange.content.get(exchange.echoed..end) == Some(data) {
-            exchange.echoed = end;
+        let end = exchange.received.saturating_add(data.len());
+        let expected = exchange.content.get(exchange.received..end);
+        if self.plan.semantics != Semantics::Raw || expected == Some(data) {
+            exchange.received = end;
             return true;
         }
         conn.reset(stream, Reason::Cancel);
+        self.watched.reset(stream, Reason::Cancel);
         if let Some(exchange) = self.open.remove(stream) {
             let cause = "other bytes came back than were sent".to_owned();
             self.account.failed(exchange.begun, cause);
@@ -193,12 +200,14 @@ impl Exchanges {
         let Some(exchange) = self.open.remove(stream) else {
             return;
         };
+        self.watched
+            .ended(stream, exchange.uploaded, exchange.received);
         if exchange.uploaded < exchange.content.len() {
             // The response is complete, and the rest of the content is not wanted.
             conn.reset(stream, Reason::Cancel);
         }
         if self.plan.semantics == Semantics::Raw {
-            let (echoed, sent) = (exchange.echoed, exchange.content.len());
+            let (echoed, sent) = (exchange.received, exchange.content.len());
             match echoed == sent {
                 true => self.account.complete(exchange.begun, None, now),
                 false => {
@@ -215,6 +224,7 @@ impl Exchanges {
         let Some(exchange) = self.open.remove(stream) else {
             return;
         };
+        self.watched.reset(stream, error.reason());
         let cause = cause(error);
         if error.is_retryable() {
             self.account.left_alone(exchange.begun, cause);
@@ -241,6 +251,7 @@ impl Exchanges {
             .collect();
         for stream in late {
             conn.reset(stream, Reason::Cancel);
+            self.watched.reset(stream, Reason::Cancel);
             if let Some(exchange) = self.open.remove(stream) {
                 self.account
                     .failed(exchange.begun, format!("timeout after {limit:?}"));
@@ -272,6 +283,8 @@ impl Application for Exchanges {
                 };
                 exchange.status = head.status();
                 let begun = exchange.begun;
+                let status = exchange.status.map(|status| status.as_u16());
+                self.watched.answered(stream, status);
                 self.account.first_byte(begun, now);
                 if fin {
                     self.complete(conn, stream);
@@ -279,7 +292,7 @@ impl Application for Exchanges {
             }
             Event::Data { stream, data, fin } => {
                 conn.stream(stream).release(data.len());
-                if !self.echo(conn, stream, &data) {
+                if !self.receive(conn, stream, &data) {
                     return;
                 }
                 if fin {
@@ -330,6 +343,9 @@ impl Application for Exchanges {
         self.send(conn);
         // The last request may be given up here.
         self.check_waits(conn);
+        let (plan, room) = (&self.plan, self.open.len() < self.plan.streams);
+        self.watched
+            .sample(conn, || room && plan.is_sending() && plan.has_waiting());
         if self.open.is_empty() && (self.plan.is_done(self.number) || !self.plan.is_sending()) {
             self.done = true;
             self.finished.notify_one();

@@ -18,12 +18,14 @@ use super::{
     account::{Account, Ended},
     arrivals::Wake,
     plan::{Begun, Phase, Plan, Taken},
+    watching::Single,
 };
 
 /// A connection, and what it does now.
 pub(super) struct Connection {
     plan: Arc<Plan>,
     account: Account,
+    watched: Single,
     /// The connection's number.
     number: usize,
     /// The turn of the next request in the plan's round.
@@ -33,10 +35,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(plan: Arc<Plan>, account: Account, number: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, account: Account, watched: Single, number: usize) -> Self {
         Self {
             plan,
             account,
+            watched,
             number,
             // Connections begin at different places of the round.
             turn: number,
@@ -90,6 +93,10 @@ impl Connection {
             let limit = self.plan.waits.response;
             let outcome = timeout(limit, self.exchange(&mut sender, begun)).await;
             self.under_way.set(None);
+            match &outcome {
+                Ok(Ok(_)) => self.watched.ended(),
+                _ => self.watched.failed(),
+            }
             match outcome {
                 Ok(Ok(status)) => self.account.complete(begun, Some(status), Instant::now()),
                 Ok(Err(Failed::Untouched(cause))) => {
@@ -144,6 +151,7 @@ impl Connection {
             return Err(Failed::Broken("no request".to_owned()));
         };
         self.turn = self.turn.wrapping_add(1);
+        self.watched.begin(template);
         let response = sender
             .try_send_request(template.http1())
             .await
@@ -154,6 +162,7 @@ impl Connection {
             })?;
         self.account.first_byte(begun, Instant::now());
         let status = response.status();
+        self.watched.answered(status.as_u16());
         self.read(response.into_body()).await?;
         Ok(status)
     }
@@ -161,8 +170,9 @@ impl Connection {
     async fn read(&self, mut body: Incoming) -> Result<(), Failed> {
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let frame = frame.map_err(|error| Failed::Broken(cause(&error)))?;
-            self.account
-                .received(frame.data_ref().map_or(0, Bytes::len));
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.account.received(length);
+            self.watched.received(length);
         }
         Ok(())
     }

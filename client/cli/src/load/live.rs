@@ -1,21 +1,11 @@
-//! The figures of a run while it lasts, on a terminal.
+//! The figures of a run while it lasts, for those who look at them.
 
 use std::{
-    io::IsTerminal as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::{task::JoinHandle, time::interval};
-
-use super::args::Args;
-
-/// The time between two looks at the counts.
-const TICK: Duration = Duration::from_millis(250);
+use lacewing_server::live::Board;
 
 /// The parts of each power of two in a distribution.
 const PARTS: usize = 8;
@@ -29,26 +19,41 @@ pub(super) struct Live {
     answered: AtomicU64,
     failed: AtomicU64,
     connections: AtomicU64,
-    /// Service times since the last look.
+    /// Service times.
     times: Vec<AtomicU64>,
+    /// Times are recorded while somebody looks at this board; `None`: always.
+    board: Option<Board>,
 }
 
-/// The display of a run. It ends with it.
-pub(super) struct Display {
-    bar: ProgressBar,
-    task: JoinHandle<()>,
+/// Somebody who looks at the counts again and again.
+#[derive(Debug)]
+pub(super) struct Look {
+    at: Instant,
+    answered: u64,
+    times: Vec<u64>,
+}
+
+/// The figures at one look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Figures {
+    /// Responses in a second, since the look before.
+    pub(super) rate: f64,
+    pub(super) answered: u64,
+    pub(super) failed: u64,
+    /// Requests under way.
+    pub(super) open: u64,
+    /// Connections so far.
+    pub(super) connections: u64,
+    /// The service times that half and 99 % of the responses since the look before had at most,
+    /// about.
+    pub(super) times: Option<(Duration, Duration)>,
 }
 
 impl Live {
-    /// Returns counts, if somebody looks at them: on a terminal, unless that is not wanted.
-    pub(super) fn for_terminal(args: &Args) -> Option<Arc<Self>> {
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let shown = std::io::stderr().is_terminal() && !dumb && !args.report.no_live;
-        shown.then(|| Arc::new(Self::new()))
-    }
-
-    fn new() -> Self {
+    /// `board`: the one that looks at them, if nobody else does.
+    pub(super) fn new(board: Option<Board>) -> Self {
         Self {
+            board,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -71,17 +76,51 @@ impl Live {
 
     pub(super) fn answered(&self, service: Duration) {
         self.answered.fetch_add(1, Relaxed);
+        if self.board.as_ref().is_some_and(|board| !board.is_watched()) {
+            return;
+        }
         if let Some(count) = self.times.get(bucket(service)) {
             count.fetch_add(1, Relaxed);
         }
     }
+}
 
-    /// The service times that half and 99 % of the responses since the last look had at most, about.
-    fn percentiles(&self) -> Option<(Duration, Duration)> {
-        let counts: Vec<u64> = self
-            .times
-            .iter()
-            .map(|count| count.swap(0, Relaxed))
+impl Look {
+    /// Nothing was seen yet.
+    pub(super) fn new(at: Instant) -> Self {
+        Self {
+            at,
+            answered: 0,
+            times: vec![0; BUCKETS],
+        }
+    }
+
+    /// The figures now, and since the last look.
+    pub(super) fn figures(&mut self, live: &Live, now: Instant) -> Figures {
+        let since = now.saturating_duration_since(self.at);
+        let answered = live.answered.load(Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = answered.saturating_sub(self.answered) as f64 / since.as_secs_f64().max(1e-3);
+        let failed = live.failed.load(Relaxed);
+        let sent = live.sent.load(Relaxed);
+        (self.at, self.answered) = (now, answered);
+        Figures {
+            rate,
+            answered,
+            failed,
+            open: sent.saturating_sub(answered.saturating_add(failed)),
+            connections: live.connections.load(Relaxed),
+            times: self.percentiles(live),
+        }
+    }
+
+    fn percentiles(&mut self, live: &Live) -> Option<(Duration, Duration)> {
+        let counts = live.times.iter().zip(&mut self.times);
+        let counts: Vec<u64> = counts
+            .map(|(count, before)| {
+                let now = count.load(Relaxed);
+                now.saturating_sub(std::mem::replace(before, now))
+            })
             .collect();
         let all: u64 = counts.iter().sum();
         let at = |part: u64| {
@@ -95,79 +134,6 @@ impl Live {
             upper(reached.unwrap_or(BUCKETS))
         };
         (all > 0).then(|| (at(50), at(99)))
-    }
-
-    /// The line of figures. `answered`: at the last look, which was `since` ago.
-    fn line(&self, answered: u64, since: Duration) -> String {
-        let now = self.answered.load(Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = now.saturating_sub(answered) as f64 / since.as_secs_f64().max(1e-3);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate of responses"
-        )]
-        let rate = HumanCount(rate as u64);
-        let failed = self.failed.load(Relaxed);
-        let open = self.sent.load(Relaxed).saturating_sub(now + failed);
-        let times = match self.percentiles() {
-            Some((half, most)) => format!(", p50 {half:.1?}, p99 {most:.1?}"),
-            None => String::new(),
-        };
-        format!(
-            "{rate}/s, {} answered, {failed} failed, {} open, {} connections{times}",
-            HumanCount(now),
-            HumanCount(open),
-            self.connections.load(Relaxed)
-        )
-    }
-}
-
-impl Display {
-    /// Shows the counts until the end of the run.
-    pub(super) fn start(args: &Args, live: &Arc<Live>) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let time = args
-            .run_time()
-            .map(|time| time + args.warm_up.unwrap_or_default());
-        let template = match (args.requests, time) {
-            (Some(requests), _) => {
-                bar.set_length(requests);
-                "{elapsed} {bar:24} {msg}"
-            }
-            (None, Some(time)) => {
-                bar.set_length(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-                "{elapsed} {bar:24} {msg}"
-            }
-            (None, None) => "{elapsed} {spinner} {msg}",
-        };
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let by_requests = args.requests.is_some();
-        let (line, live) = (bar.clone(), Arc::clone(live));
-        let task = tokio::spawn(async move {
-            let start = Instant::now();
-            let mut ticks = interval(TICK);
-            let mut last = (0, start);
-            loop {
-                ticks.tick().await;
-                let now = Instant::now();
-                line.set_message(live.line(last.0, now.saturating_duration_since(last.1)));
-                last = (live.answered.load(Relaxed), now);
-                line.set_position(match by_requests {
-                    true => last.0,
-                    false => u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-                });
-            }
-        });
-        Self { bar, task }
-    }
-}
-
-impl Drop for Display {
-    fn drop(&mut self) {
-        self.task.abort();
-        self.bar.finish_and_clear();
     }
 }
 
@@ -209,8 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_figures_since_the_last_look() {
-        let live = Live::new();
+    fn each_who_looks_sees_what_is_new() {
+        let (live, start) = (Live::new(None), Instant::now());
+        let mut looks = [Look::new(start), Look::new(start)];
         live.connected();
         for millis in 1..=100 {
             live.sent();
@@ -219,24 +186,26 @@ mod tests {
         live.sent();
         live.sent();
         live.failed();
-        let line = live.line(50, Duration::from_millis(500));
-        let (counts, times) = line.split_once(", p50 ").unwrap();
-        assert_eq!(
-            counts,
-            "100/s, 100 answered, 1 failed, 1 open, 1 connections"
-        );
-        let (half, most) = times.split_once("ms, p99 ").unwrap();
-        let (half, most): (f64, f64) = (
-            half.parse().unwrap(),
-            most.trim_end_matches("ms").parse().unwrap(),
-        );
-        assert!((50.0..=57.0).contains(&half), "{line}");
-        assert!((99.0..=112.0).contains(&most), "{line}");
-        // The next look begins anew.
-        let line = live.line(100, Duration::from_millis(500));
-        assert!(
-            line.starts_with("0/s, 100 answered") && !line.contains("p50"),
-            "{line}"
-        );
+        for look in &mut looks {
+            let seen = look.figures(&live, start + Duration::from_millis(500));
+            assert_eq!((seen.answered, seen.failed), (100, 1));
+            assert_eq!((seen.open, seen.connections), (1, 1));
+            assert!((seen.rate - 200.0).abs() < 1e-6, "{seen:?}");
+            let (half, most) = seen.times.unwrap();
+            assert!((50..=57).contains(&half.as_millis()), "{seen:?}");
+            assert!((99..=112).contains(&most.as_millis()), "{seen:?}");
+            let next = look.figures(&live, start + Duration::from_secs(1));
+            assert_eq!((next.answered, next.times), (100, None));
+            assert!(next.rate.abs() < 1e-6, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_recorded_for_those_who_look() {
+        let live = Live::new(Some(Board::new("test")));
+        live.answered(Duration::from_millis(3));
+        let start = Instant::now();
+        let seen = Look::new(start).figures(&live, start + Duration::from_secs(1));
+        assert_eq!((seen.answered, seen.times), (1, None));
     }
 }

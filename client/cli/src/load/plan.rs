@@ -10,11 +10,13 @@ use std::{
 
 use lacewing_client::{Connector, Origin, Security};
 use lacewing_conn::{driver::ConnectionConfig, proto::Semantics};
+use lacewing_server::live::Board;
 use tokio::sync::watch;
 
 use super::{
     args::Args,
     arrivals::{Arrivals, Joined, Wake},
+    display,
     live::Live,
     requests,
     template::Template,
@@ -43,8 +45,10 @@ pub(super) struct Plan {
     /// Requests at once on each connection.
     pub(super) streams: usize,
     pub(super) semantics: Semantics,
-    /// The counts of the display.
+    /// The counts, if somebody may look at them.
     pub(super) live: Option<Arc<Live>>,
+    /// What the live page shows, if there is one.
+    pub(super) board: Option<Board>,
     pub(super) waits: Waits,
     /// The times of each second are of interest.
     pub(super) with_series: bool,
@@ -78,6 +82,7 @@ impl Plan {
         steady_from: Instant,
         arrivals: Option<Arc<Arrivals>>,
         phase: watch::Receiver<Phase>,
+        board: Option<Board>,
     ) -> Result<Self, Failure> {
         let (origin, requests) = requests::of(args)?;
         Ok(Self {
@@ -100,7 +105,11 @@ impl Plan {
                 true => Semantics::Raw,
                 false => Semantics::Http,
             },
-            live: Live::for_terminal(args),
+            live: match display::is_wanted(args) {
+                true => Some(Arc::new(Live::new(None))),
+                false => board.clone().map(|board| Arc::new(Live::new(Some(board)))),
+            },
+            board,
             waits: Waits {
                 response: args.timeout,
                 connect: args.connect_timeout,
@@ -168,6 +177,14 @@ impl Plan {
         match &self.source {
             Source::Closed(left) => left.load(Relaxed) == 0,
             Source::Open(arrivals) => arrivals.is_done(number),
+        }
+    }
+
+    /// Returns whether there is a request to send now, by a connection that can.
+    pub(super) fn has_waiting(&self) -> bool {
+        match &self.source {
+            Source::Closed(left) => left.load(Relaxed) > 0,
+            Source::Open(arrivals) => arrivals.waiting() > 0,
         }
     }
 

@@ -48,6 +48,11 @@ impl Template {
         })
     }
 
+    /// Its method and path, for people.
+    pub(super) fn line(&self) -> (&str, &str) {
+        (self.http1.method().as_str(), self.http1.uri().path())
+    }
+
     /// The request in HTTP/1.1.
     pub(super) fn http1(&self) -> http::Request<Full<Bytes>> {
         self.http1.clone().map(|()| Full::new(self.content.clone()))

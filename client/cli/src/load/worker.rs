@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lacewing_client::{ClientError, Connect as _, Connected, Transport, Version};
+use lacewing_client::{ClientError, Connect as _, Connected, Security, Transport, Version};
 use lacewing_conn::{Side, driver::facade::Driver};
+use lacewing_server::live::WatchedConnection;
 use tokio::{
     sync::watch,
     task::{JoinSet, LocalSet},
@@ -23,6 +24,7 @@ use super::{
     http1,
     plan::{Phase, Plan},
     tally::Tally,
+    watching::{self, Single, Streams},
 };
 use crate::dialling::HTTP1;
 
@@ -128,6 +130,7 @@ async fn drive(
     number: usize,
     connected: Connected,
 ) -> bool {
+    let watched = watched(plan, number, &connected);
     let Connected { io, version, .. } = connected;
     {
         let connections = &mut tally.borrow_mut().connections;
@@ -138,11 +141,13 @@ async fn drive(
     let account = Account::new(Arc::clone(plan), Rc::clone(tally));
     let ended = match version {
         Some(version) => {
-            let exchanges = Exchanges::new(Arc::clone(plan), account, number);
+            let watched = Streams::new(watched);
+            let exchanges = Exchanges::new(Arc::clone(plan), account, watched, number);
             drive_multiplexed(plan, tally, number, io, version, exchanges).await
         }
         None => {
-            let connection = http1::Connection::new(Arc::clone(plan), account, number);
+            let watched = Single::new(watched);
+            let connection = http1::Connection::new(Arc::clone(plan), account, watched, number);
             connection.drive(io).await
         }
     };
@@ -152,6 +157,22 @@ async fn drive(
         tally.connections.ended.count(cause);
     }
     ended.answered > 0
+}
+
+/// The connection on the live page, if there is one.
+fn watched(plan: &Plan, number: usize, connected: &Connected) -> Option<WatchedConnection> {
+    let board = plan.board.as_ref()?;
+    let protocol = connected.version.map_or(HTTP1, |version| version.alpn());
+    // A Unix socket has no address.
+    let server = match connected.address {
+        Some(address) => address.to_string(),
+        None => plan.origin.to_string(),
+    };
+    let facts = watching::facts(protocol, number, &server);
+    Some(board.watch(match plan.origin.security() {
+        Security::Tls => facts.with_tls(),
+        Security::Cleartext => facts,
+    }))
 }
 
 async fn drive_multiplexed(
@@ -193,8 +214,10 @@ async fn drive_multiplexed(
             }
         }
     }
-    tally.borrow_mut().add_connection(&driver.stats());
+    let stats = driver.stats();
+    tally.borrow_mut().add_connection(&stats);
     let exchanges = driver.application();
+    exchanges.closed(&stats);
     Ended {
         in_flight: exchanges.in_flight(),
         // A connection that is cut at the end of the run did not end by itself.

@@ -1,16 +1,24 @@
 //! One connection: its bytes pass, and its frames are shown.
 
 use std::{
+    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use lacewing_client::{Transport, Version};
 use lacewing_conform::Side;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use lacewing_server::live::Board;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::Notify,
+};
 
-use super::pcap::{Capture, Flow};
+use super::{
+    pcap::{Capture, Flow},
+    watching::{Tls, Watching},
+};
 use crate::{
     conversation::Conversation,
     detect::Content,
@@ -33,6 +41,9 @@ pub(super) struct Relay<'a> {
     /// `None` to print nothing.
     pub(super) form: Option<Form>,
     pub(super) capture: Option<&'a Capture>,
+    /// The live page, if there is one.
+    pub(super) board: Option<&'a Board>,
+    pub(super) tls: Tls,
 }
 
 /// What both directions change.
@@ -40,6 +51,7 @@ struct Shown<'a> {
     relay: &'a Relay<'a>,
     conversation: Conversation,
     flow: Option<Flow>,
+    watching: Option<Watching>,
     ended: bool,
 }
 
@@ -58,7 +70,8 @@ impl Relay<'_> {
     ) -> Result<(), Failure> {
         let (client_reads, client_writes) = tokio::io::split(client);
         let (server_reads, mut server_writes) = tokio::io::split(server);
-        let shown = Mutex::new(Shown::new(self));
+        let wake = Arc::new(Notify::new());
+        let shown = Mutex::new(Shown::new(self, &wake));
         with(&shown, |shown| shown.begin())?;
         if !first.is_empty() {
             with(&shown, |shown| shown.take(Side::Client, first))?;
@@ -66,10 +79,16 @@ impl Relay<'_> {
                 return Ok(());
             }
         }
-        tokio::try_join!(
-            pass(Side::Client, client_reads, server_writes, &shown),
-            pass(Side::Server, server_reads, client_writes, &shown),
-        )?;
+        let passing = async {
+            tokio::try_join!(
+                pass(Side::Client, client_reads, server_writes, &shown),
+                pass(Side::Server, server_reads, client_writes, &shown),
+            )
+        };
+        tokio::select! {
+            passed = passing => passed?,
+            never = sample(&wake, &shown) => match never {},
+        };
         with(&shown, |shown| shown.finish())
     }
 }
@@ -93,10 +112,23 @@ async fn pass(
         if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
             break;
         }
+        with(shown, |shown| shown.written(sender));
     }
     // The other side sees the end; it may be gone already.
     let _ = to.shutdown().await;
     with(shown, |shown| shown.end_of(sender))
+}
+
+/// Shows the connection's state on the live page, whenever it is due.
+async fn sample(wake: &Notify, shown: &Mutex<Shown<'_>>) -> Infallible {
+    loop {
+        wake.notified().await;
+        with(shown, |shown| {
+            if let Some(watching) = &mut shown.watching {
+                watching.sample();
+            }
+        });
+    }
 }
 
 fn with<'a, T>(shown: &Mutex<Shown<'a>>, act: impl FnOnce(&mut Shown<'a>) -> T) -> T {
@@ -104,11 +136,15 @@ fn with<'a, T>(shown: &Mutex<Shown<'a>>, act: impl FnOnce(&mut Shown<'a>) -> T) 
 }
 
 impl<'a> Shown<'a> {
-    fn new(relay: &'a Relay<'a>) -> Self {
+    fn new(relay: &'a Relay<'a>, wake: &Arc<Notify>) -> Self {
         let conversation = Conversation::new(relay.version);
+        let watching = relay
+            .board
+            .map(|board| Watching::new(board.clone(), relay.client, relay.tls, Arc::clone(wake)));
         Self {
             relay,
             conversation,
+            watching,
             flow: None,
             ended: false,
         }
@@ -129,6 +165,9 @@ impl<'a> Shown<'a> {
 
     /// The protocol is known.
     fn detected(&mut self, version: Version) -> Result<(), Failure> {
+        if let Some(watching) = &mut self.watching {
+            watching.speaks(version);
+        }
         let (relay, server) = (self.relay, self.server());
         self.show(|output| output.introduce(relay.number, relay.client, server, version))
     }
@@ -138,6 +177,11 @@ impl<'a> Shown<'a> {
         if let Some(version) = taken.detected {
             self.detected(version)?;
         }
+        if let Some(watching) = &mut self.watching {
+            watching.count(sender, bytes.len(), self.conversation.content());
+            watching.take(&taken.frames);
+            watching.write_begins(sender);
+        }
         let number = self.relay.number;
         self.show(|output| {
             for (sender, frame) in &taken.frames {
@@ -145,6 +189,13 @@ impl<'a> Shown<'a> {
             }
         })?;
         self.record(sender, bytes)
+    }
+
+    /// The other side has taken what this one sent.
+    fn written(&mut self, sender: Side) {
+        if let Some(watching) = &mut self.watching {
+            watching.write_ends(sender);
+        }
     }
 
     fn record(&mut self, sender: Side, bytes: &[u8]) -> Result<(), Failure> {

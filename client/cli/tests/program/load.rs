@@ -46,7 +46,7 @@ fn load(args: &[&str]) -> (Option<i32>, String, String) {
 
 /// What a hostile server does to a request.
 #[derive(Clone, Copy)]
-enum Treatment {
+pub(crate) enum Treatment {
     Answer,
     Refuse,
     Reset,
@@ -89,7 +89,7 @@ impl Application for Hostile {
 }
 
 /// A hostile server; returns its address, and the counts of its connections and answers.
-fn hostile(
+pub(crate) fn hostile(
     version: Version,
     treat: fn(usize) -> Treatment,
 ) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {

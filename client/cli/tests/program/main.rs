@@ -21,6 +21,7 @@ mod headers;
 #[cfg(all(unix, feature = "kube"))]
 mod kube;
 mod lacewing;
+mod live_page;
 mod load;
 mod mux;
 mod names;
@@ -37,5 +38,7 @@ mod streams;
 mod support;
 mod tap;
 mod urls;
+#[path = "../../../../server/tests/support/viewer.rs"]
+mod viewer;
 mod waits;
 mod waterfall;

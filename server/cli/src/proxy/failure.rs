@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError};
+use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError, ResolveError};
 
 /// The name of this proxy in `proxy-status` and `via`.
 pub(crate) const PSEUDONYM: &str = "lacewingd";
@@ -264,12 +264,15 @@ impl From<ClientError> for Failure {
 }
 
 fn of_io(error: &io::Error) -> Kind {
+    let inner = error.get_ref();
+    if inner.is_some_and(|inner| inner.is::<ResolveError>()) {
+        return Kind::Name;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Kind::Refused,
         io::ErrorKind::TimedOut => Kind::ConnectTimeout,
         // A Unix socket that does not exist has nobody who listens.
         io::ErrorKind::NotFound => Kind::Refused,
-        _ if error.to_string().contains("lookup") => Kind::Name,
         _ => Kind::Unreachable,
     }
 }

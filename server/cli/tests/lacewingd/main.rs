@@ -25,6 +25,8 @@ mod program;
 mod ranges;
 mod reload;
 mod sockets;
+#[path = "../../../tests/support/viewer.rs"]
+mod viewer;
 
 use std::{
     net::TcpListener,

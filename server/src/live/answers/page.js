@@ -10,12 +10,18 @@ const CAUSES = {
   reader: 'our reader'
 }
 const NAMES = { waiting: 'waiting for the response', moving: 'moving', ...CAUSES }
+// Whether other programs' connections pass, or those of the program itself are shown.
+const BETWEEN = document.body.dataset.standpoint === 'between'
+const WORDS = BETWEEN
+  ? { sent: 'from servers', received: 'from clients', us: ' by the server', peer: ' by the client' }
+  : { sent: 'sent', received: 'received', us: ' by us', peer: ' from the peer' }
 const SVG = 'http://www.w3.org/2000/svg'
 
 let source, last = '', offset = 0, paused = false, scheduled = false
 let totals, gauges = [], unlisted = 0
 const connections = new Map()
 const open = new Map()
+const measured = new Map()
 let finished = []
 let rates = []
 
@@ -52,6 +58,12 @@ function time (ms) {
   return Math.floor(ms / 60_000) + ' min ' + Math.round(ms % 60_000 / 1000) + ' s'
 }
 
+// A time that was measured.
+function precise (ms) {
+  if (ms < 1) return Math.round(ms * 1000) + ' µs'
+  return ms < 10 ? ms.toFixed(2) + ' ms' : time(ms)
+}
+
 const sum = (object) => Object.values(object).reduce((all, one) => all + one, 0)
 const now = () => performance.now() - offset
 
@@ -71,6 +83,7 @@ function connect () {
   source.addEventListener('snapshot', (event) => {
     connections.clear()
     open.clear()
+    measured.clear()
     finished = []
     take(event)
   })
@@ -93,11 +106,11 @@ function take (event) {
   offset = performance.now() - news.now
   for (const one of news.connections) {
     const known = connections.get(one.id)
-    connections.set(one.id, { ...one, points: known ? known.points : [], most: Math.max(known ? known.most : 0, one.send_window || 0) })
+    connections.set(one.id, { ...one, points: known ? known.points : [], most: Math.max(known ? known.most : 0, one.send_window || 0), most_of_peer: Math.max(known ? known.most_of_peer : 0, one.peer_window || 0) })
   }
   for (const id of news.gone) connections.delete(id)
   for (const one of connections.values()) {
-    one.points.push([news.now, one.send_window, one.sent, one.received])
+    one.points.push([news.now, one.send_window, one.sent, one.received, one.peer_window])
     if (one.points.length > MAX_POINTS) one.points.shift()
   }
   for (const stream of news.streams) {
@@ -113,6 +126,12 @@ function take (event) {
   if (finished.length > MAX_FINISHED) finished = finished.slice(-MAX_FINISHED)
   if (news.totals) totals = news.totals
   gauges = news.gauges
+  for (const figure of news.figures) {
+    const values = measured.get(figure.name)?.values || []
+    values.push(figure.value)
+    if (values.length > MAX_POINTS) values.shift()
+    measured.set(figure.name, { ...figure, values })
+  }
   unlisted = news.unlisted
   rates.push([news.now, sum(totals.requests), totals.sent, totals.received])
   rates = rates.filter(([when]) => when > news.now - 5000)
@@ -142,13 +161,14 @@ function render () {
   const stalled = [...open.values()].filter((stream) => causeOf(stream) in CAUSES)
   const blocked = [...connections.values()].filter((one) => one.stall)
   tiles(stalled, blocked)
+  measures()
   streams()
   list()
   limits()
   protocols()
   figures('resets', [
-    ...Object.entries(totals.resets_received).map(([code, count]) => [code + ' from the peer', count]),
-    ...Object.entries(totals.resets_sent).map(([code, count]) => [code + ' by us', count])
+    ...Object.entries(totals.resets_received).map(([code, count]) => [code + WORDS.peer, count]),
+    ...Object.entries(totals.resets_sent).map(([code, count]) => [code + WORDS.us, count])
   ], 'none')
   figures('stalls', ['stream window', 'connection window', 'transport'].map((cause, index) => [cause, totals.stalls[index]]).filter(([, count]) => count), 'data never had to wait')
   talkers()
@@ -161,8 +181,8 @@ function tiles (stalled, blocked) {
     tile(String(sum(totals.open)), 'connections'),
     tile(String([...connections.values()].reduce((all, one) => all + one.streams, 0)), 'open streams'),
     tile(rate(rates, 1, 5000).toFixed(0), 'requests / s'),
-    tile(bytes(rate(rates, 2, 5000)) + '/s', 'sent'),
-    tile(bytes(rate(rates, 3, 5000)) + '/s', 'received'),
+    tile(bytes(rate(rates, 2, 5000)) + '/s', WORDS.sent),
+    tile(bytes(rate(rates, 3, 5000)) + '/s', WORDS.received),
     tile(String(waits), 'stalled', waits > 0),
     tile(String(sum(totals.resets_sent) + sum(totals.resets_received)), 'resets')
   )
@@ -225,7 +245,7 @@ function list () {
   const all = [...connections.values()].map((one) => ({ ...one, out: rate(one.points, 2, 5000), in: rate(one.points, 3, 5000) }))
   all.sort((a, b) => Boolean(b.stall) - Boolean(a.stall) || (b.out + b.in) - (a.out + a.in) || b.streams - a.streams || b.id - a.id)
   const head = make('div', { class: 'row connection head' })
-  for (const [name, kind] of [['peer', 'name'], ['protocol', ''], ['streams', 'number'], ['sent', 'number'], ['received', 'number'], ['send window', 'chart'], ['waits for', '']]) head.append(make('span', { class: kind }, name))
+  for (const [name, kind] of [[BETWEEN ? 'client' : 'peer', 'name'], ['protocol', ''], ['streams', 'number'], [WORDS.sent, 'number'], [WORDS.received, 'number'], [BETWEEN ? 'windows' : 'send window', 'chart'], ['waits for', '']]) head.append(make('span', { class: kind }, name))
   at('connections').replaceChildren(head, ...all.slice(0, 100).map((one) => make('div', { class: 'row connection' },
     make('span', { class: 'name', title: `connection ${one.id}, ${one.is_tls ? 'TLS' : 'cleartext'}, open for ${time(now() - one.opened)}` }, one.peer || 'connection ' + one.id),
     make('span', { class: 'faint' }, one.protocol),
@@ -239,18 +259,43 @@ function list () {
   at('unlisted').textContent = more ? `${more} more connections` : ''
 }
 
-// The send window over time, against the most that it was.
+// The windows over time, each against the most that it was.
 function spark (one) {
-  if (one.send_window === null || !one.most) return make('span', { class: 'faint' }, one.send_window === null ? 'no window' : 'used up')
-  const svg = draw('svg', { class: 'spark', viewBox: '0 0 240 24', preserveAspectRatio: 'none', role: 'img', 'aria-label': `send window ${bytes(one.send_window)} of ${bytes(one.most)}` })
-  const points = one.points.filter((point) => point[1] !== null)
-  let path = ''
-  points.forEach(([, window], index) => {
-    const x = 240 - points.length + index, y = 23 - 22 * window / one.most
-    path += index ? `H${x}V${y.toFixed(1)}` : `M${x} ${y.toFixed(1)}`
-  })
-  svg.append(draw('title', {}, `${bytes(one.send_window)} of ${bytes(one.most)}`), draw('path', { d: path }))
+  if (one.send_window === null && one.peer_window === null) return make('span', { class: 'faint' }, 'no window')
+  const label = [
+    one.send_window !== null && `${BETWEEN ? 'the server may send' : 'send window'} ${bytes(one.send_window)} of ${bytes(one.most)}`,
+    one.peer_window !== null && `the client may send ${bytes(one.peer_window)} of ${bytes(one.most_of_peer)}`
+  ].filter(Boolean).join('; ')
+  const svg = draw('svg', { class: 'spark', viewBox: '0 0 240 24', preserveAspectRatio: 'none', role: 'img', 'aria-label': label })
+  svg.append(draw('title', {}, label))
+  if (one.send_window !== null) svg.append(steps(one.points.map((point) => point[1]), one.most, ''))
+  if (one.peer_window !== null) svg.append(steps(one.points.map((point) => point[4]), one.most_of_peer, 'peer'))
   return svg
+}
+
+// Values as steps, the latest at the right; null is a gap.
+function steps (values, most, kind) {
+  let path = '', known = false
+  values.forEach((value, index) => {
+    if (value !== null) {
+      const x = 240 - values.length + index, y = (23 - 22 * value / (most || 1)).toFixed(1)
+      path += known ? `H${x}V${y}` : `M${x} ${y}`
+    }
+    known = value !== null
+  })
+  return draw('path', { d: path, class: kind })
+}
+
+function measures () {
+  at('measured').hidden = !measured.size
+  at('figures').replaceChildren(...[...measured.values()].map(({ name, unit, value, values }) => {
+    const text = unit === 'time' ? precise : (count) => Math.round(count).toLocaleString('en') + (unit === 'rate' ? '/s' : '')
+    const most = Math.max(...values)
+    const label = `${name}: at most ${text(most)} in the last minute`
+    const svg = draw('svg', { class: 'spark', viewBox: '0 0 240 24', preserveAspectRatio: 'none', role: 'img', 'aria-label': label })
+    svg.append(draw('title', {}, label), steps(values, most, ''))
+    return make('div', { class: 'tile' }, make('b', {}, value === null ? '–' : text(value)), make('span', {}, name), svg)
+  }))
 }
 
 function figure (name, value, part, kind) {
@@ -317,8 +362,10 @@ function pause () {
 }
 
 for (const [phase, name] of Object.entries(NAMES)) {
-  if (phase !== 'max_streams') at('key').append(make('span', {}, make('i', { class: 'k-' + phase }), name), ' ')
+  // The reader of others is not known, and no stream waits for another.
+  if (phase !== 'max_streams' && !(BETWEEN && phase === 'reader')) at('key').append(make('span', {}, make('i', { class: 'k-' + phase }), name), ' ')
 }
+if (BETWEEN) at('lines').textContent = 'The lines are the windows of the connection over time, of the server (solid) and of the client (dashed): at the bottom, that side may send no more.'
 at('pause').addEventListener('click', pause)
 at('controls').addEventListener('submit', (event) => event.preventDefault())
 at('controls').addEventListener('input', schedule)

@@ -1,16 +1,16 @@
-//! The flow control of one direction: windows, and the times in which they are empty.
+//! The flow control of one direction over time: its course, and the times in which windows are empty.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use lacewing_client::Version;
 
-/// The windows of one direction of a connection, as this end knows them.
+use crate::windows::{Cause, Windows};
+
+/// The flow control of one direction of a connection, as this end knows it.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// The window of new streams. `None`: the protocol has none.
-    initial: Option<i64>,
-    connection: Option<i64>,
-    streams: BTreeMap<u32, Sending>,
+    windows: Windows,
+    streams: BTreeMap<u32, Stalls>,
     /// The bytes that were sent, and those that might have been, over time.
     pub(super) curve: Vec<Point>,
     sent: i64,
@@ -33,34 +33,17 @@ pub(super) struct Stall {
     pub(super) cause: Cause,
 }
 
-/// The window that is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    Stream,
-    Connection,
-}
-
-/// A stream that has begun to send.
-#[derive(Debug)]
-struct Sending {
-    window: Option<i64>,
-    ended: bool,
-    stalled: Option<(Duration, Cause)>,
-    stalls: Vec<Stall>,
+/// The stalls of a stream.
+#[derive(Debug, Default)]
+struct Stalls {
+    now: Option<(Duration, Cause)>,
+    over: Vec<Stall>,
 }
 
 impl Flow {
     pub(super) fn new(version: Version) -> Self {
-        // RFC 9113 §6.9.2; SPDY/3 §2.6.8, SPDY/3.1 §2.6.8.
-        let (initial, connection) = match version {
-            Version::Http2 => (Some(65_535), Some(65_535)),
-            Version::Spdy31 => (Some(65_536), Some(65_536)),
-            Version::Spdy3 => (Some(65_536), None),
-            Version::Spdy2 => (None, None),
-        };
         Self {
-            initial,
-            connection,
+            windows: Windows::new(version),
             streams: BTreeMap::new(),
             curve: Vec::new(),
             sent: 0,
@@ -69,46 +52,31 @@ impl Flow {
 
     /// The receiver sets the window of all streams.
     pub(super) fn set_initial(&mut self, at: Duration, value: i64) {
-        let Some(initial) = &mut self.initial else {
-            return;
-        };
-        let change = value.saturating_sub(*initial);
-        *initial = value;
-        for stream in self.streams.values_mut() {
-            stream.window = stream.window.map(|window| window.saturating_add(change));
-        }
+        self.windows.set_initial(value);
         self.check(at);
     }
 
     /// The receiver gives credit.
     pub(super) fn credit(&mut self, at: Duration, stream: u32, credit: i64) {
+        self.windows.credit(stream, credit);
         if stream == 0 {
-            self.connection = self.connection.map(|left| left.saturating_add(credit));
             self.mark(at);
-        } else {
-            let stream = self.stream(stream);
-            stream.window = stream.window.map(|window| window.saturating_add(credit));
         }
         self.check(at);
     }
 
     /// Data passes.
     pub(super) fn data(&mut self, at: Duration, stream: u32, length: u64, fin: bool) {
+        self.windows.data(stream, length, fin);
         let length = i64::try_from(length).unwrap_or(i64::MAX);
         self.sent = self.sent.saturating_add(length);
-        self.connection = self.connection.map(|left| left.saturating_sub(length));
-        let stream = self.stream(stream);
-        stream.window = stream.window.map(|window| window.saturating_sub(length));
-        stream.ended |= fin;
         self.mark(at);
         self.check(at);
     }
 
     /// The stream sends no more.
     pub(super) fn end(&mut self, at: Duration, stream: u32) {
-        if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.ended = true;
-        }
+        self.windows.end(stream);
         self.check(at);
     }
 
@@ -118,50 +86,35 @@ impl Flow {
             return Vec::new();
         };
         stream.resume(end);
-        std::mem::take(&mut stream.stalls)
-    }
-
-    fn stream(&mut self, id: u32) -> &mut Sending {
-        let window = self.initial;
-        self.streams.entry(id).or_insert(Sending {
-            window,
-            ended: false,
-            stalled: None,
-            stalls: Vec::new(),
-        })
+        std::mem::take(&mut stream.over)
     }
 
     fn mark(&mut self, at: Duration) {
+        let left = self.windows.connection();
         self.curve.push(Point {
             at,
             sent: self.sent,
-            limit: self.connection.map(|left| self.sent.saturating_add(left)),
+            limit: left.map(|left| self.sent.saturating_add(left)),
         });
     }
 
     /// Begins and ends stalls.
     fn check(&mut self, at: Duration) {
-        let closed = self.connection.is_some_and(|left| left <= 0);
-        for stream in self.streams.values_mut() {
-            let cause = match stream.window {
-                _ if stream.ended => None,
-                Some(window) if window <= 0 => Some(Cause::Stream),
-                _ if closed => Some(Cause::Connection),
-                _ => None,
-            };
-            match (cause, stream.stalled) {
+        for (id, cause) in self.windows.causes() {
+            let stream = self.streams.entry(id).or_default();
+            match (cause, stream.now) {
                 (None, _) => stream.resume(at),
-                (Some(cause), None) => stream.stalled = Some((at, cause)),
+                (Some(cause), None) => stream.now = Some((at, cause)),
                 (Some(_), Some(_)) => {}
             }
         }
     }
 }
 
-impl Sending {
+impl Stalls {
     fn resume(&mut self, to: Duration) {
-        if let Some((from, cause)) = self.stalled.take() {
-            self.stalls.push(Stall { from, to, cause });
+        if let Some((from, cause)) = self.now.take() {
+            self.over.push(Stall { from, to, cause });
         }
     }
 }

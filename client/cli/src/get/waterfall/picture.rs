@@ -5,10 +5,13 @@ use std::{fmt::Write as _, time::Duration};
 use lacewing_conform::Side;
 
 use super::{
-    flow::{Cause, Point},
+    flow::Point,
     timeline::{Connection, Row},
 };
-use crate::get::record::{short, size};
+use crate::{
+    get::record::{short, size},
+    windows::Cause,
+};
 
 /// The columns: titles, bars, figures.
 const TITLES: f64 = 240.0;

@@ -230,9 +230,12 @@ fn cut(text: &str, letters: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::get::waterfall::{
-        flow::{Cause, Stall},
-        timeline::{Chunk, Step},
+    use crate::{
+        get::waterfall::{
+            flow::Stall,
+            timeline::{Chunk, Step},
+        },
+        windows::Cause,
     };
 
     fn ms(ms: u64) -> Duration {

@@ -6,9 +6,12 @@ use lacewing_conform::Side;
 
 use super::{
     flow::{Flow, Point, Stall},
-    trace::{Frame, Recording, Trace, What},
+    trace::{Frame, Recording, Trace},
 };
-use crate::get::{dials::DialTimes, record::Exchange};
+use crate::{
+    frame_meaning::What,
+    get::{dials::DialTimes, record::Exchange},
+};
 
 /// A run.
 #[derive(Debug, Default)]
