@@ -539,6 +539,27 @@ mod tests {
         assert_eq!(last[1], "stream_window");
     }
 
+    /// Output that was made in the same turn waits for no transport.
+    #[tokio::test(start_paused = true)]
+    async fn a_transport_stalls_when_it_took_nothing_since_the_last_sample() {
+        let board = Board::new("test");
+        tokio::spawn(board.clone().run());
+        let _viewer = board.view().unwrap();
+        let connection = watched(&board);
+        ticks(2).await;
+        for (written, expected) in [(5, json!(null)), (9, json!(null)), (9, json!("transport"))] {
+            connection.sampled(Sample {
+                streams: Some(Vec::new()),
+                stall: Some(Stall::Transport),
+                written,
+                ..Sample::default()
+            });
+            ticks(2).await;
+            let shown = news(&board, None).1;
+            assert_eq!(shown["connections"][0]["stall"], expected, "{written}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn figures_of_connections_that_closed_count() {
         let board = Board::new("test");

@@ -15,7 +15,7 @@ use lacewing_conn::{Side, proto::ConnectionStats};
 use super::{
     Board, admit, locked, millis,
     record::{ConnectionName, Record},
-    sample::{MAX_STREAMS, Sample},
+    sample::{MAX_STREAMS, Sample, Stall},
     totals::Totals,
 };
 
@@ -282,10 +282,14 @@ impl State {
     fn take(
         &mut self,
         connection: ConnectionName,
-        sample: Sample,
+        mut sample: Sample,
         now: u64,
         records: &AtomicUsize,
     ) {
+        // What is about to be written does not wait yet.
+        if sample.written != self.sample.written {
+            sample.stall.take_if(|stall| *stall == Stall::Transport);
+        }
         match &sample.streams {
             Some(streams) => {
                 let mut before = std::mem::take(&mut self.open);

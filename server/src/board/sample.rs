@@ -94,8 +94,11 @@ pub struct Sample {
     /// Bytes that the peer may send on the connection, where that is known: an end does not know
     /// it.
     pub peer_window: Option<u64>,
-    /// The cause for which the connection waits as a whole.
+    /// The cause for which the connection waits as a whole. [`Stall::Transport`] is shown only if the
+    /// transport took nothing since the last sample.
     pub stall: Option<Stall>,
+    /// Bytes that the transport has taken since the start.
+    pub written: u64,
     /// The limits of the connection.
     pub limits: Vec<Gauge>,
 }
@@ -139,6 +142,7 @@ impl Sample {
                 (false, false) => None,
             },
             streams: Some(streams.into_iter().map(StreamSample::from).collect()),
+            written: conn.written(),
             stats,
             peer_window: None,
             limits: gauges,

@@ -77,16 +77,11 @@ pub(super) fn facts(protocol: &'static str, number: usize, server: &str) -> Conn
 /// A connection with many streams, if there is a page.
 pub(super) struct Streams {
     connection: Option<WatchedConnection>,
-    /// The bytes that the transport had taken at the last sample.
-    written: u64,
 }
 
 impl Streams {
     pub(super) fn new(connection: Option<WatchedConnection>) -> Self {
-        Self {
-            connection,
-            written: 0,
-        }
+        Self { connection }
     }
 
     pub(super) fn begin(&self, stream: StreamKey, template: &Template) {
@@ -120,7 +115,7 @@ impl Streams {
 
     /// Shows the state of the connection, if it is due. `wants_more`: whether it would open more
     /// streams if it could.
-    pub(super) fn sample(&mut self, conn: &mut Context<'_>, wants_more: impl FnOnce() -> bool) {
+    pub(super) fn sample(&self, conn: &mut Context<'_>, wants_more: impl FnOnce() -> bool) {
         let Some(watched) = &self.connection else {
             return;
         };
@@ -141,11 +136,6 @@ impl Streams {
         if most < i32::MAX as usize {
             let gauge = Gauge::new("max_concurrent_streams of the server", open, most);
             sample.limits.insert(0, gauge);
-        }
-        // What is about to be written does not wait yet.
-        let written = conn.written();
-        if std::mem::replace(&mut self.written, written) != written {
-            sample.stall.take_if(|stall| *stall == Stall::Transport);
         }
         if open >= most && wants_more() {
             sample.stall = Some(Stall::MaxStreams);
