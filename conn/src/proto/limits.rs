@@ -247,7 +247,7 @@ pub struct Limits {
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes
-    /// written since something arrived from the peer. Default 20 s.
+    /// that were written before the PING, and since something arrived from the peer. Default 20 s.
     pub keep_alive_timeout: Duration,
     /// PINGs are sent also while no stream is open, if `keep_alive_interval` is set. Default no.
     pub keep_alive_while_idle: bool,

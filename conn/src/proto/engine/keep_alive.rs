@@ -18,8 +18,12 @@ pub(super) struct Life {
     written: u64,
     /// The last frame was the answer to a PING of keep-alive.
     only_answered: bool,
-    /// The time at which the last stream ended or, since then, we opened the first one.
-    changed: Instant,
+    /// The time at which the last stream ended.
+    idle_since: Instant,
+    /// The time at which we opened a stream while none was open, for the first time since the last
+    /// frame. Later ones do not move it: requests that time out one after another on a dead
+    /// connection would put off its end for ever.
+    asked: Instant,
     /// The peer has closed its side: no sign of life arrives any more.
     silent: bool,
     /// The last frame that asked the transport alone.
@@ -52,7 +56,8 @@ impl Life {
             last_received: now,
             written: 0,
             only_answered: false,
-            changed: now,
+            idle_since: now,
+            asked: now,
             silent: false,
             probed: None,
             pings: Pings::new(seed),
@@ -71,12 +76,17 @@ impl Life {
         self.only_answered = true;
     }
 
+    /// Bytes of our output, which ends at `end`, since the last frame arrived.
+    pub(super) fn unanswered(&self, end: u64) -> u64 {
+        end.saturating_sub(self.written)
+    }
+
     /// A stream of ours is opened, the first one or not: an answer to it is
     /// expected.
     pub(super) fn note_open(&mut self, now: Instant, first: bool) {
         self.only_answered = false;
-        if first {
-            self.changed = now;
+        if first && self.asked <= self.last_received {
+            self.asked = now;
         }
     }
 
@@ -90,7 +100,7 @@ impl Life {
     }
 
     pub(super) fn became_idle(&mut self, now: Instant) {
-        self.changed = now;
+        self.idle_since = now;
     }
 }
 
@@ -130,7 +140,7 @@ impl Engine {
         let idle = self.config.limits.idle_timeout?;
         // A peer that sends PINGs alone is idle too.
         let nothing_open = self.streams.is_empty() && self.streams.detached() == 0;
-        let deadline = self.life.changed.checked_add(idle);
+        let deadline = self.life.idle_since.checked_add(idle);
         deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
     }
 
@@ -138,7 +148,7 @@ impl Engine {
     /// cost the work, and the compression: the codec forgets a part of what it can refer to.
     pub(super) fn rest_deadline(&self) -> Option<Instant> {
         let rests = self.streams.is_empty() && self.wire.can_rest();
-        rests.then(|| self.life.changed.checked_add(PAUSE))?
+        rests.then(|| self.life.idle_since.checked_add(PAUSE))?
     }
 
     /// Nothing is read, since the user holds too much and no window stops the
@@ -171,9 +181,9 @@ impl Engine {
         let interval = explicit.or(limits.max_silence);
         let interval = interval.filter(|_| !self.life.silent)?;
         if let Some(since) = self.life.pings.keep_alive_since() {
-            // The answer waits behind what is on its way to the peer.
-            let ahead = self.wire.output.end().saturating_sub(self.life.written);
-            let patience = Duration::from_secs(ahead / SLOW_PATH);
+            // What is written later does not count: requests would put off the end of a dead
+            // connection.
+            let patience = Duration::from_secs(self.life.pings.ahead() / SLOW_PATH);
             let patience = limits.keep_alive_timeout.saturating_add(patience);
             return since.checked_add(patience);
         }
@@ -184,7 +194,7 @@ impl Engine {
             return self.life.last_received.checked_add(interval);
         }
         // Idle time is no silence.
-        let since = self.life.last_received.max(self.life.changed);
+        let since = self.life.last_received.max(self.life.asked);
         let interval = if self.life.only_answered {
             interval.max(BETWEEN_PINGS)
         } else {

@@ -20,6 +20,8 @@ pub(super) struct Pings {
 struct Ping {
     opaque: u64,
     sent: Instant,
+    /// The bytes on their way to the peer when it was sent: the answer waits behind them.
+    ahead: u64,
     /// The user asked for it.
     wanted: bool,
     /// The time since which keep-alive waits for the answer, if it does. Later than
@@ -48,6 +50,11 @@ impl Pings {
     /// The time since which keep-alive waits for an answer.
     pub(super) fn keep_alive_since(&self) -> Option<Instant> {
         self.current.as_ref()?.keep_alive
+    }
+
+    /// The bytes that the peer may receive before the PING.
+    pub(super) fn ahead(&self) -> u64 {
+        self.current.as_ref().map_or(0, |ping| ping.ahead)
     }
 
     /// Data that arrives after it is as good as its answer.
@@ -88,6 +95,7 @@ impl Engine {
             self.life.pings.current = Some(Box::new(Ping {
                 opaque,
                 sent: now,
+                ahead: self.life.unanswered(self.wire.output.end()),
                 wanted: false,
                 keep_alive: None,
             }));

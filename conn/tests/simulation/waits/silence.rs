@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes};
 use http::{Method, StatusCode};
 use lacewing_conn::{
-    Side, Version,
-    proto::{Config, Event, Head, OpenOptions, Rule, Semantics, Transmit},
+    Reason, Side, Version,
+    proto::{Config, Event, Head, OpenOptions, Rule, Semantics, StreamKey, Transmit},
 };
 
 use super::*;
@@ -18,11 +18,16 @@ fn client(version: Version) -> (Victim, Peer) {
     let mut peer = Peer::new(version, Side::Server);
     peer.settings_ack();
     victim.take(&mut peer);
+    ask(&mut victim).unwrap();
+    (victim, peer)
+}
+
+fn ask(victim: &mut Victim) -> Option<StreamKey> {
     let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
     let options = OpenOptions::without_content();
-    victim.engine.open(victim.now, head, options).unwrap();
+    let stream = victim.engine.open(victim.now, head, options).ok();
     victim.flush();
-    (victim, peer)
+    stream
 }
 
 #[test]
@@ -43,6 +48,54 @@ fn a_server_that_is_mute_is_noticed_within_a_minute() {
                 .any(|event| matches!(event, Event::Reset { .. }));
             assert!(stream, "{version}: the request learns of it");
         }
+    });
+}
+
+/// Each request is cancelled after a time that is shorter than what keep-alive waits for.
+#[test]
+fn a_dead_server_is_noticed_by_requests_that_time_out_one_after_another() {
+    every_version(|version| {
+        let mut victim = Victim::with(Config::new(version, Side::Client));
+        let mut peer = Peer::new(version, Side::Server);
+        peer.settings_ack();
+        victim.take(&mut peer);
+        for _ in 0..12 {
+            let Some(stream) = ask(&mut victim) else {
+                break;
+            };
+            mute(&mut victim, SECOND * 4);
+            let now = victim.now;
+            victim.engine.stream(now, stream).reset(Reason::Cancel);
+            mute(&mut victim, SECOND);
+        }
+        assert_eq!(closed(&victim), Some(Rule::KeepAliveTimeout), "{version}");
+    });
+}
+
+/// They go on after the PING, more than 1 kB of them a second, and none of them puts off the end.
+#[test]
+fn a_dead_server_is_noticed_whatever_is_still_sent_to_it() {
+    every_version(|version| {
+        let (mut victim, _) = client(version);
+        let mut state = 1_u32;
+        for _ in 0..180 {
+            // No table and no zlib makes it shorter than half.
+            let token = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from(b'a' + (state >> 28) as u8)
+            });
+            let token: String = token.take(2400).collect();
+            let mut head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+            head.fields.insert("token", token.parse().unwrap());
+            let options = OpenOptions::without_content();
+            let Ok(stream) = victim.engine.open(victim.now, head, options) else {
+                break;
+            };
+            mute(&mut victim, SECOND);
+            let now = victim.now;
+            victim.engine.stream(now, stream).reset(Reason::Cancel);
+        }
+        assert_eq!(closed(&victim), Some(Rule::KeepAliveTimeout), "{version}");
     });
 }
 
@@ -107,7 +160,7 @@ fn events_are_sent_for_an_hour() {
             .stream(now, stream)
             .reply(head, false)
             .unwrap();
-        for _ in 0..120 {
+        for _ in 0..180 {
             let now = victim.now;
             let event = Bytes::from_static(b"data: tick\n\n");
             victim
