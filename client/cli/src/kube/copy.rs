@@ -19,6 +19,11 @@ pub(super) struct Cp {
     /// The container of the pod, if it has several
     #[arg(short, long, value_name = "NAME")]
     container: Option<String>,
+
+    /// Connects again, this often, when a copy from a pod loses its connection: it continues with
+    /// the byte that follows. The container needs sh, head, tail and cksum then
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
 }
 
 /// One end of a copy.
@@ -41,6 +46,7 @@ pub(super) async fn run(cluster: &Cluster, args: &Cp) -> Result<(), TaskFailure>
         CopyRequest::new(cluster.server.clone(), pod).with(|request| {
             request.headers = cluster.headers.clone();
             request.transport = cluster.transport;
+            request.retries = args.retries;
         })
     };
     let connect = || cluster.connect();

@@ -1,6 +1,7 @@
 //! Copies between this machine and a container: tar over `exec`, as `kubectl cp` does.
 
 mod error;
+mod fetch;
 mod metered;
 mod pack;
 mod paths;
@@ -23,6 +24,7 @@ use tokio_util::io::SyncIoBridge;
 
 pub use self::error::CopyError;
 use self::{
+    fetch::Fetch,
     paths::{RemoteSource, RemoteTarget},
     unpack::Unpacking,
 };
@@ -40,6 +42,9 @@ const MAX_STDERR: usize = 64 << 10;
 
 /// The bytes of an archive between the thread that reads files and the connection.
 const PIPE: usize = 256 << 10;
+
+/// The bytes of one read of an archive from the container.
+const READ: usize = 64 << 10;
 
 /// A request to copy files to or from a container. The container needs `tar`, and `test`
 /// for copies to it.
@@ -78,6 +83,11 @@ pub struct CopyRequest {
     /// The bytes of the content of all files of one copy. Default `None`: the disk is the
     /// bound.
     pub max_bytes: Option<u64>,
+    /// The number of times that a download connects again after its connection was lost, or the
+    /// server was overloaded. It continues with the byte that follows. The first retry is
+    /// immediate; before the next ones are pauses of 1, 2, 4 … 30 s. The container needs `sh`,
+    /// `head`, `tail` and `cksum` for it. If the files have changed, the copy fails. Default 0.
+    pub retries: u32,
     namespace: String,
     name: String,
     container: Option<String>,
@@ -151,6 +161,7 @@ impl CopyRequest {
             limits: KubeLimits::new(Side::Client),
             max_entries: 1_000_000,
             max_bytes: None,
+            retries: 0,
             namespace: pod.namespace.to_owned(),
             name: pod.name.to_owned(),
             container: pod.container.map(str::to_owned),
@@ -196,7 +207,8 @@ impl CopyRequest {
         self.send(session, local, target.name).await?.complete()
     }
 
-    /// Copies a file or folder of the container to `local`. `connect` is called once.
+    /// Copies a file or folder of the container to `local`. `connect` opens a
+    /// transport to the server; it is called once, and once more for each [retry](Self::retries).
     ///
     /// The content of a folder goes into `local`, which is made if it does not exist. A file
     /// goes into `local` if that is a folder, and otherwise gets that name. Existing
@@ -220,12 +232,13 @@ impl CopyRequest {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let source = RemoteSource::new(remote)?;
-        let command = ["tar", "cf", "-", "-C", &source.folder, "--", &source.name];
-        let streams = CommandStreams::from_query("stdout=true&stderr=true");
-        let request = self.command(command, streams)?;
-        let session = request.connect(connect).await?;
-        let unpacking = Unpacking::new(source, local.to_owned(), self.bounds());
-        self.receive(session, unpacking).await?.complete()
+        let unpacking = Unpacking::new(source.clone(), local.to_owned(), self.bounds());
+        let (archive, pipe) = duplex(PIPE);
+        let unpacking = blocking(spawn_blocking(move || {
+            unpacking.run(SyncIoBridge::new(archive))
+        }));
+        let fetching = Fetch::new(self, &source).run(connect, pipe);
+        self.receive(fetching, unpacking).await?.complete()
     }
 
     fn bounds(&self) -> Bounds {
@@ -305,36 +318,31 @@ impl CopyRequest {
         }
     }
 
+    /// Waits for the end of both: the command in the container, and the files of this machine.
     async fn receive(
         &self,
-        mut session: CommandSession,
-        unpacking: Unpacking,
+        fetching: impl Future<Output = Result<(CommandOutcome, String), CopyError>>,
+        unpacking: impl Future<Output = Result<CopySummary, CopyError>>,
     ) -> Result<CopySummary, CopyError> {
-        let stdout = session.stdout.take().ok_or(KubeError::Closed)?;
-        let unpacking = blocking(spawn_blocking(move || {
-            unpacking.run(SyncIoBridge::new(stdout))
-        }));
-        let ending = end(&mut session);
-        let (mut unpacking, mut ending) = (std::pin::pin!(unpacking), std::pin::pin!(ending));
+        let (mut unpacking, mut fetching) = (std::pin::pin!(unpacking), std::pin::pin!(fetching));
         let (unpacked, ended) = tokio::select! {
             unpacked = &mut unpacking => match unpacked {
                 // tar has the reason; it ends soon, since nobody reads it.
                 Err(CopyError::Archive(error)) => {
-                    let ended = timeout(self.limits.finish_timeout, ending).await;
+                    let ended = timeout(self.limits.finish_timeout, fetching).await;
                     (Err(CopyError::Archive(error)), ended.ok())
                 }
                 Err(error) => return Err(error),
-                Ok(summary) => (Ok(summary), Some(ending.await)),
+                Ok(summary) => (Ok(summary), Some(fetching.await)),
             },
-            ended = &mut ending => (unpacking.await, Some(ended)),
+            ended = &mut fetching => (unpacking.await, Some(ended)),
         };
         match (unpacked, ended) {
-            (Err(error @ CopyError::Archive(_)), None) => Err(error),
-            (unpacked, Some((outcome, stderr))) => match (outcome?, unpacked) {
-                (CommandOutcome::Success, unpacked) => unpacked,
+            (unpacked, Some(ended)) => match (ended?, unpacked) {
+                ((CommandOutcome::Success, _), unpacked) => unpacked,
                 // A local failure closes the pipe of tar, which then fails too.
                 (_, Err(error)) if !matches!(error, CopyError::Archive(_)) => Err(error),
-                (outcome, _) => Err(CopyError::Remote { outcome, stderr }),
+                ((outcome, stderr), _) => Err(CopyError::Remote { outcome, stderr }),
             },
             (unpacked, None) => unpacked,
         }

@@ -19,6 +19,8 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{server::Server, *};
 
+mod retries;
+
 /// A server whose container is this machine.
 fn machine() -> Server {
     server(|mut session, argv| async move {

@@ -60,8 +60,15 @@ pub enum CopyError {
 impl CopyError {
     pub(super) fn local(path: impl Into<PathBuf>, error: io::Error) -> Self {
         let path = path.into();
+        let error = cause(&error).unwrap_or(error);
         Self::Local { path, error }
     }
+}
+
+/// The error of the operating system inside another one: the tar library's text does not have it.
+fn cause(error: &io::Error) -> Option<io::Error> {
+    let source = error.get_ref()?.source()?.downcast_ref::<io::Error>()?;
+    cause(source).or_else(|| source.raw_os_error().map(io::Error::from_raw_os_error))
 }
 
 impl fmt::Display for CopyError {

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::error::CopyError;
 
 /// The part of the container that is copied: an entry of a folder.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RemoteSource {
     pub(super) folder: String,
     /// The name, or `.` for the content of the folder.

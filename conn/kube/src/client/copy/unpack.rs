@@ -13,7 +13,7 @@ use std::{
 use tar::{Archive, Entry, EntryType};
 
 use super::{
-    Bounds, CopySummary,
+    Bounds, CopySummary, READ,
     error::CopyError,
     metered::{Meter, Metered},
     paths::{RemoteSource, below, stays_inside},
@@ -21,9 +21,6 @@ use super::{
 
 /// The bytes behind the end of an archive: tar fills its last block.
 const MAX_TRAILER: u64 = 1 << 20;
-
-/// The bytes of one read of the connection.
-const READ: usize = 64 << 10;
 
 /// A copy from the container, before its first byte.
 pub(super) struct Unpacking {
