@@ -13,8 +13,12 @@ use super::{
     session_end::{SessionEnd, SessionRequest},
     token::TokenStore,
 };
-use crate::server::{
-    CommandOffer, CommandStreams, ForwardOffer, PendingCommand, PendingForward, Rejection,
+use crate::{
+    error::KubeError,
+    outcome::CommandOutcome,
+    server::{
+        CommandOffer, CommandStreams, ForwardOffer, PendingCommand, PendingForward, Rejection,
+    },
 };
 
 /// The streaming server of a container runtime. A handle, cheap to clone.
@@ -187,26 +191,35 @@ impl<R: Runtime> CriServer<R> {
         pending: PendingCommand,
         started: Instant,
     ) {
-        let runtime = &self.inner.runtime;
-        let (outcome, error) = match pending.session().await {
-            Ok(mut session) => {
-                let outcome = match request.clone() {
-                    SessionRequest::Exec(exec) => runtime.exec(exec, &mut session).await,
-                    SessionRequest::Attach(attach) => runtime.attach(attach, &mut session).await,
-                    SessionRequest::PortForward(_) => return,
-                };
-                let finished = session.finish(outcome.clone()).await;
-                (Some(outcome), finished.err())
-            }
-            Err(error) => (None, Some(error)),
-        };
-        runtime.session_ended(SessionEnd {
+        // On a task of its own: after a panic of the runtime, the log has the session too.
+        let running = tokio::spawn(self.clone().run_command(request.clone(), pending));
+        let (outcome, error) = running.await.unwrap_or((None, None));
+        self.inner.runtime.session_ended(SessionEnd {
             request,
             duration: started.elapsed(),
             outcome,
             connections: 0,
             error,
         });
+    }
+
+    async fn run_command(
+        self,
+        request: SessionRequest,
+        pending: PendingCommand,
+    ) -> (Option<CommandOutcome>, Option<KubeError>) {
+        let runtime = &self.inner.runtime;
+        let mut session = match pending.session().await {
+            Ok(session) => session,
+            Err(error) => return (None, Some(error)),
+        };
+        let outcome = match request {
+            SessionRequest::Exec(exec) => runtime.exec(exec, &mut session).await,
+            SessionRequest::Attach(attach) => runtime.attach(attach, &mut session).await,
+            SessionRequest::PortForward(_) => return (None, None),
+        };
+        let finished = session.finish(outcome.clone()).await;
+        (Some(outcome), finished.err())
     }
 
     async fn serve_forwards(

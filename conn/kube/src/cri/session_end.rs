@@ -15,8 +15,8 @@ pub struct SessionEnd {
     pub request: SessionRequest,
     /// The time since the request of the client.
     pub duration: Duration,
-    /// The outcome that the runtime returned. `None` for a port-forward, and for a session that
-    /// did not start.
+    /// The outcome that the runtime returned. `None` for a port-forward, for a session that did not
+    /// start, and after a panic of the runtime.
     pub outcome: Option<CommandOutcome>,
     /// The local connections of the client that a port-forward has carried; otherwise 0.
     pub connections: u64,

@@ -35,7 +35,7 @@ impl Runtime for Logged {
     }
 
     async fn attach(&self, _: AttachRequest, _: &mut ExecSession) -> CommandOutcome {
-        CommandOutcome::Success
+        panic!("a defect of the runtime")
     }
 
     async fn port_forward(&self, _: PortForwardRequest, forward: Forward) {
@@ -125,6 +125,24 @@ async fn commands_pass_and_are_logged() {
         assert_eq!(end.outcome, Some(CommandOutcome::Exited(3)));
         assert!(end.error.is_none(), "{transport:?}: {:?}", end.error);
     }
+}
+
+#[tokio::test]
+async fn a_session_whose_runtime_panics_is_logged() {
+    let mut served = Served::start("panic", LONG);
+    let request = AttachRequest {
+        container_id: "c1".to_owned(),
+        streams: CommandStreams::from_query("stdout=true"),
+    };
+    let url = served.cri.attach_url(request.clone()).unwrap();
+    let uri: Uri = format!("{url}?stdout=true").parse().unwrap();
+    let client = CommandRequest::new(uri);
+    let mut session = soon(client.connect(|| served.dial())).await.unwrap();
+    let outcome = soon(session.outcome()).await.unwrap();
+    assert!(matches!(outcome, CommandOutcome::Failed(_)), "{outcome:?}");
+    let end = soon(served.ends.recv()).await.unwrap();
+    assert_eq!(end.request, SessionRequest::Attach(request));
+    assert_eq!(end.outcome, None);
 }
 
 #[tokio::test]
