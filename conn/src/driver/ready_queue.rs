@@ -86,7 +86,7 @@ impl<S> ReadyQueue<S> {
             unreported: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
-            max_written: limits.max_unsent_bytes,
+            max_written: limits.max_unsent_bytes / 2,
             report_stream: (window(limits.stream_window) / 4).min(connection),
             report_connection: connection,
             inner: Cell::new(Inner {

@@ -26,8 +26,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// Reads return the peer's data until it ends its half, and release flow-control
 /// credit. A reset is an error of kind
 /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`] inside.
-/// Writes go into a pipe of 64 KiB, or less while all tunnels of the connection together have as much
-/// as [`max_unsent_bytes`](crate::Limits::max_unsent_bytes); its other end, a [`TunnelBody`], is the body of
+/// Writes go into a pipe of 64 KiB, or of 2 KiB while the tunnels of the connection together hold the
+/// half of [`max_unsent_bytes`](crate::Limits::max_unsent_bytes); its other end, a [`TunnelBody`], is the body of
 /// our message. Writes wait while the peer's windows are closed. A stalled side
 /// costs little memory, and does not delay the other streams of its connection.
 ///

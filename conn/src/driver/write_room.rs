@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::{cells::Signal, notifier::Notifier, ready_queue::ReadyQueue};
 
 /// The bytes that each writer may have beyond what the writers of its connection share.
-const LEAST: usize = 4 << 10;
+const LEAST: usize = 2 << 10;
 
 /// The room of one writer. Its bytes count in what its connection holds.
 ///
-/// All writers of a connection share [`max_unsent_bytes`](crate::Limits::max_unsent_bytes). Without
-/// this bound, a peer that opens many streams and takes nothing would fill the buffer of each.
+/// All writers of a connection share the half of
+/// [`max_unsent_bytes`](crate::Limits::max_unsent_bytes). Without this bound, a peer that opens many streams and takes nothing would fill the buffer of each.
 ///
 /// A writer without room has bytes that wait, and room again when the connection takes them. So it
 /// needs no waker for the room of the others.
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn writers_share_and_each_has_a_little() {
         let mut limits = Limits::new(Side::Server);
-        limits.max_unsent_bytes = 100_000;
+        limits.max_unsent_bytes = 200_000;
         let connection = Notifier::new(&limits);
         let mut rooms: Vec<_> = (0..10)
             .map(|_| WriteRoom::of(&connection, 64 << 10))
