@@ -49,6 +49,7 @@ mod tunnel;
 pub mod upgrade;
 mod wakers;
 mod window_pool;
+mod write_room;
 
 pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;

@@ -30,6 +30,11 @@ pub(crate) trait WriteChunks: AsyncWrite + Unpin {
     /// Takes all of `chunk`, and leaves it empty.
     fn poll_write_chunk(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes)
     -> Poll<io::Result<()>>;
+
+    /// Waits for room. What is read before there is some would be held by the relay.
+    fn poll_writable(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
 impl ReadChunks for RawStream {
@@ -45,6 +50,10 @@ impl WriteChunks for RawStream {
         chunk: &mut Bytes,
     ) -> Poll<io::Result<()>> {
         Self::poll_write_chunk(self, cx, chunk)
+    }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Self::poll_writable(self, cx)
     }
 }
 
@@ -173,6 +182,7 @@ impl Inward {
             if !self.chunk.is_empty() {
                 ready!(to.poll_write_chunk(cx, &mut self.chunk))?;
             }
+            ready!(to.poll_writable(cx));
             self.chunk = ready!(self.reader.poll_read(cx, source))?;
             if self.chunk.is_empty() {
                 self.step = Step::Ending;

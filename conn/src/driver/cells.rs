@@ -173,6 +173,10 @@ impl Body {
         self.stream
     }
 
+    pub(super) fn queue(&self) -> &Arc<ReadyQueue<Signal>> {
+        &self.ready
+    }
+
     /// Requests a signal when the reader first waits for data.
     pub(super) fn watch(&self) {
         let mut state = self.state.lock();

@@ -291,6 +291,16 @@ impl<'a> Context<'a> {
         Incoming::new(self.streams.body(stream), length)
     }
 
+    /// Returns the reader of what the peer sends through a tunnel. If `fin`, the peer has ended its
+    /// half already. What is written into the [`Tunnel`](crate::driver::Tunnel) then counts in what
+    /// the connection holds.
+    pub fn incoming_of_tunnel(&mut self, stream: StreamKey, fin: bool) -> Incoming {
+        match fin {
+            true => Incoming::new(self.streams.ended_body(stream), None),
+            false => self.incoming(stream, None),
+        }
+    }
+
     /// Requests [`Application::handle_wanted`] for the moment at which the reader of
     /// this stream's [`Incoming`] first waits for data. Call
     /// [`incoming`](Self::incoming) before.

@@ -104,6 +104,14 @@ impl Incoming {
         })
     }
 
+    /// Returns the cell that this has in common with its connection.
+    pub(super) fn cell(&self) -> Option<&Body> {
+        match &self.0 {
+            Source::Stream { body, .. } => Some(body),
+            Source::Whole(_) | Source::Foreign(_) => None,
+        }
+    }
+
     /// Takes the next piece of data; `None` at the end of it. Trailers stay.
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         match &mut self.0 {

@@ -58,7 +58,11 @@ pub(super) struct ReadyQueue<S> {
     unreported: AtomicUsize,
     /// Bytes that wait for readers of streams which are gone.
     detached: AtomicUsize,
-    /// The most of them that one reader keeps unreported, and all together.
+    /// Bytes that were written into streams, and that the connection has not taken.
+    written: AtomicUsize,
+    /// The most of them, but for a little of each stream.
+    max_written: usize,
+    /// The most bytes that one reader keeps unreported, and all together.
     report_stream: usize,
     report_connection: usize,
     inner: Cell<Inner<S>>,
@@ -81,6 +85,8 @@ impl<S> ReadyQueue<S> {
             sweep: AtomicBool::new(false),
             unreported: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
+            max_written: limits.max_unsent_bytes / 2,
             report_stream: (window(limits.stream_window) / 4).min(connection),
             report_connection: connection,
             inner: Cell::new(Inner {
@@ -199,6 +205,26 @@ impl<S> ReadyQueue<S> {
     /// Returns the bytes that wait for readers of streams which are gone.
     pub(super) fn detached(&self) -> usize {
         self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Returns the bytes that writers may add to what all of them have.
+    pub(super) fn write_room(&self) -> usize {
+        self.max_written.saturating_sub(self.waiting_to_be_taken())
+    }
+
+    /// Counts bytes that were written into a stream.
+    pub(super) fn written(&self, len: usize) {
+        self.written.fetch_add(len, Ordering::Relaxed);
+    }
+
+    /// Counts those of them that the connection took.
+    pub(super) fn taken(&self, len: usize) {
+        self.written.fetch_sub(len, Ordering::Relaxed);
+    }
+
+    /// Returns the bytes that were written into streams, and that the connection has not taken.
+    pub(super) fn waiting_to_be_taken(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
     }
 
     fn wake(&self) {

@@ -6,7 +6,7 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    cells::{Body, ListCharge, Signal, StreamSignal},
+    cells::{Body, Due, ListCharge, Signal, StreamSignal},
     notifier::Notifier,
     ready_queue::ReadyQueue,
     stream_table::StreamTable,
@@ -130,10 +130,14 @@ impl Streams {
         }
     }
 
-    /// Returns the bytes that wait for readers of streams which are gone.
+    /// Returns the bytes that handles hold, and that the engine does not see: those that wait for
+    /// readers of streams which are gone, and those that were written and not taken yet.
     #[inline]
     pub(super) fn detached(&self) -> usize {
-        self.queue().map_or(0, |queue| queue.detached())
+        let queue = self.queue();
+        queue.map_or(0, |queue| {
+            queue.detached().saturating_add(queue.waiting_to_be_taken())
+        })
     }
 
     /// Moves the alarm to this time, unless it is due earlier.
@@ -186,6 +190,13 @@ impl Streams {
                 old.detach(&Error::reset(Initiator::User, Reason::Cancel));
             }
         }
+        body
+    }
+
+    /// A body without data that has ended. It is in no table, and still belongs to the connection.
+    pub(super) fn ended_body(&mut self, stream: StreamKey) -> Arc<Body> {
+        let body = Body::new(stream, Arc::clone(self.shared().notifier.queue()));
+        let _: Due = body.push(Bytes::new(), true);
         body
     }
 

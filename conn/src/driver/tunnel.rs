@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{incoming::Incoming, ready_queue::Cell, wakers};
+use super::{incoming::Incoming, ready_queue::Cell, wakers, write_room::WriteRoom};
 use crate::{Error, Initiator, Reason};
 
 /// The written bytes that may wait until the connection takes them.
@@ -26,7 +26,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// Reads return the peer's data until it ends its half, and release flow-control
 /// credit. A reset is an error of kind
 /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`] inside.
-/// Writes go into a pipe of 64 KiB; its other end, a [`TunnelBody`], is the body of
+/// Writes go into a pipe of 64 KiB, or of 2 KiB while the tunnels of the connection together hold the
+/// half of [`max_unsent_bytes`](crate::Limits::max_unsent_bytes); its other end, a [`TunnelBody`], is the body of
 /// our message. Writes wait while the peer's windows are closed. A stalled side
 /// costs little memory, and does not delay the other streams of its connection.
 ///
@@ -140,6 +141,9 @@ impl PendingTunnel {
     /// Returns the tunnel once the peer has accepted; `incoming` is the body of its
     /// response.
     pub fn attach(self, incoming: Incoming) -> Tunnel {
+        if let Some(cell) = incoming.cell() {
+            self.0.0.state.lock().room.join(cell.queue());
+        }
         Tunnel {
             incoming,
             piece: Bytes::new(),
@@ -241,7 +245,7 @@ impl Drop for TunnelBody {
         let mut state = self.0.state.lock();
         state.gone = true;
         state.body = None;
-        let buffer = std::mem::take(&mut state.buffer);
+        let buffer = state.take_buffer();
         state.lost = !buffer.is_empty();
         let writer = state.writer.take();
         drop(state);
@@ -272,10 +276,11 @@ struct Pipe {
     state: Cell<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// At most [`WRITE_BUFFER`] bytes.
     buffer: BytesMut,
+    /// That of the buffer: [`WRITE_BUFFER`] bytes at most.
+    room: WriteRoom,
     ending: Ending,
     /// The body was dropped: the connection takes no more bytes.
     gone: bool,
@@ -285,6 +290,27 @@ struct State {
     body: Option<Waker>,
     /// Waits for room, or for everything to be taken.
     writer: Option<Waker>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            room: WriteRoom::new(WRITE_BUFFER),
+            ending: Ending::default(),
+            gone: false,
+            lost: false,
+            body: None,
+            writer: None,
+        }
+    }
+}
+
+impl State {
+    fn take_buffer(&mut self) -> BytesMut {
+        self.room.clear();
+        std::mem::take(&mut self.buffer)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -312,12 +338,13 @@ impl Pipe {
                 "written after the tunnel was shut down",
             )));
         }
-        let room = WRITE_BUFFER.saturating_sub(state.buffer.len());
+        let room = state.room.left();
         let Some(data) = data.get(..data.len().min(room)).filter(|_| room > 0) else {
             wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
         };
         state.buffer.extend_from_slice(data);
+        state.room.add(data.len());
         let body = state.body.take();
         drop(state);
         wakers::wake(body);
@@ -358,7 +385,7 @@ impl Pipe {
             return;
         }
         state.ending = Ending::Aborted(reason);
-        let buffer = std::mem::take(&mut state.buffer);
+        let buffer = state.take_buffer();
         let body = state.body.take();
         drop(state);
         drop(buffer);
@@ -369,7 +396,7 @@ impl Pipe {
     fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
-            let piece = std::mem::take(&mut state.buffer);
+            let piece = state.take_buffer();
             let writer = state.writer.take();
             drop(state);
             wakers::wake(writer);

@@ -94,7 +94,8 @@ pub struct Limits {
     /// The rest is for memory that the steps cannot count: read buffers that are partly
     /// used, and the state of drivers and facades.
     ///
-    /// Honest traffic does not reach the first step. All content, unsent data and output that the
+    /// Honest traffic does not reach the first step, but for many tunnels that are full in both
+    /// directions. All content, unsent data and output that the
     /// defaults permit fit below it, with 192 KiB of header lists and tables. A larger limit of
     /// another part raises this one by as much as it exceeds its default. So no setting needs to be
     /// changed twice. Data of the user beyond `max_unsent_bytes`, as of one large body in one
@@ -139,7 +140,8 @@ pub struct Limits {
     /// body is pulled only for a stream whose window takes a large piece at once.
     /// Data that others share, such as a cached file, counts little. Default 512 KiB
     /// (a hundred responses that are held by windows of 0 or 1, each with a piece of
-    /// 64 KiB).
+    /// 64 KiB). What is written into tunnels and raw streams has half of it again, for all of
+    /// them, and 2 KiB for each beyond that.
     pub max_unsent_bytes: usize,
     /// Streams that may end early by RST_STREAM, sent or received, at once, and
     /// per second afterwards. Default 200 and 150 (Rapid Reset, MadeYouReset

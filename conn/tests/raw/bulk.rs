@@ -96,3 +96,38 @@ async fn a_reader_that_keeps_up_makes_large_reads() {
     let huge = huge.load(Ordering::Relaxed);
     assert!(huge > LENGTH / 2, "{huge} bytes of {LENGTH}");
 }
+
+/// A peer that reads nothing must not make each of many streams hold its whole write buffer.
+#[tokio::test]
+async fn streams_of_a_connection_share_the_room_for_writes() {
+    for version in [
+        Version::Http2,
+        Version::Spdy31,
+        Version::Spdy3,
+        Version::Spdy2,
+    ] {
+        let (near, _far) = tokio::io::duplex(1024);
+        let (mux, connection) = Mux::client(near, version, MuxConfig::new(Side::Client));
+        tokio::spawn(connection);
+        let mut streams = Vec::new();
+        let mut all = 0;
+        for _ in 0..60 {
+            streams.push(open(&mux).await);
+        }
+        for _ in 0..20 {
+            for stream in &mut streams {
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                while let Poll::Ready(written) =
+                    Pin::new(&mut *stream).poll_write(&mut cx, &[7; 1000])
+                {
+                    all += written.unwrap();
+                }
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                assert!(stream.poll_writable(&mut cx).is_pending(), "{version}");
+            }
+            tokio::task::yield_now().await;
+        }
+        // 60 write buffers have 3.8 MiB. The engine and the output have up to 1 MiB besides.
+        assert!((256 << 10..1536 << 10).contains(&all), "{version}: {all}");
+    }
+}

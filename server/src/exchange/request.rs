@@ -67,11 +67,7 @@ impl<S: HttpService> Exchanges<S> {
             return conn.reset(stream, Reason::ProtocolError);
         };
         let connect = (method == Method::CONNECT).then(|| {
-            let incoming = if fin {
-                lacewing_conn::driver::Incoming::empty()
-            } else {
-                conn.incoming(stream, None)
-            };
+            let incoming = conn.incoming_of_tunnel(stream, fin);
             ConnectRequest::new(incoming, protocol.clone())
         });
         let body = if fin || connect.is_some() {

@@ -298,6 +298,10 @@ impl WriteChunks for ForwardStream {
         self.activity.record_data();
         Poll::Ready(written.map_err(|error| self.report.explain(cx, error)))
     }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.data.poll_writable(cx)
+    }
 }
 
 impl AsyncRead for ForwardStream {

@@ -187,6 +187,10 @@ impl WriteChunks for ForwardIo {
         self.activity.record_data();
         Poll::Ready(Ok(()))
     }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.data.poll_writable(cx)
+    }
 }
 
 impl AsyncRead for ForwardIo {

@@ -47,7 +47,9 @@ pub struct MuxConfig {
     /// The order at a shutdown: GOAWAY first, or the data of our side of the
     /// streams. Default GOAWAY.
     pub shutdown_order: ShutdownOrder,
-    /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
+    /// Bytes written to a stream that may wait to be sent. Default 64 KiB. The streams of a connection
+    /// share the half of [`max_unsent_bytes`](crate::Limits::max_unsent_bytes): beyond it, each has
+    /// 2 KiB. Of a longer chunk, only that much counts.
     pub write_buffer: usize,
 }
 
@@ -80,7 +82,8 @@ impl MuxConfig {
     ///   GOAWAY, which therefore follows all data.
     /// * A [`write_buffer`](Self::write_buffer) of 256 KiB, and as much
     ///   [output](crate::Limits::max_output_backlog): one write to the transport takes four
-    ///   frames. Each write may wake the peer, which costs more than its copy.
+    ///   frames. Each write may wake the peer, which costs more than its copy. All streams share
+    ///   512 KiB ([`max_unsent_bytes`](crate::Limits::max_unsent_bytes) is 1 MiB).
     /// * A [`write_stall_timeout`](crate::Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: such a peer pauses its
     ///   terminal by back-pressure. A [`frame_timeout`](crate::Limits::frame_timeout) of
@@ -98,6 +101,8 @@ impl MuxConfig {
             let limits = &mut config.connection.limits;
             // One write takes what a stream has ready.
             limits.max_output_backlog = KUBERNETES_WRITE_BUFFER;
+            // Two streams may fill their write buffers, and each other one has a little.
+            limits.max_unsent_bytes = 4 * KUBERNETES_WRITE_BUFFER;
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
             limits.frame_timeout = limits.write_stall_timeout;
             limits.max_concurrent_streams = 1_000;

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use super::config::{Lists, Style};
 use crate::{
     Error, Reason,
-    driver::{ready_queue::Cell, wakers},
+    driver::{ready_queue::Cell, wakers, write_room::WriteRoom},
     proto::{Direction, StreamId},
 };
 
@@ -29,8 +29,6 @@ const COPY_BELOW: usize = 8 << 10;
 pub(super) struct Outgoing {
     /// Wakes the task for this stream.
     waker: Waker,
-    /// Bytes that may wait.
-    limit: usize,
     lists: Lists,
     kind: Kind,
     /// Both halves were closed when the peer opened the stream. It lasts as long as
@@ -42,7 +40,8 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 struct State {
     queue: VecDeque<Item>,
-    buffered: usize,
+    /// That of the data in the queue.
+    room: WriteRoom,
     fin: Fin,
     reply: Reply,
     /// Nothing is sent while the reply is awaited.
@@ -143,13 +142,13 @@ impl Kind {
 
 impl Outgoing {
     /// `fin`: the opener sends nothing but its header list.
-    pub(super) fn new(waker: Waker, style: Style, kind: Kind, fin: bool) -> Self {
+    pub(super) fn new(waker: Waker, room: WriteRoom, style: Style, kind: Kind, fin: bool) -> Self {
         let one_way = kind.direction == Direction::Unidirectional;
         let ours = kind.opened_by == OpenedBy::Us;
         let ended = if ours { fin } else { one_way };
         let state = State {
             queue: VecDeque::new(),
-            buffered: 0,
+            room,
             fin: if ended { Fin::Sent } else { Fin::Open },
             reply: match kind.opened_by {
                 _ if one_way => Reply::Done,
@@ -168,7 +167,6 @@ impl Outgoing {
         };
         Self {
             waker,
-            limit: style.write_buffer,
             lists: style.lists,
             kind,
             message: !ours && one_way && fin,
@@ -191,7 +189,7 @@ impl Outgoing {
         let mut state = self.state.lock();
         state.check_open()?;
         state.check_not_ending(self.lists)?;
-        let room = self.limit.saturating_sub(state.buffered);
+        let room = state.room.left();
         if room == 0 && !data.is_empty() {
             wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
@@ -199,7 +197,7 @@ impl Outgoing {
         let len = room.min(data.len());
         let data = data.get(..len).unwrap_or_default();
         let idle = state.queue.is_empty();
-        state.buffered = state.buffered.saturating_add(len);
+        state.room.add(len);
         match state.queue.back_mut() {
             Some(Item::Data(tail)) => tail.extend_from_slice(data),
             _ if len > 0 => state.queue.push_back(Item::Data(BytesMut::from(data))),
@@ -229,18 +227,28 @@ impl Outgoing {
         let mut state = self.state.lock();
         state.check_open()?;
         state.check_not_ending(self.lists)?;
-        if state.buffered >= self.limit {
+        if state.room.left() == 0 {
             wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
         }
         let idle = state.queue.is_empty();
-        state.buffered = state.buffered.saturating_add(chunk.len());
+        state.room.add(chunk.len());
         state.queue.push_back(Item::Chunk(std::mem::take(chunk)));
         drop(state);
         if idle {
             self.waker.wake_by_ref();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room. Also ready once nothing can be written: a write has the reason.
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.error.is_some() || state.fin != Fin::Open || state.room.left() > 0 {
+            return Poll::Ready(());
+        }
+        wakers::register(&mut state.writer, cx.waker());
+        Poll::Pending
     }
 
     /// Ready when all that was written, and the end if it was asked for, is
@@ -444,7 +452,7 @@ impl Outgoing {
             state.lost = state.unwritten || state.fin != Fin::Sent;
         }
         let queue = std::mem::take(&mut state.queue);
-        state.buffered = 0;
+        state.room.clear();
         let waiting = [state.writer.take(), state.reply_reader.take()];
         drop(state);
         drop(queue);
@@ -538,7 +546,7 @@ impl State {
 
     /// The piece with the first part of an item, whose rest stays.
     fn data(&mut self, data: Bytes, rest: Option<Item>) -> Piece {
-        self.buffered = self.buffered.saturating_sub(data.len());
+        self.room.remove(data.len());
         if let Some(rest) = rest {
             self.queue.push_front(rest);
         }

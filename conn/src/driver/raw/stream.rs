@@ -183,6 +183,11 @@ impl RawStream {
         self.writer.poll_write_chunk(cx, chunk)
     }
 
+    /// Waits for room for a write; see [`RawWriter::poll_writable`].
+    pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.writer.poll_writable(cx)
+    }
+
     /// Ends the stream in both directions at once. Unsent bytes are lost.
     pub fn reset(&self, reason: Reason) {
         self.writer.outgoing.reset(reason);
@@ -402,6 +407,13 @@ impl RawWriter {
         chunk: &mut Bytes,
     ) -> Poll<io::Result<()>> {
         self.outgoing.poll_write_chunk(cx, chunk)
+    }
+
+    /// Waits for room for a write. A program that copies from another source calls it before it
+    /// reads: it then holds nothing that it cannot write. Ready too if the stream has ended; a write
+    /// then has the reason.
+    pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.outgoing.poll_writable(cx)
     }
 
     /// Resets the stream; see [`RawStream::reset`].

@@ -15,7 +15,7 @@ use crate::{
     Error, Initiator, Reason,
     driver::{
         application::Application, context::Context, incoming::Incoming, stream_table::StreamTable,
-        wakers,
+        wakers, write_room::WriteRoom,
     },
     proto::{Direction, Event, Head, OpenError, ShutdownOrder, StreamKey},
 };
@@ -122,7 +122,8 @@ impl Streams {
             conn.incoming(stream, None)
         };
         let waker = conn.waker(stream);
-        let outgoing = Arc::new(Outgoing::new(waker, self.style, kind, fin));
+        let room = WriteRoom::of(&conn.notifier(), self.style.write_buffer);
+        let outgoing = Arc::new(Outgoing::new(waker, room, self.style, kind, fin));
         let bound = usize::try_from(conn.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
         if hub.handles_gone || self.refusing || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
@@ -161,7 +162,8 @@ impl Streams {
                     conn.incoming(stream, None)
                 };
                 let waker = conn.waker(stream);
-                let outgoing = Outgoing::new(waker, self.style, kind, options.fin);
+                let room = WriteRoom::of(&conn.notifier(), self.style.write_buffer);
+                let outgoing = Outgoing::new(waker, room, self.style, kind, options.fin);
                 let outgoing = Arc::new(outgoing);
                 self.table.insert(stream, Arc::clone(&outgoing));
                 Ok(RawStream::new(stream, incoming, outgoing))

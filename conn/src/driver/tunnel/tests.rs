@@ -18,8 +18,12 @@ use tokio::{
 use super::*;
 use crate::{
     Limits, Side, Version,
-    driver::facade::{Application, Context as Conn, Driver},
-    proto::{Config, Control, Event, Head, OpenOptions, StreamKey},
+    driver::{
+        cells::Body,
+        facade::{Application, Context as Conn, Driver},
+        notifier::Notifier,
+    },
+    proto::{Config, Control, Event, Head, OpenOptions, StreamId, StreamKey},
 };
 
 /// Either side of one request. The channel delivers the tunnel.
@@ -302,4 +306,38 @@ fn a_client_that_gives_up_resets_its_request() {
         Pin::new(&mut body).poll_frame(&mut cx),
         Poll::Ready(None)
     ));
+}
+
+/// A peer that takes nothing from many tunnels must not fill the pipe of each.
+#[test]
+fn tunnels_of_a_connection_share_the_room_for_writes() {
+    let mut limits = Limits::new(Side::Server);
+    limits.max_unsent_bytes = 256 << 10;
+    let connection = Notifier::new(&limits);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut tunnels = Vec::new();
+    let mut all = 0;
+    for id in 0..40 {
+        let stream = StreamKey::new(id, StreamId::new(2 * id + 1));
+        let body = Body::new(stream, Arc::clone(connection.queue()));
+        let (mut tunnel, body) = Tunnel::new(Incoming::new(body, None));
+        while let Poll::Ready(written) = Pin::new(&mut tunnel).poll_write(&mut cx, &[7; 1000]) {
+            all += written.unwrap();
+        }
+        tunnels.push((tunnel, body));
+    }
+    assert!(
+        (128 << 10..(128 << 10) + 40 * (2 << 10)).contains(&all),
+        "{all}"
+    );
+    assert_eq!(connection.queue().waiting_to_be_taken(), all);
+    // The connection takes what one has: this one has room again.
+    let (tunnel, body) = tunnels.last_mut().unwrap();
+    let Poll::Ready(Some(Ok(taken))) = Pin::new(body).poll_frame(&mut cx) else {
+        panic!("nothing to take");
+    };
+    assert_eq!(taken.into_data().unwrap().len(), 2 << 10);
+    assert!(Pin::new(tunnel).poll_write(&mut cx, &[7]).is_ready());
+    drop(tunnels);
+    assert_eq!(connection.queue().waiting_to_be_taken(), 0);
 }
