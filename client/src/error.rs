@@ -203,8 +203,9 @@ impl ClientError {
         }
     }
 
-    /// Returns whether the server did not process the request: it may be made
-    /// again, with any method.
+    /// Returns `true` if the server certainly did not process the request, and another attempt may
+    /// succeed: it may be made again, with any method. `false` also if the server requires HTTP/1.1 or
+    /// better TLS, since this client cannot give it that.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. }
