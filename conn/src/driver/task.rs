@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     application::Application,
-    cells::{SMALL_REST, Signal},
+    cells::SMALL_REST,
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -57,9 +57,6 @@ const MAX_UNREAD_OF_HUGE_READS: usize = 32 << 10;
 /// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
 /// a peer could make each byte that waits cost 16. Beyond this, readers lag: what arrives is copied.
 const MAX_SHARED_UNREAD: usize = 128 << 10;
-
-/// The signals for which a sleeping connection keeps room.
-const SIGNALS: usize = 16;
 
 /// The time for the peer to close its side after we closed ours, so that our last
 /// bytes reach it. After a graceful end it starts again while the peer still sends.
@@ -95,12 +92,14 @@ pub struct Driver<IO, A: Application> {
     transport: Transport<IO>,
     application: A,
     streams: Streams,
-    /// Room for the signals of a turn.
-    signals: Vec<Signal>,
     timer: Timer,
     pressure: Pressure,
-    /// Streams whose sources were offered and not asked.
-    declined: Vec<StreamKey>,
+    /// Streams whose sources were offered and not asked. In a box: few connections have one.
+    #[expect(
+        clippy::box_collection,
+        reason = "a vector of its own takes three words"
+    )]
+    declined: Option<Box<Vec<StreamKey>>>,
     deadlines: Deadlines,
     /// The last turn ended with a read, and its bytes are not handled yet.
     read_ahead: bool,
@@ -174,10 +173,9 @@ impl<IO, A: Application> Driver<IO, A> {
             engine: Engine::new(config, now(), seed),
             transport: Transport::new(io),
             application,
-            signals: Vec::new(),
             timer: Timer::default(),
             pressure: Pressure::new(budget),
-            declined: Vec::new(),
+            declined: None,
             deadlines: Deadlines::default(),
             read_ahead: false,
             input_ended: false,
@@ -548,9 +546,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.transport.release_buffers(self.engine.output());
         if self.phase != Phase::Open || self.engine.is_idle() {
             self.streams.clear();
-            if self.signals.capacity() > SIGNALS {
-                self.signals = Vec::new();
-            }
             if let Some(spares) = self.engine.take_spares() {
                 spares::give_back(spares);
             }

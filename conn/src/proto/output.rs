@@ -17,11 +17,39 @@ const COPY_BELOW: usize = 1024;
 /// transport took.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// The chunks before `tail`, and the sum of their lengths.
-    segments: VecDeque<Bytes>,
-    segments_len: usize,
+    /// What stands before `tail`. Made for the first large payload.
+    segments: Option<Box<Segments>>,
     tail: BytesMut,
     written: u64,
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    chunks: VecDeque<Bytes>,
+    /// The sum of their lengths.
+    len: usize,
+}
+
+impl Segments {
+    fn push(&mut self, chunk: Bytes) {
+        self.len = self.len.saturating_add(chunk.len());
+        self.chunks.push_back(chunk);
+    }
+
+    /// Takes `count` bytes from the front. Returns how many it lacked.
+    fn advance(&mut self, mut count: usize) -> usize {
+        while let Some(front) = self.chunks.front_mut() {
+            if count < front.len() {
+                self.len = self.len.saturating_sub(count);
+                front.advance(count);
+                return 0;
+            }
+            count = count.saturating_sub(front.len());
+            self.len = self.len.saturating_sub(front.len());
+            self.chunks.pop_front();
+        }
+        count
+    }
 }
 
 impl Output {
@@ -36,26 +64,27 @@ impl Output {
             self.tail.extend_from_slice(&payload);
             return;
         }
+        let segments = self.segments.get_or_insert_default();
         if !self.tail.is_empty() {
-            let head = self.tail.split().freeze();
-            self.segments_len = self.segments_len.saturating_add(head.len());
-            self.segments.push_back(head);
+            segments.push(self.tail.split().freeze());
         }
-        self.segments_len = self.segments_len.saturating_add(payload.len());
-        self.segments.push_back(payload);
+        segments.push(payload);
     }
 
     /// Bytes that wait.
     pub fn len(&self) -> usize {
-        self.segments_len.saturating_add(self.tail.len())
+        let segments = self.segments.as_ref().map_or(0, |segments| segments.len);
+        segments.saturating_add(self.tail.len())
     }
 
     /// The memory that the output takes, the room for more included.
     pub(crate) fn memory(&self) -> usize {
-        let segments = memory::of_table::<Bytes>(self.segments.capacity());
-        segments
-            .saturating_add(self.segments_len)
-            .saturating_add(self.tail.capacity())
+        let segments = self.segments.as_ref().map_or(0, |segments| {
+            memory::of_table::<Bytes>(segments.chunks.capacity())
+                .saturating_add(size_of::<Segments>())
+                .saturating_add(segments.len)
+        });
+        segments.saturating_add(self.tail.capacity())
     }
 
     /// Bytes that the transport took since the start.
@@ -80,7 +109,8 @@ impl Output {
 
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.tail.is_empty()
+        // No chunk is empty.
+        self.len() == 0
     }
 
     /// Takes an empty buffer to encode into, so that drivers can share
@@ -97,7 +127,7 @@ impl Output {
         if !self.is_empty() || self.tail.capacity() == 0 {
             return None;
         }
-        self.segments = VecDeque::new();
+        self.segments = None;
         Some(std::mem::take(&mut self.tail))
     }
 }
@@ -108,11 +138,15 @@ impl Buf for Output {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.segments.front().map_or(&self.tail, |segment| segment)
+        let segments = self.segments.as_ref();
+        let front = segments.and_then(|segments| segments.chunks.front());
+        front.map_or(&self.tail, |chunk| chunk)
     }
 
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
-        let chunks = self.segments.iter().map(|segment| &segment[..]);
+        let segments = self.segments.iter();
+        let chunks = segments.flat_map(|segments| &segments.chunks);
+        let chunks = chunks.map(|chunk| &chunk[..]);
         let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
         let mut filled = 0;
         for (slot, chunk) in dst.iter_mut().zip(chunks.chain(tail)) {
@@ -126,15 +160,8 @@ impl Buf for Output {
         self.written = self
             .written
             .wrapping_add(u64::try_from(count).unwrap_or(u64::MAX));
-        while let Some(front) = self.segments.front_mut() {
-            if count < front.len() {
-                self.segments_len = self.segments_len.saturating_sub(count);
-                front.advance(count);
-                return;
-            }
-            count = count.saturating_sub(front.len());
-            self.segments_len = self.segments_len.saturating_sub(front.len());
-            self.segments.pop_front();
+        if let Some(segments) = &mut self.segments {
+            count = segments.advance(count);
         }
         if count >= self.tail.len() {
             self.tail.clear();

@@ -22,8 +22,9 @@ pub(crate) use self::stream::{
 /// with one; their turns, counts and memory.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    slots: Vec<Option<Stream>>,
-    free: Vec<u32>,
+    slots: Vec<Slot>,
+    /// The first free slot; its [`Slot`] names the next one.
+    free: u32,
     /// The stream that was opened last, while it is open. Most often it ends before the next
     /// one opens, and the table by id is not needed.
     newest: Option<StreamKey>,
@@ -40,11 +41,41 @@ pub(crate) struct Streams {
     unsent: usize,
 }
 
+/// A place for a stream.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+enum Slot {
+    Open(Stream),
+    /// Without a stream. The next free slot, or [`NO_SLOT`].
+    Free(u32),
+}
+
+/// No slot has this number.
+const NO_SLOT: u32 = u32::MAX;
+
+impl Slot {
+    #[inline]
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Open(stream) => Some(stream),
+            Self::Free(_) => None,
+        }
+    }
+
+    #[inline]
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Open(stream) => Some(stream),
+            Self::Free(_) => None,
+        }
+    }
+}
+
 /// Slots without streams, all of them free.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    slots: Vec<Option<Stream>>,
-    free: Vec<u32>,
+    slots: Vec<Slot>,
+    free: u32,
     by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
 }
 
@@ -122,21 +153,13 @@ impl Streams {
             Opener::Peer => &mut self.counts.accepted,
         };
         *count = count.saturating_add(1);
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                // A vector would start with room for four; most connections never have more than
-                // one stream at a time.
-                if self.slots.len() < 4 {
-                    self.slots.reserve_exact(1);
-                }
-                self.slots.push(None);
-                u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        let slot = match self.slots.get_mut(self.free as usize) {
+            Some(place @ &mut Slot::Free(next)) => {
+                *place = Slot::Open(stream);
+                std::mem::replace(&mut self.free, next)
             }
+            _ => self.push_slot(stream),
         };
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(stream);
-        }
         let key = StreamKey::new(slot, id);
         if let Some(before) = self.newest.replace(key) {
             let slot = u32::try_from(before.slot()).unwrap_or(u32::MAX);
@@ -145,17 +168,30 @@ impl Streams {
         key
     }
 
+    /// Adds a slot, since none is free.
+    #[cold]
+    fn push_slot(&mut self, stream: Stream) -> u32 {
+        // A vector would start with room for four; most connections never have more than
+        // one stream at a time.
+        if self.slots.len() < 4 {
+            self.slots.reserve_exact(1);
+        }
+        self.free = NO_SLOT;
+        self.slots.push(Slot::Open(stream));
+        u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(NO_SLOT)
+    }
+
     pub(crate) fn get(&self, key: StreamKey) -> Option<&Stream> {
         self.slots
             .get(key.slot())?
-            .as_ref()
+            .stream()
             .filter(|stream| stream.id == key.id())
     }
 
     pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
         self.slots
             .get_mut(key.slot())?
-            .as_mut()
+            .stream_mut()
             .filter(|stream| stream.id == key.id())
     }
 
@@ -225,8 +261,7 @@ impl Streams {
     /// have yet to send. Data that the user holds is not among it.
     pub(crate) fn memory(&self) -> usize {
         let parts = [
-            memory::of_table::<Option<Stream>>(self.slots.capacity()),
-            memory::of_table::<u32>(self.free.capacity()),
+            memory::of_table::<Slot>(self.slots.capacity()),
             memory::of_table::<IdEntry>(self.by_id.capacity()),
             self.pushes.memory(),
             self.scheduler.memory(),
@@ -240,7 +275,7 @@ impl Streams {
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
         let Some(slot) = slot else { return false };
-        let Some(stream) = slot.as_ref().filter(|stream| stream.id == key.id()) else {
+        let Some(stream) = slot.stream().filter(|stream| stream.id == key.id()) else {
             return false;
         };
         if stream.is_queued() {
@@ -258,7 +293,8 @@ impl Streams {
         self.headers = self.headers.saturating_sub(stream.headers);
         self.unsent = self.unsent.saturating_sub(stream.unsent);
         let parent = stream.parent().filter(|_| stream.is_held());
-        *slot = None;
+        *slot = Slot::Free(self.free);
+        self.free = u32::try_from(key.slot()).unwrap_or(NO_SLOT);
         if self.newest == Some(key) {
             self.newest = None;
         } else {
@@ -267,8 +303,6 @@ impl Streams {
         if let Some(parent) = parent {
             self.forget_held_push(key, parent);
         }
-        self.free
-            .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
         if self.slots.len() > SPARE_SLOTS && self.is_empty() {
             self.shrink();
         }
@@ -282,7 +316,7 @@ impl Streams {
             return None;
         }
         // Low slots first: tables of other parts are as long as the highest slot in use.
-        if self.free.last() != Some(&0) {
+        if self.free != 0 {
             self.free_all();
         }
         self.scheduler.shrink();
@@ -307,16 +341,16 @@ impl Streams {
     fn shrink(&mut self) {
         self.slots.truncate(SPARE_SLOTS);
         self.free_all();
-        self.free.shrink_to(SPARE_SLOTS);
         self.slots.shrink_to(SPARE_SLOTS);
         self.by_id.shrink_to(SPARE_SLOTS);
     }
 
-    /// All slots are free.
+    /// All slots are free, and used from the first on.
     fn free_all(&mut self) {
-        self.free.clear();
-        let slots = u32::try_from(self.slots.len()).unwrap_or(0);
-        self.free.extend((0..slots).rev());
+        self.free = 0;
+        for (slot, next) in self.slots.iter_mut().zip(1..) {
+            *slot = Slot::Free(next);
+        }
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
@@ -334,7 +368,7 @@ impl Streams {
         (0u32..)
             .zip(self.slots.iter_mut())
             .filter_map(|(slot, stream)| {
-                let stream = stream.as_mut()?;
+                let stream = stream.stream_mut()?;
                 Some((StreamKey::new(slot, stream.id), stream))
             })
     }
@@ -417,7 +451,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_stream_costs_less_than_its_documented_bound() {
-        assert!(size_of::<Option<Stream>>() + size_of::<Push>() < 900);
+        assert!(size_of::<Slot>() + size_of::<Push>() < 900);
         let mut streams = Streams::default();
         for n in 0..100 {
             streams.insert(stream(2 * n + 1));

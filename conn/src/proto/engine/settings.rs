@@ -7,7 +7,7 @@ use crate::proto::{Broken, Event, Outcome, Rule, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         self.apply_settings(settings)?;
         self.wire.settings_ack();
         Ok(Some(Event::PeerSettings))
