@@ -8,7 +8,6 @@
 mod advertise;
 mod call;
 mod commands;
-mod draining;
 mod handler;
 mod interim;
 mod memory;
@@ -41,7 +40,6 @@ use lacewing_conn::{
 pub(crate) use self::request::Replayed;
 use self::{
     call::Probe,
-    draining::Draining,
     handler::{Handler, Running, Slot},
     pending::{Pending, PendingTable, put_body, take_body},
     response::{Heads, Prepared},
@@ -49,7 +47,7 @@ use self::{
 };
 use crate::{
     ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, ServerOptions,
-    StreamError,
+    ShutdownSignal, StreamError,
     commands::Commands,
     content::Kind,
     outgoing::Outgoing,
@@ -79,7 +77,9 @@ pub(crate) struct Exchanges<S: HttpService> {
     #[cfg(feature = "http1")]
     replayed: Option<Box<Replayed>>,
     telemetry: Telemetry,
-    shutdown: Option<Draining>,
+    shutdown: Option<ShutdownSignal>,
+    /// The shutdown does not know the task's waker.
+    moved: bool,
 }
 
 /// What few connections ever have.
@@ -139,7 +139,6 @@ impl<S: HttpService> Exchanges<S> {
         options: ConnectionOptions,
         service: S,
     ) -> Self {
-        let shutdown = options.shutdown.clone().map(Draining::new);
         Self {
             service,
             telemetry: Telemetry::new(&info, &options),
@@ -154,9 +153,15 @@ impl<S: HttpService> Exchanges<S> {
             seldom: None,
             boxes: None,
             heads: Heads::new(options.date),
-            shutdown,
+            shutdown: options.shutdown.clone(),
+            moved: true,
             options: options.shared(),
         }
+    }
+
+    /// Returns the options and the information of the connection.
+    pub(crate) fn facts(&self) -> (&ServerOptions, &ConnectionInfo) {
+        (&self.options, &self.info)
     }
 
     /// Sends the response, as far as it is there.
@@ -333,6 +338,18 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
+    /// Waits for a shutdown, at the cost of a load in every turn.
+    fn shutdown_has_started(&mut self, cx: &task::Context<'_>) -> bool {
+        match &mut self.shutdown {
+            Some(signal) if self.moved => {
+                self.moved = false;
+                signal.poll_started(cx).is_ready()
+            }
+            Some(signal) => signal.has_started(),
+            None => false,
+        }
+    }
+
     /// Leaves the empty boxes with the thread, so that an idle connection holds none.
     fn give_back_boxes(&mut self) {
         // A service of this connection may still have the waker.
@@ -444,12 +461,12 @@ impl<S: HttpService> Application for Exchanges<S> {
         conn.stream(stream).abandon();
     }
 
+    fn handle_moved(&mut self) {
+        self.moved = true;
+    }
+
     fn poll_sources(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
-        if self
-            .shutdown
-            .as_mut()
-            .is_some_and(|shutdown| shutdown.poll(cx))
-        {
+        if self.shutdown_has_started(cx) {
             self.shutdown = None;
             conn.shutdown();
         }

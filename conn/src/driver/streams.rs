@@ -131,6 +131,12 @@ impl Streams {
         is_new
     }
 
+    /// Returns `true` if the last [`wake_up`](Self::wake_up) had this waker.
+    #[inline]
+    pub(super) fn knows(&self, waker: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|it| it.will_wake(waker))
+    }
+
     /// Returns the bytes that readers have taken, and of which the engine does not know yet.
     pub(super) fn unreported(&self) -> usize {
         self.queue().map_or(0, |queue| queue.unreported())

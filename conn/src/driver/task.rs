@@ -204,6 +204,13 @@ impl<IO, A: Application> Driver<IO, A> {
         &mut self.application
     }
 
+    /// Returns `true` if this waker wakes the task that polled the connection last. If not, what
+    /// waits beside it, for the same task, has to register anew.
+    #[inline]
+    pub fn is_woken_by(&self, waker: &task::Waker) -> bool {
+        self.streams.knows(waker)
+    }
+
     /// Shuts the connection down gracefully: open streams continue, new ones
     /// are refused.
     pub fn shutdown(&mut self) {
@@ -561,6 +568,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         if this.streams.wake_up(cx.waker()) {
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
+            this.application.handle_moved();
         }
         this.engine.lend_spares(spares::take);
         // Readers had their turns since the last poll. During this one, they have none on this thread.

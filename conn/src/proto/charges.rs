@@ -45,6 +45,18 @@ struct Buckets {
     late_frames: u32,
 }
 
+impl Buckets {
+    #[cold]
+    fn are_full(&mut self, now: Instant) -> bool {
+        [&mut self.resets, &mut self.glitches]
+            .into_iter()
+            .all(|bucket| {
+                bucket.refill(now);
+                bucket.millitokens == full(bucket.rate)
+            })
+    }
+}
+
 impl Charges {
     fn buckets(&mut self, limits: &Limits, now: Instant) -> &mut Buckets {
         self.buckets.get_or_insert_with(|| {
@@ -91,6 +103,15 @@ impl Charges {
     pub(crate) fn note_ended_stream(&mut self) {
         if let Some(buckets) = &mut self.buckets {
             buckets.glitches.refund(buckets.late_frames);
+        }
+    }
+
+    /// Frees the buckets if they are full. A connection without streams often has nothing to charge
+    /// for long.
+    #[inline]
+    pub(crate) fn rest(&mut self, now: Instant) {
+        if self.buckets.as_mut().is_some_and(|it| it.are_full(now)) {
+            self.buckets = None;
         }
     }
 
@@ -216,6 +237,25 @@ mod tests {
         let taken = (0..10_000).filter(|&n| bucket.charge(start + step * n).is_ok());
         // Three seconds at ten a second, and the burst.
         assert_eq!(taken.count(), 31);
+    }
+
+    #[test]
+    fn full_buckets_are_freed_and_others_are_not() {
+        let limits = Limits::new(Side::Server).with(|limits| {
+            limits.glitches = RATE;
+            limits.late_frames = 1;
+        });
+        let start = Instant::now();
+        let mut charges = Charges::default();
+        assert!(charges.glitch(&limits, start).is_ok());
+        charges.rest(start);
+        assert!(charges.buckets.is_some(), "a glitch was charged just now");
+        assert!(charges.glitch(&limits, start).is_ok());
+        assert!(charges.glitch(&limits, start).is_err());
+        charges.rest(start + Duration::from_millis(199));
+        assert!(charges.buckets.is_some());
+        charges.rest(start + Duration::from_millis(200));
+        assert!(charges.buckets.is_none());
     }
 
     #[test]

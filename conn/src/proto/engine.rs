@@ -354,6 +354,7 @@ impl Engine {
         if self.streams.is_empty() {
             self.stop_sweep();
             self.life.became_idle(now);
+            self.charges.rest(now);
             self.finish_drain();
         }
     }

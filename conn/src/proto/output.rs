@@ -17,39 +17,13 @@ const COPY_BELOW: usize = 1024;
 /// transport took.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// What stands before `tail`. Made for the first large payload.
-    segments: Option<Box<Segments>>,
+    /// The chunks before `tail`, none of them empty. Made for the first large payload.
+    #[expect(clippy::box_collection, reason = "a queue of its own takes four words")]
+    segments: Option<Box<VecDeque<Bytes>>>,
+    /// The sum of their lengths.
+    segments_len: usize,
     tail: BytesMut,
     written: u64,
-}
-
-#[derive(Debug, Default)]
-struct Segments {
-    chunks: VecDeque<Bytes>,
-    /// The sum of their lengths.
-    len: usize,
-}
-
-impl Segments {
-    fn push(&mut self, chunk: Bytes) {
-        self.len = self.len.saturating_add(chunk.len());
-        self.chunks.push_back(chunk);
-    }
-
-    /// Takes `count` bytes from the front. Returns how many it lacked.
-    fn advance(&mut self, mut count: usize) -> usize {
-        while let Some(front) = self.chunks.front_mut() {
-            if count < front.len() {
-                self.len = self.len.saturating_sub(count);
-                front.advance(count);
-                return 0;
-            }
-            count = count.saturating_sub(front.len());
-            self.len = self.len.saturating_sub(front.len());
-            self.chunks.pop_front();
-        }
-        count
-    }
 }
 
 impl Output {
@@ -66,25 +40,28 @@ impl Output {
         }
         let segments = self.segments.get_or_insert_default();
         if !self.tail.is_empty() {
-            segments.push(self.tail.split().freeze());
+            let head = self.tail.split().freeze();
+            self.segments_len = self.segments_len.saturating_add(head.len());
+            segments.push_back(head);
         }
-        segments.push(payload);
+        self.segments_len = self.segments_len.saturating_add(payload.len());
+        segments.push_back(payload);
     }
 
     /// Bytes that wait.
     pub fn len(&self) -> usize {
-        let segments = self.segments.as_ref().map_or(0, |segments| segments.len);
-        segments.saturating_add(self.tail.len())
+        self.segments_len.saturating_add(self.tail.len())
     }
 
     /// The memory that the output takes, the room for more included.
     pub(crate) fn memory(&self) -> usize {
         let segments = self.segments.as_ref().map_or(0, |segments| {
-            memory::of_table::<Bytes>(segments.chunks.capacity())
-                .saturating_add(size_of::<Segments>())
-                .saturating_add(segments.len)
+            memory::of_table::<Bytes>(segments.capacity())
+                .saturating_add(size_of::<VecDeque<Bytes>>())
         });
-        segments.saturating_add(self.tail.capacity())
+        segments
+            .saturating_add(self.segments_len)
+            .saturating_add(self.tail.capacity())
     }
 
     /// Bytes that the transport took since the start.
@@ -109,8 +86,7 @@ impl Output {
 
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
-        // No chunk is empty.
-        self.len() == 0
+        self.segments_len == 0 && self.tail.is_empty()
     }
 
     /// Takes an empty buffer to encode into, so that drivers can share
@@ -132,6 +108,24 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Takes `count` bytes from the segments. Returns how many they lacked.
+    fn advance_segments(&mut self, mut count: usize) -> usize {
+        let segments = self.segments.get_or_insert_default();
+        while let Some(front) = segments.front_mut() {
+            if count < front.len() {
+                self.segments_len = self.segments_len.saturating_sub(count);
+                front.advance(count);
+                return 0;
+            }
+            count = count.saturating_sub(front.len());
+            self.segments_len = self.segments_len.saturating_sub(front.len());
+            segments.pop_front();
+        }
+        count
+    }
+}
+
 impl Buf for Output {
     fn remaining(&self) -> usize {
         self.len()
@@ -139,13 +133,13 @@ impl Buf for Output {
 
     fn chunk(&self) -> &[u8] {
         let segments = self.segments.as_ref();
-        let front = segments.and_then(|segments| segments.chunks.front());
+        let front = segments.and_then(|segments| segments.front());
         front.map_or(&self.tail, |chunk| chunk)
     }
 
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
         let segments = self.segments.iter();
-        let chunks = segments.flat_map(|segments| &segments.chunks);
+        let chunks = segments.flat_map(|segments| segments.iter());
         let chunks = chunks.map(|chunk| &chunk[..]);
         let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
         let mut filled = 0;
@@ -160,8 +154,11 @@ impl Buf for Output {
         self.written = self
             .written
             .wrapping_add(u64::try_from(count).unwrap_or(u64::MAX));
-        if let Some(segments) = &mut self.segments {
-            count = segments.advance(count);
+        if self.segments_len > 0 {
+            count = self.advance_segments(count);
+            if self.segments_len > 0 {
+                return;
+            }
         }
         if count >= self.tail.len() {
             self.tail.clear();

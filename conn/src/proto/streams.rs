@@ -309,22 +309,20 @@ impl Streams {
         true
     }
 
-    /// Takes the slots, which an idle connection does not need; `None` while a stream is open.
+    /// Takes the slots, which a connection without streams does not need.
     #[inline]
-    pub(crate) fn take_slots(&mut self) -> Option<Slots> {
-        if !self.is_empty() || !self.has_slots() {
-            return None;
-        }
+    pub(crate) fn take_slots(&mut self) -> Slots {
+        debug_assert!(self.is_empty());
         // Low slots first: tables of other parts are as long as the highest slot in use.
         if self.free != 0 {
             self.free_all();
         }
         self.scheduler.shrink();
-        Some(Slots {
+        Slots {
             slots: std::mem::take(&mut self.slots),
             free: std::mem::take(&mut self.free),
             by_id: std::mem::take(&mut self.by_id),
-        })
+        }
     }
 
     pub(crate) fn has_slots(&self) -> bool {
@@ -471,7 +469,7 @@ pub(super) mod tests {
         assert!(streams.is_empty());
         assert!(streams.slots.capacity() <= SPARE_SLOTS);
         // A connection that sleeps keeps none. The next one begins with the lowest.
-        let spare = streams.take_slots().unwrap();
+        let spare = streams.take_slots();
         assert_eq!(streams.slots.capacity() + streams.by_id.capacity(), 0);
         streams.put_slots(spare);
         let slots: Vec<_> = (0..6)

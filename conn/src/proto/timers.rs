@@ -200,6 +200,12 @@ impl Timers {
         due.into_iter().flatten()
     }
 
+    /// There is a table, and no deadline in it.
+    #[inline]
+    pub(crate) fn has_table(&self) -> bool {
+        self.set == 0 && self.deadlines.capacity() > 0
+    }
+
     /// Takes the table of deadlines if none is set, and leaves one that holds no memory.
     pub(crate) fn take_table(&mut self) -> DeadlineTable {
         match self.deadlines.is_empty() {

@@ -105,7 +105,8 @@ fn per_connection(
     for _ in 0..3 {
         let server = Pinned::start(contender, programs, site, Serving::PLAIN)?;
         // The first connections also allocate memory that later ones share; leave it out.
-        drop(Clients::open(programs, server.port(), 50, idle)?);
+        let few = connections.div_ceil(80);
+        drop(Clients::open(programs, server.port(), few, idle)?);
         let before = server.resident()?;
         let clients = Clients::open(programs, server.port(), connections, idle)?;
         std::thread::sleep(PAUSE);

@@ -141,6 +141,9 @@ impl Engine {
             }
             self.peer.note_first_frame();
             self.timers.stop(Timer::Preface);
+            if let Message::Settings(settings) = message {
+                return self.take_settings(settings);
+            }
         }
         match message {
             Message::Headers(headers) => self.handle_headers(now, headers),

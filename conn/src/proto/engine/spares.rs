@@ -38,9 +38,11 @@ impl Engine {
     /// # assert!(pool.is_empty());
     /// ```
     pub fn take_spares(&mut self) -> Option<Spares> {
-        let slots = self.streams.take_slots()?;
+        if !self.streams.is_empty() || !(self.streams.has_slots() || self.timers.has_table()) {
+            return None;
+        }
         Some(Spares {
-            slots,
+            slots: self.streams.take_slots(),
             deadlines: self.timers.take_table(),
             codec: self.wire.take_spare(),
         })

@@ -42,9 +42,10 @@ impl Engine {
             return self.timers.get(Timer::Write);
         }
         self.stop_age();
-        let next = self.timers.next();
-        let life = self.life_deadlines().into_iter();
-        life.filter_map(|(_, deadline)| deadline).chain(next).min()
+        let next = earlier(self.timers.next(), self.keep_alive_deadline());
+        let next = earlier(next, self.probe_deadline());
+        let next = earlier(next, self.rest_deadline());
+        earlier(next, self.idle_deadline())
     }
 
     /// Handles the deadlines that are due. Call it at the time that
@@ -163,7 +164,7 @@ impl Engine {
 
     /// The deadlines that follow from the state of the connection. They are not kept: an idle
     /// connection has no others.
-    #[inline]
+    #[cold]
     fn life_deadlines(&self) -> [(Timer, Option<Instant>); 4] {
         [
             (Timer::Probe, self.probe_deadline()),
@@ -203,5 +204,14 @@ impl Engine {
             let target = written.saturating_add(least).min(self.wire.output.end());
             self.timers.watch_write(written, target, deadline);
         }
+    }
+}
+
+/// The first of two deadlines.
+#[inline]
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
