@@ -64,7 +64,6 @@ pub(crate) struct Exchanges<S: HttpService> {
     options: Arc<ServerOptions>,
     info: ConnectionInfo,
     http_version: http::Version,
-    pending: PendingTable<S>,
     seldom: Option<Box<Seldom<S>>>,
     boxes: Option<Box<Boxes<S>>>,
     heads: Heads,
@@ -103,6 +102,7 @@ impl<S: HttpService> Default for Seldom<S> {
 
 /// What a connection needs while it has requests.
 struct Boxes<S: HttpService> {
+    pending: PendingTable<S>,
     /// Empty boxes.
     handlers: Vec<Handler<S>>,
     bodies: Vec<PinnedBody<S>>,
@@ -115,6 +115,7 @@ impl<S: HttpService> Boxes<S> {
     fn take() -> Box<Self> {
         spares::take().unwrap_or_else(|| {
             Box::new(Self {
+                pending: PendingTable::new(),
                 handlers: Vec::new(),
                 bodies: Vec::new(),
                 probe: Probe::new(),
@@ -144,7 +145,6 @@ impl<S: HttpService> Exchanges<S> {
             telemetry: Telemetry::new(&info, &options),
             info,
             http_version: Capabilities::of(version).http_version,
-            pending: PendingTable::new(),
             commands: None,
             advertised: false,
             stats: options.stats_every.map(StatsTimer::new).map(Box::new),
@@ -289,12 +289,19 @@ impl<S: HttpService> Exchanges<S> {
 
     fn keep(&mut self, stream: StreamKey, pending: Pending<S>) {
         // An earlier stream's entry left the table when that stream ended.
-        self.pending.insert(stream, pending);
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        boxes.pending.insert(stream, pending);
+    }
+
+    /// Returns the exchanges that take longer than one poll; `None`: there are none.
+    #[inline]
+    fn pending(&mut self) -> Option<&mut PendingTable<S>> {
+        Some(&mut self.boxes.as_mut()?.pending)
     }
 
     /// Ends the exchange of a stream that ended before it.
     fn end(&mut self, stream: StreamKey) {
-        match self.pending.remove(stream) {
+        match self.pending().and_then(|pending| pending.remove(stream)) {
             None => {}
             Some(Pending::Handling { running, .. }) => self.abort(stream, running),
             Some(Pending::Sending(body)) => {
@@ -352,9 +359,11 @@ impl<S: HttpService> Exchanges<S> {
 
     /// Leaves the empty boxes with the thread, so that an idle connection holds none.
     fn give_back_boxes(&mut self) {
-        // A service of this connection may still have the waker.
-        if let Some(boxes) = self.boxes.take().filter(|boxes| !boxes.probe.is_held()) {
-            spares::give_back(boxes);
+        if let Some(boxes) = self.boxes.take_if(|boxes| boxes.pending.is_empty()) {
+            // A service of this connection may still have the waker.
+            if !boxes.probe.is_held() {
+                spares::give_back(boxes);
+            }
         }
         if self
             .seldom
@@ -424,7 +433,8 @@ impl<S: HttpService> Application for Exchanges<S> {
                 });
             }
             EngineEvent::Stopped { stream, .. } => {
-                if let Some(Pending::Sending(_)) = self.pending.get(stream) {
+                let pending = self.pending().and_then(|pending| pending.get(stream));
+                if let Some(Pending::Sending(_)) = pending {
                     self.end(stream);
                 }
             }
@@ -433,14 +443,19 @@ impl<S: HttpService> Application for Exchanges<S> {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
-        if let Some(body) = take_body(&mut self.pending, stream) {
+        let body = self
+            .pending()
+            .and_then(|pending| take_body(pending, stream));
+        if let Some(body) = body {
             let polled = self.send(conn, stream, body, Asked::InTurn);
-            put_body(&mut self.pending, stream, polled);
+            if let Some(pending) = self.pending() {
+                put_body(pending, stream, polled);
+            }
         }
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        match self.pending.get(stream) {
+        match self.pending().and_then(|pending| pending.get(stream)) {
             Some(Pending::Handling { .. }) => self.poll_handler(conn, stream),
             Some(Pending::Sending(_)) => conn.stream(stream).offer(),
             _ => self.poll_ending(conn, stream),
@@ -476,7 +491,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.report_stats(conn);
         self.telemetry.streams(conn.open_streams());
         self.telemetry.sample(conn);
-        if self.pending.is_empty() && conn.is_idle() {
+        if conn.is_idle() {
             self.give_back_boxes();
         }
     }
@@ -494,7 +509,8 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.last_report(conn);
         self.telemetry.closed(|| conn.stats());
         // One by one: a second panic while one unwinds would end the process.
-        for (_, pending) in self.pending.drain() {
+        let pending = self.boxes.as_mut().map(|boxes| boxes.pending.drain());
+        for (_, pending) in pending.into_iter().flatten() {
             drop_caught(pending);
         }
         self.seldom = None;

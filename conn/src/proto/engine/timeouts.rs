@@ -42,6 +42,10 @@ impl Engine {
             return self.timers.get(Timer::Write);
         }
         self.stop_age();
+        if self.wire.output.is_empty() {
+            // The transport took the rest since the last look.
+            self.timers.stop(Timer::Write);
+        }
         let next = earlier(self.timers.next(), self.keep_alive_deadline());
         let next = earlier(next, self.probe_deadline());
         let next = earlier(next, self.rest_deadline());
