@@ -28,8 +28,8 @@ pub(crate) struct Streams {
     /// The stream that was opened last, while it is open. Most often it ends before the next
     /// one opens, and the table by id is not needed.
     newest: Option<StreamKey>,
-    /// All others.
-    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+    /// All others. Made for the first of them.
+    by_id: Option<Box<SlotsById>>,
     counts: Counts,
     scheduler: Scheduler,
     /// Pushes of ours that are not on the wire yet, in the order of their ids: no
@@ -76,8 +76,10 @@ impl Slot {
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: u32,
-    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+    by_id: Option<Box<SlotsById>>,
 }
+
+type SlotsById = HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>;
 
 /// The slots that a connection without streams keeps until it sleeps, and then leaves to others: a
 /// few tens of kilobytes.
@@ -101,11 +103,12 @@ struct Counts {
 impl Streams {
     pub(crate) fn len(&self) -> usize {
         let newest = usize::from(self.newest.is_some());
-        self.by_id.len().saturating_add(newest)
+        let others = self.by_id.as_ref().map_or(0, |by_id| by_id.len());
+        others.saturating_add(newest)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.newest.is_none() && self.by_id.is_empty()
+        self.newest.is_none() && self.by_id.as_ref().is_none_or(|by_id| by_id.is_empty())
     }
 
     /// Streams of ours that are not closed on the wire: they count against the
@@ -163,7 +166,8 @@ impl Streams {
         let key = StreamKey::new(slot, id);
         if let Some(before) = self.newest.replace(key) {
             let slot = u32::try_from(before.slot()).unwrap_or(u32::MAX);
-            self.by_id.insert(before.id(), slot);
+            let by_id = self.by_id.get_or_insert_default();
+            by_id.insert(before.id(), slot);
         }
         key
     }
@@ -199,7 +203,7 @@ impl Streams {
         if let Some(newest) = self.newest.filter(|newest| newest.id() == id) {
             return Some(newest);
         }
-        let slot = *self.by_id.get(&id)?;
+        let slot = *self.by_id.as_ref()?.get(&id)?;
         Some(StreamKey::new(slot, id))
     }
 
@@ -262,7 +266,9 @@ impl Streams {
     pub(crate) fn memory(&self) -> usize {
         let parts = [
             memory::of_table::<Slot>(self.slots.capacity()),
-            memory::of_table::<IdEntry>(self.by_id.capacity()),
+            self.by_id.as_ref().map_or(0, |by_id| {
+                memory::of_table::<IdEntry>(by_id.capacity()).saturating_add(size_of::<SlotsById>())
+            }),
             self.pushes.memory(),
             self.scheduler.memory(),
             self.headers,
@@ -297,8 +303,8 @@ impl Streams {
         self.free = u32::try_from(key.slot()).unwrap_or(NO_SLOT);
         if self.newest == Some(key) {
             self.newest = None;
-        } else {
-            self.by_id.remove(&key.id());
+        } else if let Some(by_id) = &mut self.by_id {
+            by_id.remove(&key.id());
         }
         if let Some(parent) = parent {
             self.forget_held_push(key, parent);
@@ -340,7 +346,9 @@ impl Streams {
         self.slots.truncate(SPARE_SLOTS);
         self.free_all();
         self.slots.shrink_to(SPARE_SLOTS);
-        self.by_id.shrink_to(SPARE_SLOTS);
+        if let Some(by_id) = &mut self.by_id {
+            by_id.shrink_to(SPARE_SLOTS);
+        }
     }
 
     /// All slots are free, and used from the first on.
@@ -355,6 +363,7 @@ impl Streams {
         let mut keys: Vec<_> = self
             .by_id
             .iter()
+            .flat_map(|by_id| by_id.iter())
             .map(|(&id, &slot)| StreamKey::new(slot, id))
             .chain(self.newest)
             .collect();
@@ -470,7 +479,7 @@ pub(super) mod tests {
         assert!(streams.slots.capacity() <= SPARE_SLOTS);
         // A connection that sleeps keeps none. The next one begins with the lowest.
         let spare = streams.take_slots();
-        assert_eq!(streams.slots.capacity() + streams.by_id.capacity(), 0);
+        assert!(streams.slots.capacity() == 0 && streams.by_id.is_none());
         streams.put_slots(spare);
         let slots: Vec<_> = (0..6)
             .map(|n| streams.insert(stream(2 * n + 1)).slot())
