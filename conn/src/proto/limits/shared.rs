@@ -4,7 +4,7 @@ use std::{
     any::Any,
     fmt,
     ops::{Deref, DerefMut},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::Limits;
@@ -23,17 +23,34 @@ use super::Limits;
 #[derive(Clone)]
 pub struct SharedLimits(Arc<Shared>);
 
-#[derive(Clone)]
 struct Shared {
     limits: Limits,
-    /// What a codec makes of them.
-    derived: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// What a codec makes of them. Made for the first connection.
+    derived: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Shared {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            derived: Mutex::default(),
+        }
+    }
+}
+
+/// A clone is about to differ.
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        Self::new(self.limits.clone())
+    }
 }
 
 impl SharedLimits {
     /// Returns what `make` makes of these limits. All connections that share them share it too.
     pub(crate) fn derived<T: Send + Sync + 'static>(&self, make: fn(&Limits) -> T) -> Arc<T> {
-        let derived = self.0.derived.get_or_init(|| Arc::new(make(self)));
+        let derived = self.0.derived.lock();
+        let mut derived = derived.unwrap_or_else(PoisonError::into_inner);
+        let derived = derived.get_or_insert_with(|| Arc::new(make(self)));
         let shared = Arc::clone(derived).downcast();
         shared.unwrap_or_else(|_| Arc::new(make(self)))
     }
@@ -50,10 +67,7 @@ impl SharedLimits {
 
 impl From<Limits> for SharedLimits {
     fn from(limits: Limits) -> Self {
-        Self(Arc::new(Shared {
-            limits,
-            derived: OnceLock::new(),
-        }))
+        Self(Arc::new(Shared::new(limits)))
     }
 }
 
@@ -68,7 +82,7 @@ impl Deref for SharedLimits {
 impl DerefMut for SharedLimits {
     fn deref_mut(&mut self) -> &mut Limits {
         let shared = Arc::make_mut(&mut self.0);
-        shared.derived = OnceLock::new();
+        shared.derived = Mutex::default();
         &mut shared.limits
     }
 }
