@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use crate::dynamic_table::{DynamicTable, Entry};
+use crate::dynamic_table::{DynamicTable, Entry, clamp};
 use crate::string::{self, Scratch};
 use crate::{
     DecodeError, ExceededLimit, FIELD_OVERHEAD, Field, FieldSink, HeaderField, ListLimits,
@@ -29,10 +29,10 @@ use crate::{
 pub struct Decoder<F = HeaderField> {
     table: DynamicTable<Stored<F>>,
     /// The largest size that an update may set.
-    max_table_size: usize,
+    max_table_size: u32,
     /// We reduced the maximum below the size that the peer used. The next block must begin with an
     /// update to this size or a smaller one.
-    required_update: Option<usize>,
+    required_update: Option<u32>,
     /// Counts the changes of the table.
     changes: u64,
 }
@@ -47,7 +47,7 @@ impl<F: Field> Decoder<F> {
     pub const fn new(max_table_size: usize) -> Self {
         Self {
             table: DynamicTable::new(max_table_size),
-            max_table_size,
+            max_table_size: clamp(max_table_size),
             required_update: None,
             changes: 0,
         }
@@ -65,16 +65,16 @@ impl<F: Field> Decoder<F> {
     /// If the new maximum is below the current size of the table, the peer must begin its next
     /// block with a size update (section 4.2).
     pub fn set_max_table_size(&mut self, max_table_size: usize) {
-        self.max_table_size = max_table_size;
+        self.max_table_size = clamp(max_table_size);
         if max_table_size < self.table.max_size() {
-            let smallest = self.required_update.unwrap_or(max_table_size);
-            self.required_update = Some(smallest.min(max_table_size));
+            let smallest = self.required_update.unwrap_or(self.max_table_size);
+            self.required_update = Some(smallest.min(self.max_table_size));
         }
     }
 
     /// The maximum that a size update may set, in bytes.
     pub fn max_table_size(&self) -> usize {
-        self.max_table_size
+        self.max_table_size as usize
     }
 
     /// The current size of the table (section 4.1), in bytes.
@@ -270,6 +270,10 @@ impl<F: Field> Decoder<F> {
         Ok(list)
     }
 
+    fn required_update(&self) -> Option<usize> {
+        self.required_update.map(|size| size as usize)
+    }
+
     /// Obeys the size updates at the start of `block` and returns the rest.
     fn decode_size_updates<'b>(&mut self, block: &'b [u8]) -> Result<&'b [u8], DecodeError> {
         let mut input = block;
@@ -279,11 +283,11 @@ impl<F: Field> Decoder<F> {
             }
             input = rest;
             let size = integer::decode(first, 5, &mut input)?;
-            if size > self.max_table_size {
-                let limit = self.max_table_size;
+            let limit = self.max_table_size();
+            if size > limit {
                 return Err(DecodeError::SizeUpdateTooLarge { size, limit });
             }
-            if let Some(limit) = self.required_update {
+            if let Some(limit) = self.required_update() {
                 // After several reductions, the peer signals the smallest size first (section 4.2).
                 if size > limit {
                     return Err(DecodeError::SizeUpdateMissing { limit });
@@ -293,7 +297,7 @@ impl<F: Field> Decoder<F> {
             self.table.set_max_size(size);
             self.changes = self.changes.wrapping_add(1);
         }
-        match self.required_update {
+        match self.required_update() {
             Some(limit) => Err(DecodeError::SizeUpdateMissing { limit }),
             None => Ok(input),
         }

@@ -7,10 +7,9 @@ use alloc::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct DynamicTable<T> {
     entries: VecDeque<Entry<T>>,
-    /// The sum of the entries' sizes.
-    size: usize,
-    /// At most `u32::MAX`.
-    max_size: usize,
+    /// The sum of the entries' sizes, at most `max_size`.
+    size: u32,
+    max_size: u32,
 }
 
 #[derive(Debug)]
@@ -42,12 +41,12 @@ impl<T> DynamicTable<T> {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.size
+        self.size as usize
     }
 
     #[inline]
     pub(crate) fn max_size(&self) -> usize {
-        self.max_size
+        self.max_size as usize
     }
 
     /// The entry that was inserted `age` entries before the newest.
@@ -75,7 +74,7 @@ impl<T> DynamicTable<T> {
     /// Changes the maximum size and evicts the entries that no longer fit (section 4.3).
     pub(crate) fn set_max_size(&mut self, max_size: usize) {
         self.max_size = clamp(max_size);
-        self.evict_to(self.max_size);
+        self.evict_to(self.max_size());
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
@@ -89,40 +88,41 @@ impl<T> DynamicTable<T> {
     /// Evicts entries until one of `size` bytes fits (section 4.4).
     #[inline]
     pub(crate) fn make_room(&mut self, size: usize) {
-        self.evict_to(self.max_size.saturating_sub(size));
+        self.evict_to(self.max_size().saturating_sub(size));
     }
 
     /// Makes room for an entry that fits into the table, and adds it.
     #[inline]
     pub(crate) fn insert(&mut self, value: T, size: usize) {
-        debug_assert!(size <= self.max_size);
+        debug_assert!(size <= self.max_size());
         self.make_room(size);
-        self.size += size;
+        let size = clamp(size);
+        self.size = self.size.saturating_add(size);
         // A connection that is idle keeps a table of the few fields that all its requests had.
         if self.entries.len() == self.entries.capacity() && self.entries.len() < 8 {
             self.entries.reserve_exact(1);
         }
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
         self.entries.push_front(Entry { value, size });
     }
 
     #[inline]
     fn evict_to(&mut self, size: usize) {
-        while self.size > size {
+        while self.size() > size {
             match self.entries.pop_back() {
-                Some(entry) => self.size = self.size.saturating_sub(entry.size()),
+                Some(entry) => self.size = self.size.saturating_sub(entry.size),
                 None => self.size = 0,
             }
         }
     }
 }
 
-/// Entries store their sizes in 32 bits. No setting on the wire can request a larger table.
-const fn clamp(max_size: usize) -> usize {
-    if max_size > u32::MAX as usize {
-        u32::MAX as usize
+/// Sizes take 32 bits. No setting on the wire can request a larger table.
+#[expect(clippy::cast_possible_truncation, reason = "compared before")]
+pub(crate) const fn clamp(size: usize) -> u32 {
+    if size > u32::MAX as usize {
+        u32::MAX
     } else {
-        max_size
+        size as u32
     }
 }
 

@@ -3,6 +3,7 @@ mod policy;
 
 use bytes::{BufMut, BytesMut};
 
+use crate::dynamic_table::clamp;
 use crate::index::{Hashes, Index, Name, entry_size};
 use crate::{DEFAULT_TABLE_SIZE, Sensitivity, StaticIndex, integer, string};
 pub use config::{EncoderConfig, Indexing, StringCoding};
@@ -32,9 +33,9 @@ pub struct Encoder {
     index: Index,
     config: EncoderConfig,
     /// The maximum that the last block signalled to the peer's decoder.
-    signaled: usize,
+    signaled: u32,
     /// The smallest maximum since the last block.
-    smallest: usize,
+    smallest: u32,
 }
 
 impl Encoder {
@@ -54,8 +55,8 @@ impl Encoder {
         Self {
             index: Index::new(size),
             config,
-            signaled: DEFAULT_TABLE_SIZE,
-            smallest: size,
+            signaled: clamp(DEFAULT_TABLE_SIZE),
+            smallest: clamp(size),
         }
     }
 
@@ -65,7 +66,7 @@ impl Encoder {
     pub fn set_max_table_size(&mut self, peers_setting: usize) {
         let size = peers_setting.min(self.config.max_table_size);
         self.index.set_max_size(size);
-        self.smallest = self.smallest.min(self.index.max_size());
+        self.smallest = self.smallest.min(clamp(self.index.max_size()));
     }
 
     /// The current maximum size of the table, in bytes.
@@ -81,7 +82,7 @@ impl Encoder {
     /// Begins a header block at the end of `dst`.
     #[inline]
     pub fn block<'a>(&'a mut self, dst: &'a mut BytesMut) -> BlockEncoder<'a> {
-        let size = self.index.max_size();
+        let size = clamp(self.index.max_size());
         if self.smallest != size || self.signaled != size {
             self.signal_size(dst);
         }
@@ -96,13 +97,13 @@ impl Encoder {
     /// (section 4.2).
     #[cold]
     fn signal_size(&mut self, dst: &mut BytesMut) {
-        let size = self.index.max_size();
+        let size = clamp(self.index.max_size());
         if self.smallest < size && self.smallest < self.signaled {
-            put_integer(dst, self.smallest, 5, 0x20);
+            put_integer(dst, self.smallest as usize, 5, 0x20);
             self.signaled = self.smallest;
         }
         if size != self.signaled {
-            put_integer(dst, size, 5, 0x20);
+            put_integer(dst, size as usize, 5, 0x20);
             self.signaled = size;
         }
         self.smallest = size;

@@ -115,10 +115,14 @@ enum Kind<T, S: HttpService> {
     Http1 {
         serving: Served,
         watch: Arc<crate::http1_transport::Watch>,
+        facts: Facts,
     },
     #[cfg(not(feature = "http1"))]
-    NotBuilt,
+    NotBuilt(Facts),
 }
+
+/// What the observer of a connection hears of it.
+type Facts = (Arc<ServerOptions>, ConnectionInfo);
 
 impl<T, S> Serving<T, S>
 where
@@ -153,7 +157,7 @@ where
             #[cfg(feature = "http1")]
             Kind::Http1 { watch, .. } => watch.stats(),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => ConnectionStats::default(),
+            Kind::NotBuilt(_) => ConnectionStats::default(),
         }
     }
 
@@ -161,11 +165,13 @@ where
     fn http1(io: Rewind<T>, info: ConnectionInfo, options: ConnectionOptions, service: S) -> Self {
         let span = Span::new(&info);
         let watch = Arc::default();
+        let facts = (options.shared(), info.clone());
         let serving = crate::http1::serve(io, options, info, service, Arc::clone(&watch));
         Self {
             kind: Kind::Http1 {
                 serving: Box::pin(serving),
                 watch,
+                facts,
             },
             place: None,
             span,
@@ -173,11 +179,24 @@ where
     }
 
     #[cfg(not(feature = "http1"))]
-    fn http1(_: Rewind<T>, info: ConnectionInfo, _: ConnectionOptions, _: S) -> Self {
+    fn http1(_: Rewind<T>, info: ConnectionInfo, options: ConnectionOptions, _: S) -> Self {
         Self {
-            kind: Kind::NotBuilt,
-            place: None,
             span: Span::new(&info),
+            kind: Kind::NotBuilt((options.shared(), info)),
+            place: None,
+        }
+    }
+}
+
+impl<T, S: HttpService> Serving<T, S> {
+    /// Returns the options and the information of the connection.
+    pub(crate) fn facts(&mut self) -> (&ServerOptions, &ConnectionInfo) {
+        match &mut self.kind {
+            Kind::Multiplexed(connection) => connection.application().facts(),
+            #[cfg(feature = "http1")]
+            Kind::Http1 { facts, .. } => (&facts.0, &facts.1),
+            #[cfg(not(feature = "http1"))]
+            Kind::NotBuilt(facts) => (&facts.0, &facts.1),
         }
     }
 }
@@ -201,7 +220,7 @@ where
             #[cfg(feature = "http1")]
             Kind::Http1 { serving, .. } => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => Poll::Ready(Err(ServeError::NotOffered {
+            Kind::NotBuilt(_) => Poll::Ready(Err(ServeError::NotOffered {
                 protocol: crate::Protocol::Http1,
             })),
         })
@@ -215,7 +234,7 @@ impl<T, S: HttpService> fmt::Debug for Serving<T, S> {
             #[cfg(feature = "http1")]
             Kind::Http1 { .. } => f.write_str("Serving(http/1.1)"),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => f.write_str("Serving(not built)"),
+            Kind::NotBuilt(_) => f.write_str("Serving(not built)"),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Connections {
         let entry = open.vacant_entry();
         let taken = Arc::new(Taken {
             number,
-            key: entry.key(),
+            key: u32::try_from(entry.key()).unwrap_or(u32::MAX),
             used: AtomicU64::new(number),
             leave: AtomicBool::new(false),
             waker: Mutex::default(),
@@ -146,7 +146,7 @@ pub(crate) struct Place(Arc<Taken>);
 struct Taken {
     number: u64,
     /// Where `Shared::open` has it.
-    key: usize,
+    key: u32,
     /// The turn in which the connection was last seen idle, or [`BUSY`].
     used: AtomicU64,
     leave: AtomicBool,
@@ -180,12 +180,12 @@ impl Place {
         }
     }
 
-    /// Ready once the connection has to make room. `seen` is the waker that was
-    /// registered before.
-    pub(crate) fn poll_leave(&self, cx: &Context<'_>, seen: &mut Option<Waker>) -> Poll<()> {
-        if wakers::register_new(seen, cx.waker()) {
+    /// Ready once the connection has to make room. The task's waker is registered if it has
+    /// `moved` since the last call.
+    pub(crate) fn poll_leave(&self, cx: &Context<'_>, moved: bool) -> Poll<()> {
+        if moved {
             let waker = self.0.waker.lock();
-            *waker.unwrap_or_else(PoisonError::into_inner) = seen.clone();
+            *waker.unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         }
         match self.0.leave.load(Ordering::Acquire) {
             true => Poll::Ready(()),
@@ -196,14 +196,18 @@ impl Place {
     /// Completes once the connection has to make room.
     pub(crate) async fn leave(&self) {
         let mut seen = None;
-        std::future::poll_fn(|cx| self.poll_leave(cx, &mut seen)).await;
+        std::future::poll_fn(|cx| {
+            let moved = wakers::register_new(&mut seen, cx.waker());
+            self.poll_leave(cx, moved)
+        })
+        .await;
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut open = self.shared.open();
-        open.try_remove(self.key);
+        open.try_remove(self.key as usize);
         self.shared.watch(&open);
         drop(open);
         self.shared.left.notify_one();
@@ -237,7 +241,7 @@ mod tests {
 
     fn asked(place: &Place) -> bool {
         let cx = Context::from_waker(Waker::noop());
-        place.poll_leave(&cx, &mut None).is_ready()
+        place.poll_leave(&cx, true).is_ready()
     }
 
     #[test]

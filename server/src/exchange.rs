@@ -8,7 +8,6 @@
 mod advertise;
 mod call;
 mod commands;
-mod draining;
 mod handler;
 mod interim;
 mod memory;
@@ -41,7 +40,6 @@ use lacewing_conn::{
 pub(crate) use self::request::Replayed;
 use self::{
     call::Probe,
-    draining::Draining,
     handler::{Handler, Running, Slot},
     pending::{Pending, PendingTable, put_body, take_body},
     response::{Heads, Prepared},
@@ -49,7 +47,7 @@ use self::{
 };
 use crate::{
     ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, ServerOptions,
-    StreamError,
+    ShutdownSignal, StreamError,
     commands::Commands,
     content::Kind,
     outgoing::Outgoing,
@@ -66,7 +64,6 @@ pub(crate) struct Exchanges<S: HttpService> {
     options: Arc<ServerOptions>,
     info: ConnectionInfo,
     http_version: http::Version,
-    pending: PendingTable<S>,
     seldom: Option<Box<Seldom<S>>>,
     boxes: Option<Box<Boxes<S>>>,
     heads: Heads,
@@ -79,7 +76,9 @@ pub(crate) struct Exchanges<S: HttpService> {
     #[cfg(feature = "http1")]
     replayed: Option<Box<Replayed>>,
     telemetry: Telemetry,
-    shutdown: Option<Draining>,
+    shutdown: Option<ShutdownSignal>,
+    /// The shutdown does not know the task's waker.
+    moved: bool,
 }
 
 /// What few connections ever have.
@@ -103,6 +102,7 @@ impl<S: HttpService> Default for Seldom<S> {
 
 /// What a connection needs while it has requests.
 struct Boxes<S: HttpService> {
+    pending: PendingTable<S>,
     /// Empty boxes.
     handlers: Vec<Handler<S>>,
     bodies: Vec<PinnedBody<S>>,
@@ -115,6 +115,7 @@ impl<S: HttpService> Boxes<S> {
     fn take() -> Box<Self> {
         spares::take().unwrap_or_else(|| {
             Box::new(Self {
+                pending: PendingTable::new(),
                 handlers: Vec::new(),
                 bodies: Vec::new(),
                 probe: Probe::new(),
@@ -139,13 +140,11 @@ impl<S: HttpService> Exchanges<S> {
         options: ConnectionOptions,
         service: S,
     ) -> Self {
-        let shutdown = options.shutdown.clone().map(Draining::new);
         Self {
             service,
             telemetry: Telemetry::new(&info, &options),
             info,
             http_version: Capabilities::of(version).http_version,
-            pending: PendingTable::new(),
             commands: None,
             advertised: false,
             stats: options.stats_every.map(StatsTimer::new).map(Box::new),
@@ -154,9 +153,15 @@ impl<S: HttpService> Exchanges<S> {
             seldom: None,
             boxes: None,
             heads: Heads::new(options.date),
-            shutdown,
+            shutdown: options.shutdown.clone(),
+            moved: true,
             options: options.shared(),
         }
+    }
+
+    /// Returns the options and the information of the connection.
+    pub(crate) fn facts(&self) -> (&ServerOptions, &ConnectionInfo) {
+        (&self.options, &self.info)
     }
 
     /// Sends the response, as far as it is there.
@@ -284,12 +289,19 @@ impl<S: HttpService> Exchanges<S> {
 
     fn keep(&mut self, stream: StreamKey, pending: Pending<S>) {
         // An earlier stream's entry left the table when that stream ended.
-        self.pending.insert(stream, pending);
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        boxes.pending.insert(stream, pending);
+    }
+
+    /// Returns the exchanges that take longer than one poll; `None`: there are none.
+    #[inline]
+    fn pending(&mut self) -> Option<&mut PendingTable<S>> {
+        Some(&mut self.boxes.as_mut()?.pending)
     }
 
     /// Ends the exchange of a stream that ended before it.
     fn end(&mut self, stream: StreamKey) {
-        match self.pending.remove(stream) {
+        match self.pending().and_then(|pending| pending.remove(stream)) {
             None => {}
             Some(Pending::Handling { running, .. }) => self.abort(stream, running),
             Some(Pending::Sending(body)) => {
@@ -333,11 +345,25 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
+    /// Waits for a shutdown, at the cost of a load in every turn.
+    fn shutdown_has_started(&mut self, cx: &task::Context<'_>) -> bool {
+        match &mut self.shutdown {
+            Some(signal) if self.moved => {
+                self.moved = false;
+                signal.poll_started(cx).is_ready()
+            }
+            Some(signal) => signal.has_started(),
+            None => false,
+        }
+    }
+
     /// Leaves the empty boxes with the thread, so that an idle connection holds none.
     fn give_back_boxes(&mut self) {
-        // A service of this connection may still have the waker.
-        if let Some(boxes) = self.boxes.take().filter(|boxes| !boxes.probe.is_held()) {
-            spares::give_back(boxes);
+        if let Some(boxes) = self.boxes.take_if(|boxes| boxes.pending.is_empty()) {
+            // A service of this connection may still have the waker.
+            if !boxes.probe.is_held() {
+                spares::give_back(boxes);
+            }
         }
         if self
             .seldom
@@ -407,7 +433,8 @@ impl<S: HttpService> Application for Exchanges<S> {
                 });
             }
             EngineEvent::Stopped { stream, .. } => {
-                if let Some(Pending::Sending(_)) = self.pending.get(stream) {
+                let pending = self.pending().and_then(|pending| pending.get(stream));
+                if let Some(Pending::Sending(_)) = pending {
                     self.end(stream);
                 }
             }
@@ -416,14 +443,19 @@ impl<S: HttpService> Application for Exchanges<S> {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
-        if let Some(body) = take_body(&mut self.pending, stream) {
+        let body = self
+            .pending()
+            .and_then(|pending| take_body(pending, stream));
+        if let Some(body) = body {
             let polled = self.send(conn, stream, body, Asked::InTurn);
-            put_body(&mut self.pending, stream, polled);
+            if let Some(pending) = self.pending() {
+                put_body(pending, stream, polled);
+            }
         }
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        match self.pending.get(stream) {
+        match self.pending().and_then(|pending| pending.get(stream)) {
             Some(Pending::Handling { .. }) => self.poll_handler(conn, stream),
             Some(Pending::Sending(_)) => conn.stream(stream).offer(),
             _ => self.poll_ending(conn, stream),
@@ -444,12 +476,12 @@ impl<S: HttpService> Application for Exchanges<S> {
         conn.stream(stream).abandon();
     }
 
+    fn handle_moved(&mut self) {
+        self.moved = true;
+    }
+
     fn poll_sources(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
-        if self
-            .shutdown
-            .as_mut()
-            .is_some_and(|shutdown| shutdown.poll(cx))
-        {
+        if self.shutdown_has_started(cx) {
             self.shutdown = None;
             conn.shutdown();
         }
@@ -459,7 +491,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.report_stats(conn);
         self.telemetry.streams(conn.open_streams());
         self.telemetry.sample(conn);
-        if self.pending.is_empty() && conn.is_idle() {
+        if conn.is_idle() {
             self.give_back_boxes();
         }
     }
@@ -477,7 +509,8 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.last_report(conn);
         self.telemetry.closed(|| conn.stats());
         // One by one: a second panic while one unwinds would end the process.
-        for (_, pending) in self.pending.drain() {
+        let pending = self.boxes.as_mut().map(|boxes| boxes.pending.drain());
+        for (_, pending) in pending.into_iter().flatten() {
             drop_caught(pending);
         }
         self.seldom = None;

@@ -18,7 +18,11 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine};
+use lacewing_conn::{
+    Error, Initiator, Limits, Reason,
+    driver::facade::{StatsTimer, wakers},
+    proto::Engine,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -145,7 +149,8 @@ where
         if polled.is_pending() {
             let mut stops = !stopping && stop.as_mut().poll(cx).is_ready();
             if let Some(place) = place {
-                if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
+                let moved = wakers::register_new(&mut waker, cx.waker());
+                if !leaving && place.poll_leave(cx, moved).is_ready() {
                     (leaving, stops) = (true, true);
                 }
             }

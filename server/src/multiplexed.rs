@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::BytesMut;
@@ -22,7 +22,6 @@ pub(crate) type Multiplexed<T, S> = Driver<T, Exchanges<S>>;
 /// The place of a connection of HTTP/2 or SPDY among those of its server.
 pub(crate) struct Occupied {
     place: Place,
-    waker: Option<Waker>,
     leaving: bool,
 }
 
@@ -30,7 +29,6 @@ impl Occupied {
     pub(crate) fn new(place: Place) -> Self {
         Self {
             place,
-            waker: None,
             leaving: false,
         }
     }
@@ -45,7 +43,8 @@ impl Occupied {
         T: AsyncRead + AsyncWrite + Unpin,
         S: HttpService,
     {
-        if !self.leaving && self.place.poll_leave(cx, &mut self.waker).is_ready() {
+        let moved = !connection.is_woken_by(cx.waker());
+        if !self.leaving && self.place.poll_leave(cx, moved).is_ready() {
             self.leaving = true;
             connection.shutdown();
         }

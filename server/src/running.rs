@@ -2,15 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    ConnectionInfo, ConnectionOptions, HttpService, Rewind, ServeError, ServerEvent, ServerOptions,
-    Serving, connection,
+    ConnectionInfo, ConnectionOptions, HttpService, Rewind, ServeError, ServerEvent, Serving,
+    connection,
 };
 
 /// A connection from its first byte to its last. The state before the first request is large, and
@@ -62,18 +61,12 @@ where
     options
         .observer
         .tell(&ServerEvent::Connected { connection: &info });
-    Box::pin(Observed {
-        options: options.shared(),
-        info: info.clone(),
-        serving: connection::serve_detected(io, info, options, service),
-    })
+    Box::pin(Observed(connection::serve_detected(
+        io, info, options, service,
+    )))
 }
 
-struct Observed<T, S: HttpService> {
-    serving: Serving<T, S>,
-    options: Arc<ServerOptions>,
-    info: ConnectionInfo,
-}
+struct Observed<T, S: HttpService>(Serving<T, S>);
 
 impl<T, S> Future for Observed<T, S>
 where
@@ -83,9 +76,10 @@ where
     type Output = Step;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
-        let result = ready!(Pin::new(&mut self.serving).poll(cx));
-        self.options.observer.tell(&ServerEvent::Closed {
-            connection: &self.info,
+        let result = ready!(Pin::new(&mut self.0).poll(cx));
+        let (options, info) = self.0.facts();
+        options.observer.tell(&ServerEvent::Closed {
+            connection: info,
             error: result.as_ref().err(),
         });
         Poll::Ready(Step::Over(result))

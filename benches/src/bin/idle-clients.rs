@@ -1,5 +1,6 @@
 //! Opens connections, makes some requests by HTTP/2 or SPDY/3.1 on each, and keeps them open and
-//! idle until its standard input ends. This measures a server's memory per idle connection.
+//! idle until its standard input ends. This measures a server's memory per idle connection, or per
+//! upload that has begun and stands still.
 //!
 //! The client is a few hand-made frames on a plain socket, so that ten
 //! thousand of them weigh nothing. It prints `ready N` once all are idle.
@@ -25,6 +26,9 @@ struct Arguments {
     /// Requests on each before it goes idle; 0: only SETTINGS are exchanged
     #[arg(long, value_name = "N", default_value_t = 1)]
     requests: u32,
+    /// Uploads on each that begin and do not end, after the requests; HTTP/2 alone
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "spdy")]
+    uploads: u32,
     /// Speak SPDY/3.1 instead of HTTP/2
     #[arg(long)]
     spdy: bool,
@@ -36,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 0..arguments.connections {
         let socket = connect(arguments.port).and_then(|socket| match arguments.spdy {
             true => spdy(socket, arguments.requests),
-            false => http2(socket, arguments.requests),
+            false => http2(socket, arguments.requests, arguments.uploads),
         });
         sockets.push(socket.map_err(|error| format!("connection {number}: {error}"))?);
     }
@@ -102,8 +106,8 @@ fn await_fin(socket: &mut TcpStream, id: u32) -> io::Result<()> {
     }
 }
 
-/// Has `requests` requests answered, one after the other.
-fn http2(mut socket: TcpStream, requests: u32) -> io::Result<TcpStream> {
+/// Has `requests` requests answered, one after the other. Then begins `uploads` uploads.
+fn http2(mut socket: TcpStream, requests: u32, uploads: u32) -> io::Result<TcpStream> {
     let mut hello = PREFACE.to_vec();
     hello.extend(frame_head(0, SETTINGS, 0, 0));
     socket.write_all(&hello)?;
@@ -121,6 +125,19 @@ fn http2(mut socket: TcpStream, requests: u32) -> io::Result<TcpStream> {
         socket.write_all(&out)?;
         await_frames(&mut socket, Awaited::EndOfStream(id))?;
     }
+    let mut out = Vec::new();
+    for number in requests..requests + uploads {
+        let id = 2 * number + 1;
+        out.extend(frame_head(UPLOAD.len(), HEADERS, END_HEADERS, id));
+        out.extend(UPLOAD);
+    }
+    if uploads > 0 {
+        // Its answer shows that the server has read all of them.
+        out.extend(frame_head(8, PING, 0, 0));
+        out.extend([0; 8]);
+        socket.write_all(&out)?;
+        await_frames(&mut socket, Awaited::Pong)?;
+    }
     Ok(socket)
 }
 
@@ -131,6 +148,8 @@ enum Awaited {
     Settings,
     /// The end of a response.
     EndOfStream(u32),
+    /// The answer to our PING.
+    Pong,
 }
 
 /// Reads frames until the awaited ones arrived; acknowledges SETTINGS and PING on
@@ -157,6 +176,7 @@ fn await_frames(socket: &mut TcpStream, awaited: Awaited) -> io::Result<()> {
                 socket.write_all(&out)?;
             }
             SETTINGS => settings += 1,
+            PING => ended |= awaited == Awaited::Pong,
             DATA | HEADERS if flags & END_STREAM != 0 => {
                 ended |= awaited == Awaited::EndOfStream(stream);
             }
@@ -182,6 +202,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `:method: GET`, `:scheme: http`, `:path: /` by index; `:authority: localhost`
 /// as a literal that enters the table.
 const REQUEST: &[u8] = b"\x82\x86\x84\x41\x09localhost";
+
+/// `POST /upload` of `localhost`: the last two as literals that enter no table.
+const UPLOAD: &[u8] = b"\x83\x86\x04\x07/upload\x01\x09localhost";
 
 const SPDY_REQUEST: [(&str, &str); 5] = [
     (":method", "GET"),

@@ -80,6 +80,11 @@ pub trait Application {
         let _ = (conn, stream);
     }
 
+    /// Handles the start of the connection on a task, its first one or another: the wakers that
+    /// [`poll_sources`](Self::poll_sources) left elsewhere wake it no more. An application that
+    /// remembers this need not compare wakers in every turn.
+    fn handle_moved(&mut self) {}
+
     /// Polls sources outside the connection, such as a channel of requests or a
     /// shutdown signal. Called in every turn, between the events of a read and the
     /// output; so work for all events of a read fits here too. `cx` belongs to the

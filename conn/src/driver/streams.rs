@@ -38,7 +38,12 @@ pub(super) struct Streams {
 struct Shared {
     table: StreamTable<Cells>,
     notifier: Notifier,
+    /// Room for the signals of a turn.
+    signals: Vec<Signal>,
 }
+
+/// The signals for which a sleeping connection keeps room.
+const SIGNALS: usize = 16;
 
 /// The cells that handles of one stream share with the connection's task.
 #[derive(Debug, Default)]
@@ -70,6 +75,21 @@ impl Streams {
         Some(self.shared.as_ref()?.notifier.queue())
     }
 
+    /// Takes the signals of handles; `None` if there are none.
+    #[inline]
+    pub(super) fn take_signals(&mut self) -> Option<Vec<Signal>> {
+        let shared = self.shared.as_mut()?;
+        shared.notifier.queue().drain(&mut shared.signals);
+        (!shared.signals.is_empty()).then(|| std::mem::take(&mut shared.signals))
+    }
+
+    /// Returns the room that [`take_signals`](Self::take_signals) took.
+    pub(super) fn put_signals(&mut self, room: Vec<Signal>) {
+        if let Some(shared) = &mut self.shared {
+            shared.signals = room;
+        }
+    }
+
     fn shared(&mut self) -> &mut Shared {
         self.shared.get_or_insert_with(|| {
             let notifier = Notifier::new(&self.limits);
@@ -85,6 +105,7 @@ impl Streams {
             Box::new(Shared {
                 table: StreamTable::new(),
                 notifier,
+                signals: Vec::new(),
             })
         })
     }
@@ -108,6 +129,12 @@ impl Streams {
             }
         }
         is_new
+    }
+
+    /// Returns `true` if the last [`wake_up`](Self::wake_up) had this waker.
+    #[inline]
+    pub(super) fn knows(&self, waker: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|it| it.will_wake(waker))
     }
 
     /// Returns the bytes that readers have taken, and of which the engine does not know yet.
@@ -163,7 +190,9 @@ impl Streams {
     }
 
     pub(super) fn waker(&mut self, stream: StreamKey) -> Waker {
-        let Shared { table, notifier } = self.shared();
+        let Shared {
+            table, notifier, ..
+        } = self.shared();
         let queue = Arc::clone(notifier.queue());
         // Work may continue for a stream that has ended, while another stream
         // has its slot. The body of that one must not end here.
@@ -312,7 +341,13 @@ impl Streams {
 
     /// Drops all cells. Called while no stream is open.
     pub(super) fn clear(&mut self) {
-        if self.table().is_some_and(|table| !table.is_empty()) {
+        let Some(shared) = &mut self.shared else {
+            return;
+        };
+        if shared.signals.capacity() > SIGNALS {
+            shared.signals = Vec::new();
+        }
+        if !shared.table.is_empty() {
             self.fail(&Error::reset(Initiator::User, Reason::Cancel));
         }
     }

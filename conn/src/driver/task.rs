@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     application::Application,
-    cells::{SMALL_REST, Signal},
+    cells::SMALL_REST,
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -57,9 +57,6 @@ const MAX_UNREAD_OF_HUGE_READS: usize = 32 << 10;
 /// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
 /// a peer could make each byte that waits cost 16. Beyond this, readers lag: what arrives is copied.
 const MAX_SHARED_UNREAD: usize = 128 << 10;
-
-/// The signals for which a sleeping connection keeps room.
-const SIGNALS: usize = 16;
 
 /// The time for the peer to close its side after we closed ours, so that our last
 /// bytes reach it. After a graceful end it starts again while the peer still sends.
@@ -95,12 +92,14 @@ pub struct Driver<IO, A: Application> {
     transport: Transport<IO>,
     application: A,
     streams: Streams,
-    /// Room for the signals of a turn.
-    signals: Vec<Signal>,
     timer: Timer,
     pressure: Pressure,
-    /// Streams whose sources were offered and not asked.
-    declined: Vec<StreamKey>,
+    /// Streams whose sources were offered and not asked. In a box: few connections have one.
+    #[expect(
+        clippy::box_collection,
+        reason = "a vector of its own takes three words"
+    )]
+    declined: Option<Box<Vec<StreamKey>>>,
     deadlines: Deadlines,
     /// The last turn ended with a read, and its bytes are not handled yet.
     read_ahead: bool,
@@ -109,10 +108,18 @@ pub struct Driver<IO, A: Application> {
     /// The engine knows that.
     end_reported: bool,
     phase: Phase,
+    /// Made when something ends: the connection, its transport.
+    ending: Option<Box<Ending>>,
+}
+
+/// What a connection needs at its end.
+#[derive(Debug, Default)]
+struct Ending {
+    /// The error that ended it.
+    error: Option<Error>,
     /// The transport takes no more output.
-    last_input: Option<Box<LastInput>>,
-    /// The error that ended the connection.
-    error: Option<Box<Error>>,
+    last_input: Option<LastInput>,
+    linger: Option<Linger>,
 }
 
 /// The steps to a connection's end.
@@ -121,16 +128,14 @@ enum Phase {
     /// Not over.
     Open,
     /// The last output is on its way.
-    Flushing {
-        until: Instant,
-    },
-    /// Our side of the transport is closed. In a box: few connections are in this phase.
-    Lingering(Box<Linger>),
+    Flushing,
+    /// Our side of the transport is closed.
+    Lingering,
     Over,
 }
 
-/// The time for the peer to close its side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The time for the last output, and then for the peer to close its side.
+#[derive(Clone, Copy, Debug)]
 struct Linger {
     until: Instant,
     latest: Instant,
@@ -174,17 +179,15 @@ impl<IO, A: Application> Driver<IO, A> {
             engine: Engine::new(config, now(), seed),
             transport: Transport::new(io),
             application,
-            signals: Vec::new(),
             timer: Timer::default(),
             pressure: Pressure::new(budget),
-            declined: Vec::new(),
+            declined: None,
             deadlines: Deadlines::default(),
             read_ahead: false,
             input_ended: false,
             end_reported: false,
             phase: Phase::Open,
-            last_input: None,
-            error: None,
+            ending: None,
         }
     }
 
@@ -204,6 +207,13 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Returns the application.
     pub fn application(&mut self) -> &mut A {
         &mut self.application
+    }
+
+    /// Returns `true` if this waker wakes the task that polled the connection last. If not, what
+    /// waits beside it, for the same task, has to register anew.
+    #[inline]
+    pub fn is_woken_by(&self, waker: &task::Waker) -> bool {
+        self.streams.knows(waker)
     }
 
     /// Shuts the connection down gracefully: open streams continue, new ones
@@ -306,7 +316,7 @@ impl<IO, A: Application> Driver<IO, A> {
             return;
         };
         if let Event::Closed { error } = &event {
-            self.error = Some(Box::new(error.clone()));
+            self.ending.get_or_insert_default().error = Some(error.clone());
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.handle_event(&mut conn, event);
@@ -321,7 +331,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Reports the end of the connection to all bodies and the application.
     fn close(&mut self) {
         let result = self.outcome();
-        let error = self.error.as_deref().cloned().unwrap_or_else(|| {
+        let error = self.error().cloned().unwrap_or_else(|| {
             Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
         });
         self.streams.fail(&error);
@@ -330,8 +340,28 @@ impl<IO, A: Application> Driver<IO, A> {
         self.application.handle_closed(&mut conn, &result);
     }
 
+    /// Returns the error that ended the connection.
+    fn error(&self) -> Option<&Error> {
+        self.ending.as_ref()?.error.as_ref()
+    }
+
+    /// Begins a phase with a time.
+    fn enter(&mut self, phase: Phase, linger: Linger) {
+        self.phase = phase;
+        self.ending.get_or_insert_default().linger = Some(linger);
+    }
+
+    /// Returns the time of this phase.
+    fn time(&self, now: Instant) -> Linger {
+        let linger = self.ending.as_ref().and_then(|ending| ending.linger);
+        linger.unwrap_or(Linger {
+            until: now,
+            latest: now,
+        })
+    }
+
     fn outcome(&self) -> Result<(), Error> {
-        match self.error.as_deref() {
+        match self.error() {
             Some(error) if error.reason() != Reason::NoError => Err(error.clone()),
             _ => Ok(()),
         }
@@ -341,7 +371,7 @@ impl<IO, A: Application> Driver<IO, A> {
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
         match &self.phase {
-            Phase::Open if self.last_input.is_some() => self.read_last_input(cx, now),
+            Phase::Open if self.has_last_input() => self.read_last_input(cx, now),
             Phase::Open => {
                 let Work {
                     mut received,
@@ -358,9 +388,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     self.report_steps(now);
                     self.close();
                     let until = now.checked_add(self.engine.limits().write_stall_timeout);
-                    self.phase = Phase::Flushing {
-                        until: until.unwrap_or(now),
-                    };
+                    let until = until.unwrap_or(now);
+                    let latest = until;
+                    self.enter(Phase::Flushing, Linger { until, latest });
                     return Turn::Again;
                 }
                 let Deadline::At(deadline) = deadline else {
@@ -373,7 +403,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let due = [deadline, self.streams.alarm, next_read];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
-            &Phase::Flushing { until } => match self.flush(cx) {
+            Phase::Flushing => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.handle_written(now);
                     if self.input_ended {
@@ -383,31 +413,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     let drain = now.checked_add(self.engine.limits().drain_timeout);
                     let latest = drain.filter(|_| self.outcome().is_ok());
                     let latest = latest.unwrap_or(until);
-                    self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
+                    self.enter(Phase::Lingering, Linger { until, latest });
                     Turn::Again
                 }
                 Poll::Ready(Err(_)) => Turn::Over,
-                Poll::Pending if now >= until => Turn::Over,
-                Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
+                Poll::Pending if now >= self.time(now).until => Turn::Over,
+                Poll::Pending => {
+                    let until = self.time(now).until;
+                    self.again_unless_asleep(false, cx, now, Some(until))
+                }
             },
-            Phase::Lingering(linger) => {
-                let linger = **linger;
-                self.linger(cx, now, linger)
-            }
+            Phase::Lingering => self.linger(cx, now),
             Phase::Over => Turn::Over,
         }
     }
 
     /// Waits for the peer to close its side.
-    fn linger(&mut self, cx: &mut task::Context<'_>, now: Instant, linger: Linger) -> Turn {
-        let Linger { until, latest } = linger;
+    fn linger(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
+        let Linger { until, latest } = self.time(now);
         match self.transport.poll_discard(cx) {
             Poll::Ready(Read::End) => Turn::Over,
             Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
             Poll::Ready(Read::Bytes) => {
                 let later = now.checked_add(LINGER).unwrap_or(latest);
                 let until = later.min(latest).max(until);
-                self.phase = Phase::Lingering(Box::new(Linger { until, latest }));
+                self.enter(Phase::Lingering, Linger { until, latest });
                 Turn::Again
             }
             Poll::Pending if now >= until => Turn::Over,
@@ -444,7 +474,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
-                self.last_input = Some(LastInput::after(error, now));
+                let ending = self.ending.get_or_insert_default();
+                ending.last_input = Some(LastInput::after(error, now));
                 again = true;
             }
         }
@@ -548,9 +579,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.transport.release_buffers(self.engine.output());
         if self.phase != Phase::Open || self.engine.is_idle() {
             self.streams.clear();
-            if self.signals.capacity() > SIGNALS {
-                self.signals = Vec::new();
-            }
             if let Some(spares) = self.engine.take_spares() {
                 spares::give_back(spares);
             }
@@ -566,6 +594,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         if this.streams.wake_up(cx.waker()) {
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
+            this.application.handle_moved();
         }
         this.engine.lend_spares(spares::take);
         // Readers had their turns since the last poll. During this one, they have none on this thread.
@@ -607,11 +636,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
 impl<IO, A: Application> Drop for Driver<IO, A> {
     fn drop(&mut self) {
         if self.phase == Phase::Open {
-            self.error = Some(Box::new(Error::connection(
+            self.ending.get_or_insert_default().error = Some(Error::connection(
                 Initiator::User,
                 Reason::Cancel,
                 "the connection's task was dropped",
-            )));
+            ));
             self.close();
         }
         if self.phase != Phase::Over {

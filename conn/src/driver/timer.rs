@@ -14,8 +14,8 @@ use tokio::time::Sleep;
 #[derive(Debug, Default)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The end of the sleep, if our waker waits for it.
-    armed: Option<Instant>,
+    /// Our waker waits for the end of the sleep.
+    armed: bool,
 }
 
 impl Timer {
@@ -29,13 +29,13 @@ impl Timer {
         let Some(until) = until else {
             // A connection that had a deadline often has the next one soon, so the sleep stays
             // until it is over. It wakes the task then, which is idle and needs none.
-            if self.armed.is_none_or(|armed| armed <= now) {
-                (self.sleep, self.armed) = (None, None);
+            if self.armed().is_none_or(|armed| armed <= now) {
+                (self.sleep, self.armed) = (None, false);
             }
             return Poll::Pending;
         };
         if self
-            .armed
+            .armed()
             .is_some_and(|armed| armed <= until && armed > now)
         {
             return Poll::Pending;
@@ -50,17 +50,21 @@ impl Timer {
                 .sleep
                 .insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
-        self.armed = Some(until);
         let fired = sleep.as_mut().poll(cx);
-        if fired.is_ready() {
-            self.armed = None;
-        }
+        self.armed = fired.is_pending();
         fired
+    }
+
+    /// Returns the end of the sleep, if our waker waits for it.
+    #[inline]
+    fn armed(&self) -> Option<Instant> {
+        let sleep = self.sleep.as_ref().filter(|_| self.armed)?;
+        Some(sleep.deadline().into_std())
     }
 
     /// The connection moved to another task.
     pub(super) fn forget_waker(&mut self) {
-        self.armed = None;
+        self.armed = false;
     }
 }
 

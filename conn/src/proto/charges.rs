@@ -27,56 +27,92 @@ const BYTES_PER_WINDOW_UPDATE: u64 = 256;
 /// in bytes. It costs its sender enough.
 pub(crate) const CHEAP_DATA: usize = 256;
 
-/// The buckets of a connection.
-#[derive(Debug)]
+/// The charges of a connection.
+#[derive(Debug, Default)]
 pub(crate) struct Charges {
-    resets: Bucket,
-    glitches: Bucket,
-    late_frames: u32,
+    /// Both are full until the first charge, and are made by it: most connections never have one.
+    buckets: Option<Box<Buckets>>,
     /// DATA frames that we sent.
     data_frames: u64,
     window_updates: u64,
 }
 
+#[derive(Debug)]
+struct Buckets {
+    resets: Bucket,
+    glitches: Bucket,
+    /// Glitches that the end of a stream pays for.
+    late_frames: u32,
+}
+
+impl Buckets {
+    #[cold]
+    fn are_full(&mut self, now: Instant) -> bool {
+        [&mut self.resets, &mut self.glitches]
+            .into_iter()
+            .all(|bucket| {
+                bucket.refill(now);
+                bucket.millitokens == full(bucket.rate)
+            })
+    }
+}
+
 impl Charges {
-    pub(crate) fn new(limits: &Limits, now: Instant) -> Self {
-        Self {
-            resets: Bucket::new(limits.resets, now),
-            glitches: Bucket::new(limits.glitches, now),
-            late_frames: limits.late_frames,
-            data_frames: 0,
-            window_updates: 0,
-        }
+    fn buckets(&mut self, limits: &Limits, now: Instant) -> &mut Buckets {
+        self.buckets.get_or_insert_with(|| {
+            Box::new(Buckets {
+                resets: Bucket::new(limits.resets, now),
+                glitches: Bucket::new(limits.glitches, now),
+                late_frames: limits.late_frames,
+            })
+        })
     }
 
     /// Charges a frame that is legal and of no use.
-    pub(crate) fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
-        let charged = self.glitches.charge(now);
+    #[cold]
+    pub(crate) fn glitch(&mut self, limits: &Limits, now: Instant) -> Result<(), Broken> {
+        let charged = self.buckets(limits, now).glitches.charge(now);
         charged.map_err(|_| Rule::TooManyGlitches.fatal())
     }
 
     /// Charges a stream of the peer that ends early (Rapid Reset,
     /// CVE-2023-44487), whichever side resets it (MadeYouReset, CVE-2025-8671).
-    pub(crate) fn reset(&mut self, now: Instant) -> Result<(), Broken> {
-        let charged = self.resets.charge(now);
+    pub(crate) fn reset(&mut self, limits: &Limits, now: Instant) -> Result<(), Broken> {
+        let charged = self.buckets(limits, now).resets.charge(now);
         charged.map_err(|_| Rule::TooManyResets.fatal())
     }
 
     /// The peer cancels a stream that it opened at `opened`. One that lived for
     /// long is charged as a frame only.
-    pub(crate) fn cancel(&mut self, now: Instant, opened: Option<Instant>) -> Result<(), Broken> {
+    pub(crate) fn cancel(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+        opened: Option<Instant>,
+    ) -> Result<(), Broken> {
         let age = opened.map(|opened| now.saturating_duration_since(opened));
         if age.is_some_and(|age| age >= LONG_LIVED) {
-            return self.glitch(now);
+            return self.glitch(limits, now);
         }
-        self.reset(now)
+        self.reset(limits, now)
     }
 
     /// A stream has ended. A WINDOW_UPDATE or RST_STREAM that crosses its end
     /// arrives too late for it: an honest peer sends about one a stream.
     #[inline]
     pub(crate) fn note_ended_stream(&mut self) {
-        self.glitches.refund(self.late_frames);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.glitches.refund(buckets.late_frames);
+        }
+    }
+
+    /// Frees the buckets if they are full. A connection without streams often has nothing to charge
+    /// for long.
+    #[inline]
+    pub(crate) fn rest(&mut self, now: Instant) {
+        if self.buckets.as_mut().is_some_and(|it| it.are_full(now)) {
+            self.buckets = None;
+        }
     }
 
     /// A DATA frame of ours goes out: its receiver will release its bytes.
@@ -86,14 +122,19 @@ impl Charges {
     }
 
     /// A WINDOW_UPDATE, after we sent `bytes` of DATA, which explain most of them.
-    pub(crate) fn window_update(&mut self, now: Instant, bytes: u64) -> Result<(), Broken> {
+    pub(crate) fn window_update(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+        bytes: u64,
+    ) -> Result<(), Broken> {
         self.window_updates = self.window_updates.saturating_add(1);
         let frames = self.data_frames.saturating_mul(WINDOW_UPDATES_PER_DATA);
         let explained = FREE_WINDOW_UPDATES
             .saturating_add(frames)
             .saturating_add(bytes / BYTES_PER_WINDOW_UPDATE);
         if self.window_updates > explained {
-            return self.glitch(now);
+            return self.glitch(limits, now);
         }
         Ok(())
     }
@@ -199,6 +240,25 @@ mod tests {
     }
 
     #[test]
+    fn full_buckets_are_freed_and_others_are_not() {
+        let limits = Limits::new(Side::Server).with(|limits| {
+            limits.glitches = RATE;
+            limits.late_frames = 1;
+        });
+        let start = Instant::now();
+        let mut charges = Charges::default();
+        assert!(charges.glitch(&limits, start).is_ok());
+        charges.rest(start);
+        assert!(charges.buckets.is_some(), "a glitch was charged just now");
+        assert!(charges.glitch(&limits, start).is_ok());
+        assert!(charges.glitch(&limits, start).is_err());
+        charges.rest(start + Duration::from_millis(199));
+        assert!(charges.buckets.is_some());
+        charges.rest(start + Duration::from_millis(200));
+        assert!(charges.buckets.is_none());
+    }
+
+    #[test]
     fn data_of_ours_explains_window_updates() {
         let now = Instant::now();
         let mut limits = Limits::new(Side::Server);
@@ -206,15 +266,16 @@ mod tests {
             burst: 10,
             per_second: 0,
         };
-        let mut charges = Charges::new(&limits, now);
+        let mut charges = Charges::default();
         for bytes in 1..=50_000 {
             charges.sent_data();
             for _ in 0..2 {
-                assert!(charges.window_update(now, bytes).is_ok());
+                assert!(charges.window_update(&limits, now, bytes).is_ok());
             }
         }
         let bytes = 1 << 20;
-        let flood = (0..1_000_000).take_while(|_| charges.window_update(now, bytes).is_ok());
+        let flood =
+            (0..1_000_000).take_while(|_| charges.window_update(&limits, now, bytes).is_ok());
         let explained = FREE_WINDOW_UPDATES + 2 * 50_000 + 4096;
         assert_eq!(flood.count() as u64, explained + 10);
     }

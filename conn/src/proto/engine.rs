@@ -155,7 +155,6 @@ impl Engine {
     pub fn new(mut config: Config, now: Instant, seed: u64) -> Self {
         config.limits.clamp();
         let rules = Rules::of(config.version);
-        let limits = &config.limits;
         let mut engine = Self {
             rules,
             wire: Wire::new(&config),
@@ -166,7 +165,7 @@ impl Engine {
             admission: Admission::new(now),
             capacity: Capacity::new(&config),
             events: RareQueue::default(),
-            charges: Charges::new(limits, now),
+            charges: Charges::default(),
             shutdown: Shutdown::default(),
             timers: Timers::default(),
             life: Life::new(seed, now),
@@ -286,7 +285,7 @@ impl Engine {
 
     /// A frame that is legal and leads to nothing.
     fn useless(&mut self, now: Instant) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         Ok(None)
     }
 
@@ -355,6 +354,7 @@ impl Engine {
         if self.streams.is_empty() {
             self.stop_sweep();
             self.life.became_idle(now);
+            self.charges.rest(now);
             self.finish_drain();
         }
     }

@@ -17,8 +17,10 @@ const COPY_BELOW: usize = 1024;
 /// transport took.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// The chunks before `tail`, and the sum of their lengths.
-    segments: VecDeque<Bytes>,
+    /// The chunks before `tail`, none of them empty. Made for the first large payload.
+    #[expect(clippy::box_collection, reason = "a queue of its own takes four words")]
+    segments: Option<Box<VecDeque<Bytes>>>,
+    /// The sum of their lengths.
     segments_len: usize,
     tail: BytesMut,
     written: u64,
@@ -36,13 +38,14 @@ impl Output {
             self.tail.extend_from_slice(&payload);
             return;
         }
+        let segments = self.segments.get_or_insert_default();
         if !self.tail.is_empty() {
             let head = self.tail.split().freeze();
             self.segments_len = self.segments_len.saturating_add(head.len());
-            self.segments.push_back(head);
+            segments.push_back(head);
         }
         self.segments_len = self.segments_len.saturating_add(payload.len());
-        self.segments.push_back(payload);
+        segments.push_back(payload);
     }
 
     /// Bytes that wait.
@@ -52,7 +55,10 @@ impl Output {
 
     /// The memory that the output takes, the room for more included.
     pub(crate) fn memory(&self) -> usize {
-        let segments = memory::of_table::<Bytes>(self.segments.capacity());
+        let segments = self.segments.as_ref().map_or(0, |segments| {
+            memory::of_table::<Bytes>(segments.capacity())
+                .saturating_add(size_of::<VecDeque<Bytes>>())
+        });
         segments
             .saturating_add(self.segments_len)
             .saturating_add(self.tail.capacity())
@@ -80,7 +86,7 @@ impl Output {
 
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.tail.is_empty()
+        self.segments_len == 0 && self.tail.is_empty()
     }
 
     /// Takes an empty buffer to encode into, so that drivers can share
@@ -97,8 +103,26 @@ impl Output {
         if !self.is_empty() || self.tail.capacity() == 0 {
             return None;
         }
-        self.segments = VecDeque::new();
+        self.segments = None;
         Some(std::mem::take(&mut self.tail))
+    }
+}
+
+impl Output {
+    /// Takes `count` bytes from the segments. Returns how many they lacked.
+    fn advance_segments(&mut self, mut count: usize) -> usize {
+        let segments = self.segments.get_or_insert_default();
+        while let Some(front) = segments.front_mut() {
+            if count < front.len() {
+                self.segments_len = self.segments_len.saturating_sub(count);
+                front.advance(count);
+                return 0;
+            }
+            count = count.saturating_sub(front.len());
+            self.segments_len = self.segments_len.saturating_sub(front.len());
+            segments.pop_front();
+        }
+        count
     }
 }
 
@@ -108,11 +132,15 @@ impl Buf for Output {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.segments.front().map_or(&self.tail, |segment| segment)
+        let segments = self.segments.as_ref();
+        let front = segments.and_then(|segments| segments.front());
+        front.map_or(&self.tail, |chunk| chunk)
     }
 
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
-        let chunks = self.segments.iter().map(|segment| &segment[..]);
+        let segments = self.segments.iter();
+        let chunks = segments.flat_map(|segments| segments.iter());
+        let chunks = chunks.map(|chunk| &chunk[..]);
         let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
         let mut filled = 0;
         for (slot, chunk) in dst.iter_mut().zip(chunks.chain(tail)) {
@@ -126,15 +154,11 @@ impl Buf for Output {
         self.written = self
             .written
             .wrapping_add(u64::try_from(count).unwrap_or(u64::MAX));
-        while let Some(front) = self.segments.front_mut() {
-            if count < front.len() {
-                self.segments_len = self.segments_len.saturating_sub(count);
-                front.advance(count);
+        if self.segments_len > 0 {
+            count = self.advance_segments(count);
+            if self.segments_len > 0 {
                 return;
             }
-            count = count.saturating_sub(front.len());
-            self.segments_len = self.segments_len.saturating_sub(front.len());
-            self.segments.pop_front();
         }
         if count >= self.tail.len() {
             self.tail.clear();

@@ -16,8 +16,8 @@ pub(crate) struct Peer {
     speech: Speech,
     /// SETTINGS of ours that the peer has not acknowledged.
     unacknowledged: u32,
-    /// The latest value of every setting.
-    settings: Vec<Setting>,
+    /// The latest value of every setting; exactly as long.
+    settings: Box<[Setting]>,
 }
 
 /// The part of the peer's first frame that has arrived.
@@ -42,7 +42,7 @@ impl Peer {
             takes_extended_connect: false,
             speech: Speech::Silent,
             unacknowledged: u32::from(rules.settings_acknowledged),
-            settings: Vec::new(),
+            settings: Box::default(),
         }
     }
 
@@ -115,9 +115,7 @@ impl Peer {
         new: &PeerSettings,
         limits: &Limits,
     ) -> Result<Option<i64>, Rule> {
-        for setting in &new.all {
-            self.remember(*setting, limits);
-        }
+        self.remember(&new.all, limits);
         if let Some(max) = new.max_concurrent_streams {
             self.max_streams = max;
         }
@@ -137,14 +135,17 @@ impl Peer {
         Ok(Some(i64::from(window).saturating_sub(i64::from(old))))
     }
 
-    fn remember(&mut self, setting: Setting, limits: &Limits) {
-        let known = &mut self.settings;
-        let room = known.len() < limits.max_settings_entries;
-        match known.iter_mut().find(|known| known.id == setting.id) {
-            Some(known) => known.value = setting.value,
-            None if room => known.push(setting),
-            None => {}
+    fn remember(&mut self, settings: &[Setting], limits: &Limits) {
+        let mut all = std::mem::take(&mut self.settings).into_vec();
+        for setting in settings {
+            let room = all.len() < limits.max_settings_entries;
+            match all.iter_mut().find(|known| known.id == setting.id) {
+                Some(known) => known.value = setting.value,
+                None if room => all.push(*setting),
+                None => {}
+            }
         }
+        self.settings = all.into_boxed_slice();
     }
 }
 

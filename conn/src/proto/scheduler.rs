@@ -24,7 +24,7 @@ const PATIENCE: u32 = 240 << 10;
 pub(crate) struct Scheduler {
     /// Empty until a stream is queued, and while the connection is idle: most small responses are
     /// sent without a turn.
-    levels: Box<[VecDeque<StreamKey>]>,
+    levels: Option<Box<Levels>>,
     /// Bit n is set if level n has a stream.
     occupied: u8,
     /// Bytes that the stream at the head of its level has sent in this turn.
@@ -37,6 +37,8 @@ pub(crate) struct Scheduler {
     last_favoured: u8,
     pub(crate) early: EarlyPriorities,
 }
+
+type Levels = [VecDeque<StreamKey>; LEVELS as usize];
 
 /// Priorities that arrived before their streams were open (RFC 9218 §7.1).
 #[derive(Debug, Default)]
@@ -67,6 +69,7 @@ impl Scheduler {
     /// The stream that may send now.
     pub(crate) fn front(&self) -> Option<StreamKey> {
         self.levels
+            .as_ref()?
             .get(usize::from(self.level()?))?
             .front()
             .copied()
@@ -74,11 +77,9 @@ impl Scheduler {
 
     /// Queues a stream behind the others of its urgency.
     pub(crate) fn push(&mut self, stream: StreamKey, priority: Priority) {
-        if self.levels.is_empty() {
-            self.levels = (0..LEVELS).map(|_| VecDeque::new()).collect();
-        }
+        let levels = self.levels.get_or_insert_default();
         let level = priority.urgency();
-        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
+        if let Some(queue) = levels.get_mut(usize::from(level)) {
             queue.push_back(stream);
             self.occupied |= 1 << level;
         }
@@ -96,7 +97,7 @@ impl Scheduler {
     /// Takes the stream in front out of the queue.
     fn pop(&mut self) -> Option<StreamKey> {
         let level = self.level()?;
-        let queue = self.levels.get_mut(usize::from(level))?;
+        let queue = self.levels.as_mut()?.get_mut(usize::from(level))?;
         let stream = queue.pop_front();
         self.served = 0;
         self.favoured = None;
@@ -109,7 +110,8 @@ impl Scheduler {
     /// Takes a stream out, wherever it stands.
     fn remove(&mut self, stream: StreamKey, priority: Priority) {
         let level = priority.urgency();
-        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
+        let levels = self.levels.as_mut();
+        if let Some(queue) = levels.and_then(|levels| levels.get_mut(usize::from(level))) {
             if queue.front() == Some(&stream) {
                 self.served = 0;
             }
@@ -150,7 +152,8 @@ impl Scheduler {
     }
 
     fn rotate(&mut self, level: u8) {
-        if let Some(queue) = self.levels.get_mut(usize::from(level)) {
+        let levels = self.levels.as_mut();
+        if let Some(queue) = levels.and_then(|levels| levels.get_mut(usize::from(level))) {
             queue.rotate_left(1.min(queue.len()));
         }
     }
@@ -158,14 +161,16 @@ impl Scheduler {
     /// The memory of the queues. All streams that are open may stand in one of
     /// them.
     pub(crate) fn memory(&self) -> usize {
-        let capacity = self.levels.iter().map(VecDeque::capacity).sum();
-        memory::of_table::<StreamKey>(capacity).saturating_add(size_of_val(&*self.levels))
+        self.levels.as_ref().map_or(0, |levels| {
+            let capacity = levels.iter().map(VecDeque::capacity).sum();
+            memory::of_table::<StreamKey>(capacity).saturating_add(size_of::<Levels>())
+        })
     }
 
     /// Gives memory back that a burst of streams took.
     pub(crate) fn shrink(&mut self) {
         if self.occupied == 0 {
-            self.levels = Box::default();
+            self.levels = None;
         }
     }
 

@@ -22,13 +22,14 @@ pub(crate) use self::stream::{
 /// with one; their turns, counts and memory.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    slots: Vec<Option<Stream>>,
-    free: Vec<u32>,
+    slots: Vec<Slot>,
+    /// The first free slot; its [`Slot`] names the next one.
+    free: u32,
     /// The stream that was opened last, while it is open. Most often it ends before the next
     /// one opens, and the table by id is not needed.
     newest: Option<StreamKey>,
-    /// All others.
-    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+    /// All others. Made for the first of them.
+    by_id: Option<Box<SlotsById>>,
     counts: Counts,
     scheduler: Scheduler,
     /// Pushes of ours that are not on the wire yet, in the order of their ids: no
@@ -40,13 +41,45 @@ pub(crate) struct Streams {
     unsent: usize,
 }
 
+/// A place for a stream.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+enum Slot {
+    Open(Stream),
+    /// Without a stream. The next free slot, or [`NO_SLOT`].
+    Free(u32),
+}
+
+/// No slot has this number.
+const NO_SLOT: u32 = u32::MAX;
+
+impl Slot {
+    #[inline]
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Open(stream) => Some(stream),
+            Self::Free(_) => None,
+        }
+    }
+
+    #[inline]
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Open(stream) => Some(stream),
+            Self::Free(_) => None,
+        }
+    }
+}
+
 /// Slots without streams, all of them free.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    slots: Vec<Option<Stream>>,
-    free: Vec<u32>,
-    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+    slots: Vec<Slot>,
+    free: u32,
+    by_id: Option<Box<SlotsById>>,
 }
+
+type SlotsById = HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>;
 
 /// The slots that a connection without streams keeps until it sleeps, and then leaves to others: a
 /// few tens of kilobytes.
@@ -70,11 +103,12 @@ struct Counts {
 impl Streams {
     pub(crate) fn len(&self) -> usize {
         let newest = usize::from(self.newest.is_some());
-        self.by_id.len().saturating_add(newest)
+        let others = self.by_id.as_ref().map_or(0, |by_id| by_id.len());
+        others.saturating_add(newest)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.newest.is_none() && self.by_id.is_empty()
+        self.newest.is_none() && self.by_id.as_ref().is_none_or(|by_id| by_id.is_empty())
     }
 
     /// Streams of ours that are not closed on the wire: they count against the
@@ -122,40 +156,46 @@ impl Streams {
             Opener::Peer => &mut self.counts.accepted,
         };
         *count = count.saturating_add(1);
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                // A vector would start with room for four; most connections never have more than
-                // one stream at a time.
-                if self.slots.len() < 4 {
-                    self.slots.reserve_exact(1);
-                }
-                self.slots.push(None);
-                u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        let slot = match self.slots.get_mut(self.free as usize) {
+            Some(place @ &mut Slot::Free(next)) => {
+                *place = Slot::Open(stream);
+                std::mem::replace(&mut self.free, next)
             }
+            _ => self.push_slot(stream),
         };
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(stream);
-        }
         let key = StreamKey::new(slot, id);
         if let Some(before) = self.newest.replace(key) {
             let slot = u32::try_from(before.slot()).unwrap_or(u32::MAX);
-            self.by_id.insert(before.id(), slot);
+            let by_id = self.by_id.get_or_insert_default();
+            by_id.insert(before.id(), slot);
         }
         key
+    }
+
+    /// Adds a slot, since none is free.
+    #[cold]
+    fn push_slot(&mut self, stream: Stream) -> u32 {
+        // A vector would start with room for four; most connections never have more than
+        // one stream at a time.
+        if self.slots.len() < 4 {
+            self.slots.reserve_exact(1);
+        }
+        self.free = NO_SLOT;
+        self.slots.push(Slot::Open(stream));
+        u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(NO_SLOT)
     }
 
     pub(crate) fn get(&self, key: StreamKey) -> Option<&Stream> {
         self.slots
             .get(key.slot())?
-            .as_ref()
+            .stream()
             .filter(|stream| stream.id == key.id())
     }
 
     pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
         self.slots
             .get_mut(key.slot())?
-            .as_mut()
+            .stream_mut()
             .filter(|stream| stream.id == key.id())
     }
 
@@ -163,7 +203,7 @@ impl Streams {
         if let Some(newest) = self.newest.filter(|newest| newest.id() == id) {
             return Some(newest);
         }
-        let slot = *self.by_id.get(&id)?;
+        let slot = *self.by_id.as_ref()?.get(&id)?;
         Some(StreamKey::new(slot, id))
     }
 
@@ -225,9 +265,10 @@ impl Streams {
     /// have yet to send. Data that the user holds is not among it.
     pub(crate) fn memory(&self) -> usize {
         let parts = [
-            memory::of_table::<Option<Stream>>(self.slots.capacity()),
-            memory::of_table::<u32>(self.free.capacity()),
-            memory::of_table::<IdEntry>(self.by_id.capacity()),
+            memory::of_table::<Slot>(self.slots.capacity()),
+            self.by_id.as_ref().map_or(0, |by_id| {
+                memory::of_table::<IdEntry>(by_id.capacity()).saturating_add(size_of::<SlotsById>())
+            }),
             self.pushes.memory(),
             self.scheduler.memory(),
             self.headers,
@@ -240,7 +281,7 @@ impl Streams {
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
         let Some(slot) = slot else { return false };
-        let Some(stream) = slot.as_ref().filter(|stream| stream.id == key.id()) else {
+        let Some(stream) = slot.stream().filter(|stream| stream.id == key.id()) else {
             return false;
         };
         if stream.is_queued() {
@@ -258,39 +299,36 @@ impl Streams {
         self.headers = self.headers.saturating_sub(stream.headers);
         self.unsent = self.unsent.saturating_sub(stream.unsent);
         let parent = stream.parent().filter(|_| stream.is_held());
-        *slot = None;
+        *slot = Slot::Free(self.free);
+        self.free = u32::try_from(key.slot()).unwrap_or(NO_SLOT);
         if self.newest == Some(key) {
             self.newest = None;
-        } else {
-            self.by_id.remove(&key.id());
+        } else if let Some(by_id) = &mut self.by_id {
+            by_id.remove(&key.id());
         }
         if let Some(parent) = parent {
             self.forget_held_push(key, parent);
         }
-        self.free
-            .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
         if self.slots.len() > SPARE_SLOTS && self.is_empty() {
             self.shrink();
         }
         true
     }
 
-    /// Takes the slots, which an idle connection does not need; `None` while a stream is open.
+    /// Takes the slots, which a connection without streams does not need.
     #[inline]
-    pub(crate) fn take_slots(&mut self) -> Option<Slots> {
-        if !self.is_empty() || !self.has_slots() {
-            return None;
-        }
+    pub(crate) fn take_slots(&mut self) -> Slots {
+        debug_assert!(self.is_empty());
         // Low slots first: tables of other parts are as long as the highest slot in use.
-        if self.free.last() != Some(&0) {
+        if self.free != 0 {
             self.free_all();
         }
         self.scheduler.shrink();
-        Some(Slots {
+        Slots {
             slots: std::mem::take(&mut self.slots),
             free: std::mem::take(&mut self.free),
             by_id: std::mem::take(&mut self.by_id),
-        })
+        }
     }
 
     pub(crate) fn has_slots(&self) -> bool {
@@ -307,22 +345,25 @@ impl Streams {
     fn shrink(&mut self) {
         self.slots.truncate(SPARE_SLOTS);
         self.free_all();
-        self.free.shrink_to(SPARE_SLOTS);
         self.slots.shrink_to(SPARE_SLOTS);
-        self.by_id.shrink_to(SPARE_SLOTS);
+        if let Some(by_id) = &mut self.by_id {
+            by_id.shrink_to(SPARE_SLOTS);
+        }
     }
 
-    /// All slots are free.
+    /// All slots are free, and used from the first on.
     fn free_all(&mut self) {
-        self.free.clear();
-        let slots = u32::try_from(self.slots.len()).unwrap_or(0);
-        self.free.extend((0..slots).rev());
+        self.free = 0;
+        for (slot, next) in self.slots.iter_mut().zip(1..) {
+            *slot = Slot::Free(next);
+        }
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
         let mut keys: Vec<_> = self
             .by_id
             .iter()
+            .flat_map(|by_id| by_id.iter())
             .map(|(&id, &slot)| StreamKey::new(slot, id))
             .chain(self.newest)
             .collect();
@@ -334,7 +375,7 @@ impl Streams {
         (0u32..)
             .zip(self.slots.iter_mut())
             .filter_map(|(slot, stream)| {
-                let stream = stream.as_mut()?;
+                let stream = stream.stream_mut()?;
                 Some((StreamKey::new(slot, stream.id), stream))
             })
     }
@@ -417,7 +458,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_stream_costs_less_than_its_documented_bound() {
-        assert!(size_of::<Option<Stream>>() + size_of::<Push>() < 900);
+        assert!(size_of::<Slot>() + size_of::<Push>() < 900);
         let mut streams = Streams::default();
         for n in 0..100 {
             streams.insert(stream(2 * n + 1));
@@ -437,8 +478,8 @@ pub(super) mod tests {
         assert!(streams.is_empty());
         assert!(streams.slots.capacity() <= SPARE_SLOTS);
         // A connection that sleeps keeps none. The next one begins with the lowest.
-        let spare = streams.take_slots().unwrap();
-        assert_eq!(streams.slots.capacity() + streams.by_id.capacity(), 0);
+        let spare = streams.take_slots();
+        assert!(streams.slots.capacity() == 0 && streams.by_id.is_none());
         streams.put_slots(spare);
         let slots: Vec<_> = (0..6)
             .map(|n| streams.insert(stream(2 * n + 1)).slot())

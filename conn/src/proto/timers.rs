@@ -76,11 +76,15 @@ impl Timer {
     }
 }
 
+/// An empty table of deadlines.
+#[derive(Debug, Default)]
+pub(crate) struct DeadlineTable(Vec<(Timer, Instant)>);
+
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     /// Those that are set, in no order. A connection seldom has more than four, and an idle one
-    /// should not pay for a table of all.
+    /// has none.
     deadlines: Vec<(Timer, Instant)>,
     /// Bit n is set if the timer n is among them: most often a timer that is stopped is not.
     set: u32,
@@ -175,19 +179,47 @@ impl Timers {
         self.deadlines.iter().map(|(_, deadline)| *deadline).min()
     }
 
-    /// The deadlines that are due. Each is stopped, and may be set again.
-    pub(crate) fn take_due(
+    /// The deadlines that are due, and those among `others`, which are not kept here. Each is
+    /// stopped, and may be set again.
+    pub(crate) fn take_due<const N: usize>(
         &mut self,
         now: Instant,
-    ) -> impl Iterator<Item = (Timer, Instant)> + use<> {
+        others: [(Timer, Option<Instant>); N],
+    ) -> impl Iterator<Item = (Timer, Instant)> + use<N> {
         let mut due = [None; Timer::ALL.len()];
         for (timer, due) in Timer::ALL.into_iter().zip(&mut due) {
-            if let Some(deadline) = self.get(timer).filter(|deadline| *deadline <= now) {
+            let other = others.iter().find(|(other, _)| *other == timer);
+            let deadline = self
+                .get(timer)
+                .or(other.and_then(|(_, deadline)| *deadline));
+            if let Some(deadline) = deadline.filter(|deadline| *deadline <= now) {
                 self.stop(timer);
                 *due = Some((timer, deadline));
             }
         }
         due.into_iter().flatten()
+    }
+
+    /// There is a table, and no deadline in it.
+    #[inline]
+    pub(crate) fn has_table(&self) -> bool {
+        self.set == 0 && self.deadlines.capacity() > 0
+    }
+
+    /// Takes the table of deadlines if none is set, and leaves one that holds no memory.
+    pub(crate) fn take_table(&mut self) -> DeadlineTable {
+        match self.deadlines.is_empty() {
+            true => DeadlineTable(std::mem::take(&mut self.deadlines)),
+            false => DeadlineTable::default(),
+        }
+    }
+
+    /// Puts an empty table in place of one that holds no memory.
+    #[inline]
+    pub(crate) fn put_table(&mut self, table: DeadlineTable) {
+        if self.deadlines.capacity() == 0 {
+            self.deadlines = table.0;
+        }
     }
 
     /// The memory of the table and its queues.
@@ -325,16 +357,28 @@ mod tests {
         timers.set(Timer::Preface, Some(seconds(now, 4)));
         timers.start(Timer::Preface, Some(seconds(now, 1)));
         assert_eq!(timers.next(), Some(seconds(now, 2)));
-        assert_eq!(timers.take_due(seconds(now, 1)).count(), 0);
-        let due: Vec<_> = timers.take_due(seconds(now, 3)).collect();
+        assert_eq!(timers.take_due(seconds(now, 1), []).count(), 0);
+        let others = [
+            (Timer::Idle, Some(seconds(now, 1))),
+            (Timer::Rest, Some(seconds(now, 4))),
+        ];
+        let due: Vec<_> = timers.take_due(seconds(now, 3), others).collect();
         let expected = [
             (Timer::Settings, seconds(now, 2)),
+            (Timer::Idle, seconds(now, 1)),
             (Timer::Drain, seconds(now, 3)),
         ];
         assert_eq!(due, expected);
         assert_eq!(timers.next(), Some(seconds(now, 4)));
+        let table = timers.take_table();
+        assert_eq!(table.0.capacity(), 0, "a deadline is set");
         timers.stop(Timer::Preface);
         assert_eq!(timers.next(), None);
+        let table = timers.take_table();
+        assert!(table.0.capacity() > 0);
+        assert_eq!(timers.memory(), 0);
+        timers.put_table(table);
+        assert!(timers.memory() > 0);
     }
 
     #[test]

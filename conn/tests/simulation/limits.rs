@@ -390,9 +390,9 @@ fn a_transport_that_took_everything_is_not_given_up() {
         peer.settings_ack();
         victim.take(&mut peer);
         victim.engine.poll_transmit(victim.now);
+        let due = victim.engine.poll_timeout().unwrap();
         let len = victim.engine.output().len();
         bytes::Buf::advance(victim.engine.output(), len);
-        let due = victim.engine.poll_timeout().unwrap();
         victim.engine.handle_timeout(due);
         victim.poll();
         assert_eq!(closed_by(&victim), None, "{version}");

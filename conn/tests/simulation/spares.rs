@@ -100,6 +100,27 @@ fn the_state_stays_over_a_short_pause_and_goes_after_a_long_one() {
     });
 }
 
+/// The transport took all output: no deadline for it wakes an idle connection.
+#[test]
+fn an_idle_connection_waits_for_its_idle_timeout_alone() {
+    every_version(|version| {
+        let mut now = Instant::now();
+        let mut connection = Connection::new(version, now);
+        for told in ["the first", "the second"] {
+            connection.exchange(now, &[("x-same", "the same".to_owned())], told);
+        }
+        now += Duration::from_secs(2);
+        connection.pass(now);
+        let idle = connection.server.limits().idle_timeout;
+        let next = connection.server.poll_timeout();
+        let next = next.map(|next| next.saturating_duration_since(now));
+        assert!(
+            next >= idle.map(|idle| idle - Duration::from_secs(2)),
+            "{version}: {next:?}"
+        );
+    });
+}
+
 /// It asks for a time once, also if nobody takes what it put aside.
 #[test]
 fn a_connection_that_rests_wakes_for_it_no_more() {

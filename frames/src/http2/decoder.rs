@@ -4,6 +4,8 @@ mod known_rest;
 mod limits;
 mod plain_frames;
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
@@ -50,7 +52,7 @@ pub use limits::DecoderLimits;
 /// ```
 #[derive(Debug)]
 pub struct Decoder<L: HeaderList> {
-    limits: DecoderLimits,
+    limits: Arc<DecoderLimits>,
     hpack: hpack::Decoder<L::Field>,
     /// A header block whose last CONTINUATION is not yet received.
     open: Option<Box<OpenBlock>>,
@@ -58,9 +60,9 @@ pub struct Decoder<L: HeaderList> {
     failed: Option<Box<DecodeError>>,
     block_bytes: BlockBytes,
     /// Shorter payloads of DATA are copied.
-    copy_below: usize,
+    copy_below: u32,
     /// The number of fields of the last block.
-    last_fields: usize,
+    last_fields: u32,
     /// A list for the next block.
     spare: Option<L>,
     /// Made for the first block that may be remembered.
@@ -177,13 +179,14 @@ impl BlockOwner {
 }
 
 /// Payloads below this length are copied out of the read buffer; others share its memory.
-const COPY_BELOW: usize = 1024;
+const COPY_BELOW: u32 = 1024;
 
 impl<L: HeaderList> Decoder<L> {
-    /// Returns a decoder for a new connection, with an HPACK table of 4,096 bytes.
-    pub fn new(limits: DecoderLimits) -> Decoder<L> {
+    /// Returns a decoder for a new connection, with an HPACK table of 4,096 bytes. The decoders of
+    /// many connections may share their limits.
+    pub fn new(limits: impl Into<Arc<DecoderLimits>>) -> Decoder<L> {
         Decoder {
-            limits,
+            limits: limits.into(),
             hpack: hpack::Decoder::new(hpack::DEFAULT_TABLE_SIZE),
             open: None,
             failed: None,
@@ -204,14 +207,16 @@ impl<L: HeaderList> Decoder<L> {
     /// SETTINGS_MAX_FRAME_SIZE: if the value increases, when the setting is sent; if it decreases,
     /// when the peer acknowledges it.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
-        self.limits.max_frame_size = max_frame_size.clamp(16_384, FrameHead::MAX_LENGTH);
+        let limits = Arc::make_mut(&mut self.limits);
+        limits.max_frame_size = max_frame_size.clamp(16_384, FrameHead::MAX_LENGTH);
     }
 
     /// Sets the length in bytes below which payloads of DATA are copied, so that a few bytes never
     /// keep a large read buffer alive. Longer payloads are split off without copying. The default
     /// is 1,024. If you know the size of the read buffers, about a sixteenth of it is best.
     pub fn set_copy_below(&mut self, length: usize) {
-        self.copy_below = length;
+        // No frame is that long.
+        self.copy_below = u32::try_from(length).unwrap_or(u32::MAX);
     }
 
     /// Sets the largest HPACK table that the peer may use, in bytes. Call this for our
@@ -338,7 +343,7 @@ impl<L: HeaderList> Decoder<L> {
                 src.advance(total);
                 Bytes::new()
             }
-            length if length < self.copy_below => {
+            length if length < self.copy_below as usize => {
                 let payload = Bytes::copy_from_slice(content);
                 src.advance(total);
                 payload
@@ -514,7 +519,7 @@ impl<L: HeaderList> Decoder<L> {
         limits.max_fields = self.limits.max_header_fields;
         let mut fields = self.spare.take().unwrap_or_default();
         // A field has at least one byte.
-        fields.expect(self.last_fields.min(block.len()));
+        fields.expect((self.last_fields as usize).min(block.len()));
         let mut sink = ListSink {
             list: &mut fields,
             known: self.known.as_deref(),
@@ -537,7 +542,7 @@ impl<L: HeaderList> Decoder<L> {
             Err(error) => return Err(DecodeError::Compression(error)),
         };
         let size = summary.size;
-        self.last_fields = summary.fields;
+        self.last_fields = u32::try_from(summary.fields).unwrap_or(u32::MAX);
         self.block_bytes.add(block.len(), size, summary.fields);
         match owner {
             BlockOwner::Headers {

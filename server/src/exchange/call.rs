@@ -211,7 +211,8 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     pub(super) fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(Pending::Handling { ticket, running }) = self.pending.get_mut(stream) else {
+        let pending = self.pending().and_then(|pending| pending.get_mut(stream));
+        let Some(Pending::Handling { ticket, running }) = pending else {
             return;
         };
         let (ticket, is_retained) = (*ticket, running.outlives_its_stream());
@@ -219,7 +220,7 @@ impl<S: HttpService> Exchanges<S> {
         let Poll::Ready(outcome) = running.poll(&mut task::Context::from_waker(&waker)) else {
             return;
         };
-        drop(self.pending.remove(stream));
+        drop(self.pending().and_then(|pending| pending.remove(stream)));
         if is_retained {
             finish(conn, stream);
         }

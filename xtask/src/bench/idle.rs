@@ -1,5 +1,5 @@
 //! The resident memory of an idle connection: many connections make one request each, or none, and
-//! then stay idle.
+//! then stay idle. The resident memory of an open upload: streams whose content has not arrived.
 
 use super::contender::Contender;
 use super::server::Pinned;
@@ -14,35 +14,43 @@ use std::time::Duration;
 /// One row.
 struct Idle {
     name: &'static str,
-    /// Requests on each connection.
-    requests: u32,
-    spdy: bool,
+    /// What each connection does before it is idle: options of `idle-clients`.
+    before: &'static [&'static str],
+    /// Streams that it keeps open. The figure is that of a stream, with its share of the connection.
+    uploads: u64,
     contenders: &'static [Contender],
     /// The bound in bytes.
     most: f64,
 }
 
-const ROWS: [Idle; 3] = [
+const ROWS: [Idle; 4] = [
     Idle {
         name: "idle connection",
-        requests: 0,
-        spdy: false,
+        before: &["--requests", "0"],
+        uploads: 0,
         contenders: HTTP2,
         most: 1_800.0,
     },
     Idle {
         name: "idle connection after a request",
-        requests: 1,
-        spdy: false,
+        before: &["--requests", "1"],
+        uploads: 0,
         contenders: HTTP2,
         most: 2_000.0,
     },
     Idle {
         name: "idle connection after a request, SPDY/3.1",
-        requests: 1,
-        spdy: true,
+        before: &["--requests", "1", "--spdy"],
+        uploads: 0,
         contenders: &[Contender::Lacewing],
         most: 6_000.0,
+    },
+    Idle {
+        name: "idle upload stream",
+        before: &["--requests", "0", "--uploads", "100"],
+        uploads: 100,
+        contenders: UPLOADS,
+        most: 650.0,
     },
 ];
 
@@ -55,7 +63,10 @@ const HTTP2: &[Contender] = &[
     Contender::Nginx,
 ];
 
-/// A connection of SPDY gives its state away after a moment without a stream.
+/// Those that read an upload to its end. Servers of files may refuse it before.
+const UPLOADS: &[Contender] = &[Contender::Lacewing, Contender::Hyper, Contender::H2];
+
+/// An idle connection gives its state away after a moment without a stream.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Measures the rows that the options name.
@@ -93,15 +104,15 @@ fn per_connection(
     idle: &Idle,
 ) -> Result<Sample, String> {
     let mut sample = Sample::default();
+    let connections = count / idle.uploads.max(1);
     for _ in 0..3 {
         let server = Pinned::start(contender, programs, site, Serving::PLAIN)?;
         // The first connections also allocate memory that later ones share; leave it out.
-        drop(Clients::open(programs, server.port(), 50, idle)?);
+        let few = connections.div_ceil(80);
+        drop(Clients::open(programs, server.port(), few, idle)?);
         let before = server.resident()?;
-        let clients = Clients::open(programs, server.port(), count, idle)?;
-        if idle.spdy {
-            std::thread::sleep(PAUSE);
-        }
+        let clients = Clients::open(programs, server.port(), connections, idle)?;
+        std::thread::sleep(PAUSE);
         let after = server.resident()?;
         drop(clients);
         sample.push(after.saturating_sub(before) as f64 / count as f64);
@@ -116,14 +127,10 @@ struct Clients {
 
 impl Clients {
     fn open(programs: &Programs, port: u16, count: u64, idle: &Idle) -> Result<Self, String> {
-        let mut command = Command::new(programs.path("idle-clients"));
-        if idle.spdy {
-            command.arg("--spdy");
-        }
-        let mut child = command
+        let mut child = Command::new(programs.path("idle-clients"))
+            .args(idle.before)
             .args(["--port", &port.to_string()])
             .args(["--connections", &count.to_string()])
-            .args(["--requests", &idle.requests.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -24,11 +24,19 @@ pub(super) struct LastInput {
 }
 
 impl LastInput {
-    pub(super) fn after(error: io::Error, now: Instant) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn after(error: io::Error, now: Instant) -> Self {
+        Self {
             error,
             until: now.checked_add(PATIENCE).unwrap_or(now),
-        })
+        }
+    }
+}
+
+impl<IO, A: Application> Driver<IO, A> {
+    #[inline]
+    pub(super) fn has_last_input(&self) -> bool {
+        let ending = self.ending.as_ref();
+        ending.is_some_and(|ending| ending.last_input.is_some())
     }
 }
 
@@ -37,7 +45,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     pub(super) fn read_last_input(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
         let again = self.handle_signals(now);
         self.handle_events(now);
-        let until = self.last_input.as_ref().map_or(now, |last| last.until);
+        let last = self.ending.as_ref().and_then(|it| it.last_input.as_ref());
+        let until = last.map_or(now, |last| last.until);
         // Where readers leave too much, nothing is read, and the peer's end is reported at once.
         let reads = !self.input_ended && self.engine.wants_input();
         if reads && !self.engine.is_closed() && now < until {
@@ -48,7 +57,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             }
         }
         (self.input_ended, self.end_reported) = (true, true);
-        if let Some(last) = self.last_input.take().filter(|_| !self.engine.is_closed()) {
+        let last = self.ending.as_mut().and_then(|it| it.last_input.take());
+        if let Some(last) = last.filter(|_| !self.engine.is_closed()) {
             self.engine.handle_io_error(now, last.error);
         }
         self.handle_events(now);

@@ -16,7 +16,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// with a small one is not asked: most of its piece would wait too.
     pub(super) fn pull(&mut self, now: Instant, stream: StreamKey, max: usize) {
         if max < LARGE_WINDOW && !self.may_pull_all() {
-            self.declined.push(stream);
+            self.declined.get_or_insert_default().push(stream);
             return;
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
@@ -33,7 +33,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// if less waits by now. Returns `true` if another turn must follow.
     #[inline]
     pub(super) fn offer_declined_after(&mut self, received: bool, now: Instant) -> bool {
-        if self.declined.is_empty() || !(received || self.may_pull_all()) {
+        if self.declined.is_none() || !(received || self.may_pull_all()) {
             return false;
         }
         self.offer_declined(now);
@@ -43,11 +43,10 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Offers the sources again that were not asked: windows may have changed.
     #[inline]
     pub(super) fn offer_declined(&mut self, now: Instant) {
-        if self.declined.is_empty() {
-            return;
-        }
-        for stream in std::mem::take(&mut self.declined) {
-            self.engine.stream(now, stream).offer();
+        if let Some(declined) = self.declined.take() {
+            for stream in *declined {
+                self.engine.stream(now, stream).offer();
+            }
         }
     }
 }

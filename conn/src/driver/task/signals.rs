@@ -15,14 +15,12 @@ impl<IO, A: Application> Driver<IO, A> {
         let Some(queue) = self.streams.queue() else {
             return false;
         };
-        queue.drain(&mut self.signals);
         if queue.take_sweep() {
             self.streams.sweep(&mut self.engine, now);
         }
-        if self.signals.is_empty() {
+        let Some(mut signals) = self.streams.take_signals() else {
             return false;
-        }
-        let mut signals = std::mem::take(&mut self.signals);
+        };
         for signal in signals.drain(..) {
             let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
             match signal {
@@ -44,7 +42,7 @@ impl<IO, A: Application> Driver<IO, A> {
                 }
             }
         }
-        self.signals = signals;
+        self.streams.put_signals(signals);
         true
     }
 }

@@ -163,7 +163,7 @@ impl Engine {
         rule: Rule,
         detail: Option<String>,
     ) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         let reason = match self.rules.reaction(rule) {
             Reaction::Stream(reason) => reason,
             _ => return Err(rule.on(id)),

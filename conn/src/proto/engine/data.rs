@@ -144,7 +144,8 @@ impl Engine {
         stream: Option<StreamId>,
         increment: u32,
     ) -> Outcome {
-        self.charges.window_update(now, self.counters.data_sent)?;
+        self.charges
+            .window_update(&self.config.limits, now, self.counters.data_sent)?;
         let Some(id) = stream else {
             return match self.flow.credit_send(increment) {
                 Ok(()) => Ok(None),

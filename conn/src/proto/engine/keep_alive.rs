@@ -20,15 +20,21 @@ pub(super) struct Life {
     only_answered: bool,
     /// The time at which the last stream ended.
     idle_since: Instant,
+    /// Made for the first of them: a server's connection seldom has any.
+    seldom: Option<Box<Seldom>>,
+    /// The peer has closed its side: no sign of life arrives any more.
+    silent: bool,
+    pub(super) pings: Pings,
+}
+
+#[derive(Debug, Default)]
+struct Seldom {
     /// The time at which we opened a stream while none was open, for the first time since the last
     /// frame. Later ones do not move it: requests that time out one after another on a dead
     /// connection would put off its end for ever.
-    asked: Instant,
-    /// The peer has closed its side: no sign of life arrives any more.
-    silent: bool,
+    asked: Option<Instant>,
     /// The last frame that asked the transport alone.
     probed: Option<Instant>,
-    pub(super) pings: Pings,
 }
 
 /// The interval of probes. While the user holds so much that nothing is read, the end of
@@ -57,9 +63,8 @@ impl Life {
             written: 0,
             only_answered: false,
             idle_since: now,
-            asked: now,
+            seldom: None,
             silent: false,
-            probed: None,
             pings: Pings::new(seed),
         }
     }
@@ -85,9 +90,22 @@ impl Life {
     /// expected.
     pub(super) fn note_open(&mut self, now: Instant, first: bool) {
         self.only_answered = false;
-        if first && self.asked <= self.last_received {
-            self.asked = now;
+        if first {
+            let seldom = self.seldom.get_or_insert_default();
+            if seldom.asked.is_none_or(|asked| asked <= self.last_received) {
+                seldom.asked = Some(now);
+            }
         }
+    }
+
+    fn probed(&self) -> Option<Instant> {
+        self.seldom.as_ref()?.probed
+    }
+
+    /// The later one of the last frame and our first stream after it.
+    fn silent_since(&self) -> Instant {
+        let asked = self.seldom.as_ref().and_then(|seldom| seldom.asked);
+        asked.map_or(self.last_received, |asked| asked.max(self.last_received))
     }
 
     /// The peer has closed its side.
@@ -107,7 +125,7 @@ impl Life {
 impl Engine {
     /// Asks the transport whether the peer is still there.
     pub(super) fn probe(&mut self, now: Instant) {
-        self.life.probed = Some(now);
+        self.life.seldom.get_or_insert_default().probed = Some(now);
         // While we read nothing, the silence of the peer is our doing.
         let written = self.wire.output.end();
         self.life.note_received(now, written);
@@ -164,7 +182,7 @@ impl Engine {
         if self.life.silent || !self.is_held_back() || !self.wire.output.is_empty() {
             return None;
         }
-        match self.life.probed {
+        match self.life.probed() {
             Some(probed) => probed.checked_add(PROBE),
             // At once: a time that has passed.
             None => Some(self.life.last_received),
@@ -194,7 +212,7 @@ impl Engine {
             return self.life.last_received.checked_add(interval);
         }
         // Idle time is no silence.
-        let since = self.life.last_received.max(self.life.asked);
+        let since = self.life.silent_since();
         let interval = if self.life.only_answered {
             interval.max(BETWEEN_PINGS)
         } else {

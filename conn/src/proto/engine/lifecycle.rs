@@ -127,7 +127,7 @@ impl Engine {
         reason: Reason,
         debug: &[u8],
     ) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         let refused = self.shutdown.refused_from();
         let last = self.shutdown.note_peer(last, reason, debug);
         let error = self.shutdown.peer().cloned();
@@ -170,7 +170,7 @@ impl Engine {
                     ..Violation::stream(id, rule, reason)
                 },
                 Reaction::Connection(_) => self.fatal(Broken::Fatal(rule, detail)),
-                Reaction::Ignore => match self.charges.glitch(now) {
+                Reaction::Ignore => match self.charges.glitch(&self.config.limits, now) {
                     Ok(()) => return,
                     Err(broken) => self.fatal(broken),
                 },
@@ -219,7 +219,7 @@ impl Engine {
         }
         // A peer that makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
-        if let Err(broken) = self.charges.reset(now) {
+        if let Err(broken) = self.charges.reset(&self.config.limits, now) {
             let violation = self.fatal(broken);
             return self.end_by(now, &violation);
         }

@@ -9,10 +9,16 @@ use crate::proto::{Event, Outcome, shutdown::Phase};
 /// The PING on its way, and what has been learned from earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Pings {
-    /// In a box: few connections send one.
-    current: Option<Box<Ping>>,
+    /// Made for the first of them: few connections send one.
+    sent: Option<Box<Sent>>,
     counter: u32,
+}
+
+#[derive(Debug, Default)]
+struct Sent {
+    current: Option<Ping>,
     round_trip: Option<Duration>,
+    count: u64,
 }
 
 /// A PING on its way.
@@ -49,17 +55,30 @@ impl Pings {
 
     /// The time since which keep-alive waits for an answer.
     pub(super) fn keep_alive_since(&self) -> Option<Instant> {
-        self.current.as_ref()?.keep_alive
+        self.current()?.keep_alive
+    }
+
+    fn current(&self) -> Option<&Ping> {
+        self.sent.as_ref()?.current.as_ref()
+    }
+
+    fn current_mut(&mut self) -> Option<&mut Ping> {
+        self.sent.as_mut()?.current.as_mut()
+    }
+
+    /// The number of all.
+    pub(super) fn count(&self) -> u64 {
+        self.sent.as_ref().map_or(0, |sent| sent.count)
     }
 
     /// The bytes that the peer may receive before the PING.
     pub(super) fn ahead(&self) -> u64 {
-        self.current.as_ref().map_or(0, |ping| ping.ahead)
+        self.current().map_or(0, |ping| ping.ahead)
     }
 
     /// Data that arrives after it is as good as its answer.
     pub(super) fn forgive(&mut self) {
-        if let Some(ping) = &mut self.current {
+        if let Some(ping) = self.current_mut() {
             ping.keep_alive = None;
         }
     }
@@ -76,31 +95,21 @@ impl Engine {
     /// the first. PINGs are sent by [`ping`](Self::ping), by keep-alive, and while
     /// windows are tuned.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.life.pings.round_trip
+        self.life.pings.sent.as_ref()?.round_trip
     }
 
     pub(super) fn is_pinging(&self) -> bool {
-        self.life.pings.current.is_some()
+        self.life.pings.current().is_some()
     }
 
     pub(super) fn ping_for(&mut self, now: Instant, purpose: Purpose) {
         if self.shutdown.is_closed() || self.life.is_silent() {
             return;
         }
-        if self.life.pings.current.is_none() {
-            self.life.pings.counter = self.life.pings.counter.wrapping_add(1) & 0x3fff_ffff;
-            let opaque = u64::from(self.life.pings.counter);
-            self.wire.ping(opaque);
-            self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
-            self.life.pings.current = Some(Box::new(Ping {
-                opaque,
-                sent: now,
-                ahead: self.life.unanswered(self.wire.output.end()),
-                wanted: false,
-                keep_alive: None,
-            }));
+        if !self.is_pinging() {
+            self.send_ping(now);
         }
-        if let Some(ping) = &mut self.life.pings.current {
+        if let Some(ping) = self.life.pings.current_mut() {
             ping.wanted |= purpose == Purpose::User;
             if purpose == Purpose::KeepAlive {
                 ping.keep_alive.get_or_insert(now);
@@ -108,14 +117,34 @@ impl Engine {
         }
     }
 
+    fn send_ping(&mut self, now: Instant) {
+        let counter = self.life.pings.counter.wrapping_add(1) & 0x3fff_ffff;
+        let opaque = u64::from(counter);
+        self.wire.ping(opaque);
+        let ahead = self.life.unanswered(self.wire.output.end());
+        let pings = &mut self.life.pings;
+        pings.counter = counter;
+        let sent = pings.sent.get_or_insert_default();
+        sent.count = sent.count.saturating_add(1);
+        sent.current = Some(Ping {
+            opaque,
+            sent: now,
+            ahead,
+            wanted: false,
+            keep_alive: None,
+        });
+    }
+
     pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Outcome {
         // An answer to nothing is ignored, as the SPDY drafts demand.
-        let current = &mut self.life.pings.current;
-        let Some(ping) = current.take_if(|ping| ping.opaque == opaque) else {
+        let Some(sent) = &mut self.life.pings.sent else {
+            return self.useless(now);
+        };
+        let Some(ping) = sent.current.take_if(|ping| ping.opaque == opaque) else {
             return self.useless(now);
         };
         let round_trip = now.saturating_duration_since(ping.sent);
-        self.life.pings.round_trip = Some(round_trip);
+        sent.round_trip = Some(round_trip);
         if self.shutdown.phase() == Phase::FirstGoAway {
             self.send_last_go_away();
         }

@@ -13,7 +13,7 @@ impl Engine {
         id: StreamId,
         priority: Priority,
     ) -> Result<(), Broken> {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         let theirs = self.ids.is_of_peer(id);
         match self.streams.find(id) {
             Some(key) => {

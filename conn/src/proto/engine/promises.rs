@@ -33,7 +33,7 @@ impl Engine {
         if self.config.side == Side::Server || self.config.push == ServerPush::Refuse {
             return Err(Rule::PushNotAllowed.fatal());
         }
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         if !self.ids.is_next_of_peer(promised) {
             return Err(Rule::InvalidPush.fatal());
         }
@@ -59,7 +59,7 @@ impl Engine {
         headers: Headers,
     ) -> Outcome {
         let id = headers.stream;
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         self.ids.open_of_peer(id, &self.config.limits);
         if self.config.push == ServerPush::Refuse {
             return Err(Rule::PushNotAllowed.on(id));

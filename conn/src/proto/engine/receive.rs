@@ -141,6 +141,9 @@ impl Engine {
             }
             self.peer.note_first_frame();
             self.timers.stop(Timer::Preface);
+            if let Message::Settings(settings) = message {
+                return self.take_settings(settings);
+            }
         }
         match message {
             Message::Headers(headers) => self.handle_headers(now, headers),
@@ -150,7 +153,7 @@ impl Engine {
             Message::Settings(settings) => self.handle_settings(now, settings),
             Message::SettingsAck => self.handle_settings_ack(),
             Message::Ping { opaque } => {
-                self.charges.glitch(now)?;
+                self.charges.glitch(&self.config.limits, now)?;
                 self.wire.pong(opaque);
                 Ok(None)
             }
@@ -174,7 +177,7 @@ impl Engine {
                 value,
             } => self.handle_alternative(now, stream, origin, value),
             Message::Origins(origins) => {
-                self.charges.glitch(now)?;
+                self.charges.glitch(&self.config.limits, now)?;
                 Ok(Some(Event::Origins { origins }))
             }
             Message::Ignored => self.useless(now),
@@ -359,7 +362,7 @@ impl Engine {
         });
         let content = content.map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
-            self.charges.glitch(now)?;
+            self.charges.glitch(&self.config.limits, now)?;
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         stream.content = content;
@@ -454,7 +457,8 @@ impl Engine {
         if stops && stream.recv_half() == Half::Closed && stream.send_half() != Half::Closed {
             // Rapid Reset, CVE-2023-44487.
             if !stream.is_ours() {
-                self.charges.cancel(now, stream.opened)?;
+                self.charges
+                    .cancel(&self.config.limits, now, stream.opened)?;
             }
             stream.stop_sending();
             stream.send.source = Source::None;
@@ -475,7 +479,8 @@ impl Engine {
         }
         // Rapid Reset, CVE-2023-44487.
         if !stream.is_ours() {
-            self.charges.cancel(now, stream.opened)?;
+            self.charges
+                .cancel(&self.config.limits, now, stream.opened)?;
         }
         self.remove(now, key);
         Ok(Some(Event::Reset {

@@ -33,7 +33,7 @@ impl Engine {
             return self.list_too_large(limit, headers.stream);
         }
         // Charged like a reset: it costs as much.
-        self.charges.reset(now)?;
+        self.charges.reset(&self.config.limits, now)?;
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let text = self.limit_in_words(limit);
         Ok(Some(self.refuse(
@@ -61,7 +61,7 @@ impl Engine {
         let Some(status) = status else {
             return Err(rule.on(id));
         };
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         Ok(Some(self.refuse(
             now,
             id,
@@ -99,7 +99,7 @@ impl Engine {
         stream.send_end_stream();
         stream.content = Content::default();
         // It ends a handler, as a reset would (MadeYouReset, CVE-2025-8671).
-        self.charges.reset(now)?;
+        self.charges.reset(&self.config.limits, now)?;
         self.answer(key.id(), status);
         // The rest of the body is of no use.
         self.stream(now, key).abandon();

@@ -7,7 +7,13 @@ use crate::proto::{Broken, Event, Outcome, Rule, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
+        self.take_settings(settings)
+    }
+
+    /// Applies settings without a charge: those of the first frame, where most peers send them, or
+    /// have to.
+    pub(super) fn take_settings(&mut self, settings: PeerSettings) -> Outcome {
         self.apply_settings(settings)?;
         self.wire.settings_ack();
         Ok(Some(Event::PeerSettings))

@@ -1,12 +1,13 @@
 //! Tables and boxes that an idle connection gives away, and gets back when it wakes.
 
 use super::Engine;
-use crate::proto::{streams::Slots, wire::Spare};
+use crate::proto::{streams::Slots, timers::DeadlineTable, wire::Spare};
 
 /// Empty tables and boxes that an engine needs while it has streams: [`Engine::take_spares`].
 #[derive(Debug, Default)]
 pub struct Spares {
     slots: Slots,
+    deadlines: DeadlineTable,
     codec: Spare,
 }
 
@@ -37,9 +38,14 @@ impl Engine {
     /// # assert!(pool.is_empty());
     /// ```
     pub fn take_spares(&mut self) -> Option<Spares> {
-        let slots = self.streams.take_slots()?;
-        let codec = self.wire.take_spare();
-        Some(Spares { slots, codec })
+        if !self.streams.is_empty() || !(self.streams.has_slots() || self.timers.has_table()) {
+            return None;
+        }
+        Some(Spares {
+            slots: self.streams.take_slots(),
+            deadlines: self.timers.take_table(),
+            codec: self.wire.take_spare(),
+        })
     }
 
     /// Lends a connection that has none the tables and boxes of another.
@@ -49,6 +55,7 @@ impl Engine {
         }
         let Some(spares) = pool() else { return };
         self.streams.put_slots(spares.slots);
+        self.timers.put_table(spares.deadlines);
         self.wire.lend_spare(spares.codec);
     }
 }

@@ -109,7 +109,6 @@ fn index(reason: Reason) -> usize {
 /// The counters of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) pings_sent: u64,
     /// Boxed at the first of them, as most connections have none.
     seldom: Option<Box<Seldom>>,
     pub(super) data_sent: u64,
@@ -161,7 +160,7 @@ impl Engine {
             send_window: self.flow.send_available(),
             remembered_resets: self.ids.remembered_resets(),
             round_trip: self.round_trip(),
-            pings_sent: self.counters.pings_sent,
+            pings_sent: self.life.pings.count(),
             stalls: seldom.stalls,
             resets_sent: seldom.resets_sent,
             resets_received: seldom.resets_received,

@@ -41,8 +41,15 @@ impl Engine {
             // The last bytes are left to be written, and nothing else.
             return self.timers.get(Timer::Write);
         }
-        self.arm_life();
-        self.timers.next()
+        self.stop_age();
+        if self.wire.output.is_empty() {
+            // The transport took the rest since the last look.
+            self.timers.stop(Timer::Write);
+        }
+        let next = earlier(self.timers.next(), self.keep_alive_deadline());
+        let next = earlier(next, self.probe_deadline());
+        let next = earlier(next, self.rest_deadline());
+        earlier(next, self.idle_deadline())
     }
 
     /// Handles the deadlines that are due. Call it at the time that
@@ -70,8 +77,9 @@ impl Engine {
         if self.shutdown.is_closed() {
             return;
         }
-        self.arm_life();
-        for (timer, deadline) in self.timers.take_due(now) {
+        self.stop_age();
+        let life = self.life_deadlines();
+        for (timer, deadline) in self.timers.take_due(now, life) {
             self.handle_timer(now, timer, deadline);
             if self.shutdown.is_closed() {
                 return;
@@ -150,19 +158,24 @@ impl Engine {
         self.handle_broken(now, rule.fatal().detailed(text));
     }
 
-    /// The deadlines that follow from the state of the connection.
-    fn arm_life(&mut self) {
-        let idle = self.idle_deadline();
-        self.timers.set(Timer::Idle, idle);
-        let rest = self.rest_deadline();
-        self.timers.set(Timer::Rest, rest);
+    /// A connection that shuts down is not ended by its age.
+    #[inline]
+    fn stop_age(&mut self) {
         if self.shutdown.phase() != Phase::Open {
             self.timers.stop(Timer::Age);
         }
-        let keep_alive = self.keep_alive_deadline();
-        self.timers.set(Timer::KeepAlive, keep_alive);
-        let probe = self.probe_deadline();
-        self.timers.set(Timer::Probe, probe);
+    }
+
+    /// The deadlines that follow from the state of the connection. They are not kept: an idle
+    /// connection has no others.
+    #[cold]
+    fn life_deadlines(&self) -> [(Timer, Option<Instant>); 4] {
+        [
+            (Timer::Probe, self.probe_deadline()),
+            (Timer::KeepAlive, self.keep_alive_deadline()),
+            (Timer::Idle, self.idle_deadline()),
+            (Timer::Rest, self.rest_deadline()),
+        ]
     }
 
     /// The input ends in the middle of something: a header block gets so long
@@ -195,5 +208,14 @@ impl Engine {
             let target = written.saturating_add(least).min(self.wire.output.end());
             self.timers.watch_write(written, target, deadline);
         }
+    }
+}
+
+/// The first of two deadlines.
+#[inline]
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

@@ -111,7 +111,7 @@ impl Engine {
         origin: Option<Bytes>,
         value: Bytes,
     ) -> Outcome {
-        self.charges.glitch(now)?;
+        self.charges.glitch(&self.config.limits, now)?;
         let key = stream.and_then(|id| self.streams.find(id));
         // RFC 7838 §4: for a stream that is not known it means nothing.
         if stream.is_some() && key.is_none() {

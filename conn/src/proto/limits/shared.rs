@@ -1,8 +1,10 @@
 //! Limits that many connections have in common.
 
 use std::{
+    any::Any,
+    fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::Limits;
@@ -18,10 +20,41 @@ use super::Limits;
 /// config.limits = Limits::new(Side::Server).into();
 /// assert_eq!(config.limits.max_concurrent_streams, 100);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct SharedLimits(Arc<Limits>);
+#[derive(Clone)]
+pub struct SharedLimits(Arc<Shared>);
+
+struct Shared {
+    limits: Limits,
+    /// What a codec makes of them. Made for the first connection.
+    derived: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Shared {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            derived: Mutex::default(),
+        }
+    }
+}
+
+/// A clone is about to differ.
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        Self::new(self.limits.clone())
+    }
+}
 
 impl SharedLimits {
+    /// Returns what `make` makes of these limits. All connections that share them share it too.
+    pub(crate) fn derived<T: Send + Sync + 'static>(&self, make: fn(&Limits) -> T) -> Arc<T> {
+        let derived = self.0.derived.lock();
+        let mut derived = derived.unwrap_or_else(PoisonError::into_inner);
+        let derived = derived.get_or_insert_with(|| Arc::new(make(self)));
+        let shared = Arc::clone(derived).downcast();
+        shared.unwrap_or_else(|_| Arc::new(make(self)))
+    }
+
     /// Moves what no frame could say to the nearest that one can.
     pub(crate) fn clamp(&mut self) {
         let mut clamped = Limits::clone(self);
@@ -34,7 +67,7 @@ impl SharedLimits {
 
 impl From<Limits> for SharedLimits {
     fn from(limits: Limits) -> Self {
-        Self(Arc::new(limits))
+        Self(Arc::new(Shared::new(limits)))
     }
 }
 
@@ -42,13 +75,27 @@ impl Deref for SharedLimits {
     type Target = Limits;
 
     fn deref(&self) -> &Limits {
-        &self.0
+        &self.0.limits
     }
 }
 
 impl DerefMut for SharedLimits {
     fn deref_mut(&mut self) -> &mut Limits {
-        Arc::make_mut(&mut self.0)
+        let shared = Arc::make_mut(&mut self.0);
+        shared.derived = Mutex::default();
+        &mut shared.limits
+    }
+}
+
+impl PartialEq for SharedLimits {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for SharedLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedLimits").field(&**self).finish()
     }
 }
 
@@ -73,5 +120,15 @@ mod tests {
         second.max_header_fields = usize::MAX;
         second.clamp();
         assert_eq!(second.max_header_fields, 16_384);
+    }
+
+    #[test]
+    fn what_is_derived_is_shared_until_a_limit_changes() {
+        let mut first = SharedLimits::from(Limits::new(Side::Server));
+        let fields = |limits: &Limits| limits.max_header_fields;
+        let derived = first.derived(fields);
+        assert!(Arc::ptr_eq(&derived, &first.clone().derived(fields)));
+        first.max_header_fields = 7;
+        assert_eq!(*first.derived(fields), 7);
     }
 }

@@ -16,7 +16,8 @@ use self::{
 };
 use super::{Data, Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable};
 use crate::proto::{
-    AddedFields, Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation,
+    AddedFields, Config, Head, HeaderBytes, Limits, Priority, Reason, Rule, Side, StreamId,
+    Violation,
 };
 
 /// Upper bound of our DATA frames, so that one stream cannot monopolise the
@@ -44,8 +45,8 @@ pub(crate) struct Wire {
     settings_due: bool,
     header_table_size: u32,
     side: Side,
-    /// The scheme of requests whose URI names none.
-    scheme: Scheme,
+    /// The scheme of requests whose URI names none; `None`: `http`.
+    scheme: Option<Box<Scheme>>,
     /// SETTINGS of the peer were obeyed.
     settings_came: bool,
     /// Settings that the peer may not take back.
@@ -58,28 +59,18 @@ pub(crate) struct Wire {
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
-        let decoder_limits = frames::DecoderLimits::default().with(|decoder| {
-            decoder.max_frame_size = limits.max_frame_size;
-            decoder.max_header_list_size = limits.max_header_list_size;
-            decoder.max_header_fields = limits.max_header_fields;
-            let needed = limits.max_header_list_size / CONTINUATION;
-            let continuations = limits.max_continuations.max(needed);
-            decoder.max_continuations = u32::try_from(continuations).unwrap_or(u32::MAX);
-            decoder.max_header_block = limits.max_header_list_size.saturating_mul(2);
-            decoder.max_settings_entries = limits.max_settings_entries;
-        });
         let encoder_config = EncoderConfig::DEFAULT.with(|config| {
             config.max_table_size =
                 usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX);
         });
         Self {
-            decoder: frames::Decoder::new(decoder_limits),
+            decoder: frames::Decoder::new(limits.derived(decoder_limits)),
             encoder: frames::Encoder::with_hpack(encoder_config),
             preface_due: config.side == Side::Server,
             settings_due: true,
             header_table_size: limits.header_table_size,
             side: config.side,
-            scheme: config.scheme.clone(),
+            scheme: (config.scheme != Scheme::HTTP).then(|| Box::new(config.scheme.clone())),
             settings_came: false,
             fixed: settings::Fixed::default(),
             sent: HeaderBytes::default(),
@@ -304,7 +295,8 @@ impl Wire {
         fin: bool,
         out: &mut BytesMut,
     ) {
-        let (scheme, last_date) = (&self.scheme, &mut self.last_date);
+        let scheme = self.scheme.as_deref().unwrap_or(&Scheme::HTTP);
+        let last_date = &mut self.last_date;
         let plain = &mut self.sent.plain;
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
@@ -446,5 +438,19 @@ fn whole_or_cut(list: Result<Box<Fields>, frames::BadList<Box<Fields>>>) -> Box<
             _ => ListLimit::Size,
         });
         fields
+    })
+}
+
+/// The decoder's part of the limits.
+fn decoder_limits(limits: &Limits) -> frames::DecoderLimits {
+    frames::DecoderLimits::default().with(|decoder| {
+        decoder.max_frame_size = limits.max_frame_size;
+        decoder.max_header_list_size = limits.max_header_list_size;
+        decoder.max_header_fields = limits.max_header_fields;
+        let needed = limits.max_header_list_size / CONTINUATION;
+        let continuations = limits.max_continuations.max(needed);
+        decoder.max_continuations = u32::try_from(continuations).unwrap_or(u32::MAX);
+        decoder.max_header_block = limits.max_header_list_size.saturating_mul(2);
+        decoder.max_settings_entries = limits.max_settings_entries;
     })
 }
