@@ -33,9 +33,18 @@ pub(super) struct Watching {
     connection: Option<WatchedConnection>,
     streams: Option<Streams>,
     stats: ConnectionStats,
-    /// The side whose bytes the other one does not take.
-    is_writing: BySide<bool>,
-    was_blocked: bool,
+    writing: BySide<Writing>,
+    /// Those of the last sample.
+    writing_before: BySide<Writing>,
+    was_stalled: bool,
+}
+
+/// What the other side takes of the bytes that a side has sent.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Writing {
+    is_under_way: bool,
+    /// Bytes since the start.
+    taken: u64,
 }
 
 /// The open streams of a protocol that has frames.
@@ -80,8 +89,9 @@ impl Watching {
             connection: None,
             streams: None,
             stats: ConnectionStats::default(),
-            is_writing: BySide::default(),
-            was_blocked: false,
+            writing: BySide::default(),
+            writing_before: BySide::default(),
+            was_stalled: false,
         }
     }
 
@@ -145,27 +155,42 @@ impl Watching {
 
     /// What a side has sent is now written to the other one.
     pub(super) fn write_begins(&mut self, sender: Side) {
-        *self.is_writing.of(sender) = true;
+        self.writing.of(sender).is_under_way = true;
     }
 
-    /// The other side has taken it.
+    /// The other side has taken so many bytes of it.
+    pub(super) fn wrote(&mut self, sender: Side, length: usize) {
+        let taken = &mut self.writing.of(sender).taken;
+        *taken = taken.saturating_add(length as u64);
+    }
+
+    /// The other side has taken all of it, or is gone.
     pub(super) fn write_ends(&mut self, sender: Side) {
-        *self.is_writing.of(sender) = false;
+        self.writing.of(sender).is_under_way = false;
     }
 
     /// Shows the state of the connection, if it is due.
     pub(super) fn sample(&mut self) {
-        let Some(connection) = self.connection.as_ref().filter(|one| one.is_due()) else {
-            return;
-        };
-        let is_blocked = self.is_writing.client || self.is_writing.server;
-        if is_blocked && !std::mem::replace(&mut self.was_blocked, is_blocked) {
+        if self.connection.as_ref().is_some_and(|one| one.is_due()) {
+            let state = self.state();
+            if let Some(connection) = &self.connection {
+                connection.sampled(state);
+            }
+        }
+    }
+
+    /// The state of the connection now, and since it was asked last.
+    fn state(&mut self) -> Sample {
+        let is_stalled = self.is_stalled();
+        if is_stalled && !self.was_stalled {
             let stalls = &mut self.stats.stalls.transport;
             *stalls = stalls.saturating_add(1);
         }
-        self.was_blocked = is_blocked;
+        self.was_stalled = is_stalled;
+        // `written` stays 0, with which the board believes the stall: it does not know two
+        // directions.
         let mut sample = Sample {
-            stall: is_blocked.then_some(Stall::Transport),
+            stall: is_stalled.then_some(Stall::Transport),
             ..Sample::default()
         };
         // The board takes this for no window.
@@ -187,7 +212,14 @@ impl Watching {
             sample.streams = Some(shown);
         }
         sample.stats = self.stats.clone();
-        connection.sampled(sample);
+        sample
+    }
+
+    /// Whether a side has taken nothing since the last sample of what it is given.
+    fn is_stalled(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.writing_before, self.writing);
+        let stalls = |now: Writing, before: Writing| now.is_under_way && now == before;
+        stalls(self.writing.client, before.client) || stalls(self.writing.server, before.server)
     }
 }
 
@@ -218,6 +250,9 @@ impl Streams {
                     stream.ended.client |= sender == Side::Server;
                     self.windows.client.open(id);
                     self.windows.server.open(id);
+                    if sender == Side::Server {
+                        self.windows.client.end(id);
+                    }
                 }
             }
             What::Head(status) => {
@@ -441,6 +476,73 @@ mod tests {
         pass(&mut tap, Side::Server, &["DATA stream=1 length=99999999"]);
         let sample = sample(&tap, 1).unwrap();
         assert_eq!((sample.window, sample.stall), (None, None));
+    }
+
+    /// A download that moves is no stall, however often a write is under way.
+    #[test]
+    fn a_transport_stalls_if_it_took_nothing_since_the_last_sample() {
+        let mut tap = watching(Version::Http2);
+        for sender in [Side::Client, Side::Server] {
+            let before = tap.stats.stalls.transport;
+            tap.write_begins(sender);
+            assert_eq!(tap.state().stall, None);
+            for _ in 0..3 {
+                tap.wrote(sender, 1_000);
+                tap.write_ends(sender);
+                tap.write_begins(sender);
+                tap.wrote(sender, 1);
+                assert_eq!(tap.state().stall, None, "{sender:?}");
+            }
+            assert_eq!(tap.stats.stalls.transport, before);
+            // The other direction moves on.
+            for _ in 0..2 {
+                tap.wrote(other(sender), 1_000);
+                assert_eq!(tap.state().stall, Some(Stall::Transport), "{sender:?}");
+            }
+            assert_eq!(tap.stats.stalls.transport, before + 1);
+            tap.write_ends(sender);
+            assert_eq!(tap.state().stall, None);
+        }
+    }
+
+    /// A push waits for no window of the client's sender.
+    #[test]
+    fn a_push_is_judged_by_the_window_of_the_server() {
+        let settings = ["SETTINGS stream=0", "    SETTINGS_INITIAL_WINDOW_SIZE = 0"];
+        for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
+            let mut tap = watching(version);
+            pass(&mut tap, Side::Server, &settings);
+            request(&mut tap, 1, true);
+            let response = match version {
+                Version::Http2 => {
+                    let promise = [
+                        "PUSH_PROMISE stream=1 length=9 flags=END_HEADERS",
+                        "    promised stream=2",
+                        "    :method: GET",
+                        "    :path: /pushed",
+                    ];
+                    pass(&mut tap, Side::Server, &promise);
+                    ["HEADERS stream=2 length=9", "    :status: 200", ""]
+                }
+                _ => [
+                    "SYN_STREAM stream=2 version=3 length=9 flags=FLAG_UNIDIRECTIONAL",
+                    "    :path: /pushed",
+                    "    :status: 200",
+                ],
+            };
+            let promised = sample(&tap, 2).map(|stream| stream.stall);
+            assert!(matches!(promised, Some(None) | None), "{promised:?}");
+            let lines = response.iter().filter(|line| !line.is_empty());
+            pass(&mut tap, Side::Server, &lines.copied().collect::<Vec<_>>());
+            pass(&mut tap, Side::Server, &["DATA stream=2 length=3"]);
+            let pushed = sample(&tap, 2).unwrap();
+            assert_eq!((pushed.sent, pushed.stall), (3, None), "{version}");
+            assert!(pushed.window > Some(65_000), "{version}: {pushed:?}");
+            // An upload does wait for it.
+            request(&mut tap, 3, false);
+            let upload = sample(&tap, 3).unwrap();
+            assert_eq!(upload.stall, Some(Stall::StreamWindow), "{version}");
+        }
     }
 
     #[test]

@@ -261,6 +261,15 @@ const STALLING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \0\0\x06\x04\0\0\0\0\0\0\x04\0\0\x03\xe8\
     \0\0\x20\x01\x05\0\0\0\x01\x82\x86\x04\x11/bytes/1000000?s3\x41\x09localhost";
 
+fn read_at_least(client: &mut TcpStream, length: usize) {
+    let mut left = length;
+    while left > 0 {
+        let length = client.read(&mut [0; 4_096]).unwrap();
+        assert!(length > 0);
+        left = left.saturating_sub(length);
+    }
+}
+
 #[test]
 fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
     let target = format!("http://{}", server(Version::Http2));
@@ -268,13 +277,7 @@ fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
     let mut client = TcpStream::connect(running.listens.trim_start_matches("http://")).unwrap();
     client.write_all(STALLING).unwrap();
     // Until the window is used up.
-    let mut answer = Vec::new();
-    while answer.len() < 1_000 {
-        let mut bytes = [0; 4_096];
-        let length = client.read(&mut bytes).unwrap();
-        assert!(length > 0);
-        answer.extend_from_slice(&bytes[..length]);
-    }
+    read_at_least(&mut client, 1_000);
     let mut viewer = Viewer::come(running.page);
     let stream = viewer.wait_for("streams", |stream| phase(stream) == "stream_window");
     assert_eq!(
@@ -310,6 +313,34 @@ fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
     viewer.wait_for("streams", |stream| {
         stream["id"] == 1 && stream["end"].is_u64()
     });
+}
+
+/// The bytes by which the tap knows the protocol are written as any others.
+#[test]
+fn the_first_bytes_of_a_client_that_then_waits_stall_nothing() {
+    let target = format!("https://localhost:{}", self_signed().port());
+    let running = Running::start(&["tap", "-q", "-k", "127.0.0.1:0", &target]);
+    let mut client = TcpStream::connect(running.listens.trim_start_matches("http://")).unwrap();
+    // All of it is in the read by which the tap knows the protocol.
+    let request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+        \0\0\x15\x01\x05\0\0\0\x01\x82\x86\x04\x06/hello\x41\x09localhost";
+    assert!(request.len() < 64);
+    client.write_all(request).unwrap();
+    read_at_least(&mut client, "hello world".len());
+    let mut viewer = Viewer::come(running.page);
+    // The updates of other connections: with each, the page has looked at this one again.
+    let url = format!("{}/hello", running.listens);
+    for _ in 0..4 {
+        assert_eq!(get(&[&url]), "hello world");
+        viewer.wait_for("streams", |stream| stream["path"] == "/hello");
+    }
+    let shown = Viewer::come(running.page).event().data;
+    let one = &shown["connections"][0];
+    assert_eq!(
+        (&one["id"], &one["stall"], &one["stalls"][2]),
+        (&1.into(), &Value::Null, &0.into()),
+        "{shown}"
+    );
 }
 
 #[test]
