@@ -51,6 +51,8 @@ struct Writing {
 struct Streams {
     windows: BySide<Windows>,
     open: BTreeMap<u32, Stream>,
+    /// The highest id that each side has opened.
+    last: BySide<u32>,
 }
 
 #[derive(Default)]
@@ -58,6 +60,7 @@ struct Stream {
     /// Bytes of content, modulo 2³².
     moved: BySide<u32>,
     ended: BySide<bool>,
+    /// The server may send its content.
     is_answered: bool,
 }
 
@@ -103,6 +106,7 @@ impl Watching {
                 server: Windows::new(version),
             },
             open: BTreeMap::new(),
+            last: BySide::default(),
         });
         self.begin(version.alpn());
     }
@@ -241,20 +245,9 @@ impl Streams {
         fin: bool,
     ) {
         match what {
-            What::Open(title) => {
-                let (method, path) = title.split_once(' ').unwrap_or((title, ""));
-                connection.begin(id, method, path);
-                if self.open.len() < MAX_STREAMS {
-                    let stream = self.open.entry(id).or_default();
-                    // A push has no request of the client's.
-                    stream.ended.client |= sender == Side::Server;
-                    self.windows.client.open(id);
-                    self.windows.server.open(id);
-                    if sender == Side::Server {
-                        self.windows.client.end(id);
-                    }
-                }
-            }
+            What::Open(title) => self.begin(connection, sender, id, title),
+            // Trailers are of a stream that is known.
+            What::Fields if self.is_next(sender, id) => self.begin(connection, sender, id, ""),
             What::Head(status) => {
                 let status = status.parse().unwrap_or(0);
                 if let (Some(stream), 200..) = (self.open.get_mut(&id), status) {
@@ -281,8 +274,36 @@ impl Streams {
                 connection.reset(id, code);
                 self.forget(id);
             }
-            What::Other => {}
+            What::Fields | What::Other => {}
         }
+    }
+
+    /// A stream begins.
+    fn begin(&mut self, connection: &WatchedConnection, sender: Side, id: u32, title: &str) {
+        let last = self.last.of(sender);
+        *last = id.max(*last);
+        let (method, path) = title.split_once(' ').unwrap_or((title, ""));
+        if self.open.len() >= MAX_STREAMS {
+            connection.count_begun();
+            return;
+        }
+        connection.begin(id, method, path);
+        let stream = self.open.entry(id).or_default();
+        self.windows.client.open(id);
+        self.windows.server.open(id);
+        // A push has no request of the client's. Without HTTP, both sides send on it.
+        if sender == Side::Server && !title.is_empty() {
+            stream.ended.client = true;
+            self.windows.client.end(id);
+        }
+        // No head of a response has to come.
+        stream.is_answered = title.is_empty();
+    }
+
+    /// Whether this side may open a stream with this id (RFC 9113 §5.1.1).
+    fn is_next(&mut self, sender: Side, id: u32) -> bool {
+        let is_own = (sender == Side::Client) == (id % 2 == 1);
+        id > *self.last.of(sender) && is_own
     }
 
     fn data(
