@@ -166,32 +166,6 @@ mod tests {
             (2, What::Head(text("200")), true),
         ];
         assert_eq!(of(&push), both);
-        // The names of another protocol are those of any field.
-        let named = [
-            "HEADERS stream=5 length=5",
-            "    :method: GET",
-            "    :path: /c",
-            "    status: 404",
-            "    url: /d",
-            "SYN_STREAM stream=5 version=3 length=5",
-            "    :method: GET",
-            "    :path: /c",
-            "    status: 404",
-            "SYN_STREAM stream=5 version=2 length=5",
-            "    method: GET",
-            "    status: 404",
-            "    url: /c",
-            "HEADERS stream=5 version=2 length=5",
-            "    url: /d",
-        ];
-        let opened = (5, What::Open(text("GET /c")), false);
-        let expected = [
-            opened.clone(),
-            opened.clone(),
-            opened,
-            (5, What::Other, false),
-        ];
-        assert_eq!(of(&named), expected);
         let others = [
             "DATA stream=1 length=300 flags=FLAG_FIN",
             "WINDOW_UPDATE stream=0 length=4",
@@ -216,6 +190,35 @@ mod tests {
             (1, What::Fields, true),
         ];
         assert_eq!(of(&others), expected);
+    }
+
+    #[test]
+    fn names_of_another_protocol_are_those_of_any_field() {
+        let named = [
+            "HEADERS stream=5 length=5",
+            "    :method: GET",
+            "    :path: /c",
+            "    status: 404",
+            "    url: /d",
+            "SYN_STREAM stream=5 version=3 length=5",
+            "    :method: GET",
+            "    :path: /c",
+            "    status: 404",
+            "SYN_STREAM stream=5 version=2 length=5",
+            "    method: GET",
+            "    status: 404",
+            "    url: /c",
+            "HEADERS stream=5 version=2 length=5",
+            "    url: /d",
+        ];
+        let opened = (5, What::Open("GET /c".to_owned()), false);
+        let expected = [
+            opened.clone(),
+            opened.clone(),
+            opened,
+            (5, What::Other, false),
+        ];
+        assert_eq!(of(&named), expected);
     }
 
     #[test]
