@@ -135,6 +135,11 @@ pub enum RequestError {
     },
     /// The URI's authority has a user name or password in it.
     Userinfo,
+    /// The URI's port is no number from 0 to 65535.
+    Port {
+        /// The port given.
+        port: String,
+    },
     /// Its `host` field is no authority (RFC 3986 §3.2) with a host and without user information.
     InvalidHost {
         /// Its value.
@@ -441,6 +446,10 @@ impl fmt::Display for RequestError {
             Self::Userinfo => f.write_str(
                 "its URI has a user name or password (RFC 9110 §4.2.4); use the authorization \
                  field",
+            ),
+            Self::Port { port } => write!(
+                f,
+                "its URI's port is {port}; a port is a number, at most 65535"
             ),
             Self::InvalidHost { host } => write!(
                 f,

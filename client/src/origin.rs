@@ -66,8 +66,8 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// [`RequestError`] when the URI has no host, another scheme, or user
-    /// information.
+    /// [`RequestError`] when the URI has no host, another scheme, user
+    /// information, or a port above 65535.
     pub fn of(uri: &Uri) -> Result<Self, RequestError> {
         let authority = uri.authority().ok_or(RequestError::NoHost)?;
         let security = match uri.scheme_str() {
@@ -85,6 +85,16 @@ impl Origin {
         }
         if authority.host().is_empty() {
             return Err(RequestError::NoHost);
+        }
+        let port = authority.as_str().strip_prefix(authority.host());
+        let port = port.and_then(|port| port.strip_prefix(':'));
+        // An empty port is the default one (RFC 3986 §3.2.3).
+        if let Some(port) = port.filter(|port| !port.is_empty()) {
+            if port.parse::<u16>().is_err() {
+                return Err(RequestError::Port {
+                    port: port.to_owned(),
+                });
+            }
         }
         let authority = match authority.port_u16() {
             Some(port) if port == security.default_port() => authority
@@ -152,6 +162,15 @@ mod tests {
                 scheme: "ftp".into()
             })
         );
+        for port in ["65536", "99999", "4294967376"] {
+            for (scheme, host) in [("http", "a.example"), ("https", "[::1]")] {
+                let error = of(&format!("{scheme}://{host}:{port}/")).unwrap_err();
+                assert_eq!(error, RequestError::Port { port: port.into() });
+                assert!(error.to_string().contains("at most 65535"), "{error}");
+            }
+        }
+        assert_eq!(of("http://a.example:/").unwrap().port(), 80);
+        assert_eq!(of("https://[::1]:65535/").unwrap().port(), 65_535);
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Board {
         let gauges = locked(&self.0.gauges).clone();
         let readings = Readings {
             unlisted,
+            left_out: 0,
             gauges: gauges.map(|read| read()).unwrap_or_default(),
             figures: self.figures(),
         };

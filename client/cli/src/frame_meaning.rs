@@ -8,8 +8,11 @@ const MAX_PATH: usize = 300;
 /// The meaning of a frame, as far as streams and windows are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// A request: `GET /`. A push, if the server sent it.
+    /// A request: `GET /`, or `CONNECT example.org:443`. A push, if the server sent it. Empty: a
+    /// stream without HTTP, which either side may open.
     Open(String),
+    /// Fields of HTTP/2 that are no head: trailers, or the begin of a stream without HTTP.
+    Fields,
     /// The head of a response, with its status.
     Head(String),
     Data(u64),
@@ -36,16 +39,24 @@ pub(crate) fn meanings(frame: &FrameText) -> Vec<(u32, What, bool)> {
         let text = detail(names)?;
         text.split(' ').next()?.parse::<i64>().ok()
     };
+    let names = Names::of(frame);
     let opens = || {
-        let method = detail(&[":method: ", "method: "]).unwrap_or_else(|| "GET".to_owned());
-        let path = detail(&[":path: ", "url: "])?;
-        let path: String = path.chars().take(MAX_PATH).collect();
-        Some(What::Open(format!("{method} {path}")))
+        let method = detail(&[names.method]);
+        let path = detail(&[names.path]);
+        if method.is_none() && path.is_none() {
+            return None;
+        }
+        // A push of SPDY has no method, and CONNECT no path.
+        let method = method.unwrap_or_else(|| "GET".to_owned());
+        let target = path.or_else(|| detail(&[names.authority]));
+        let target: String = target.unwrap_or_default().chars().take(MAX_PATH).collect();
+        Some(What::Open(format!("{method} {target}")))
     };
-    let status = detail(&[":status: ", "status: "]).map(|status| {
+    let status = || {
+        let status = detail(&[names.status])?;
         let code = status.split(' ').next().unwrap_or_default();
-        What::Head(code.to_owned())
-    });
+        Some(What::Head(code.to_owned()))
+    };
     let what = match frame.kind() {
         "DATA" => frame.length().map(What::Data),
         "WINDOW_UPDATE" => number(&["increment=", "delta="]).map(What::Credit),
@@ -55,15 +66,63 @@ pub(crate) fn meanings(frame: &FrameText) -> Vec<(u32, What, bool)> {
             let promised = detail(&["promised stream="]).and_then(|id| id.parse().ok());
             return vec![(promised.unwrap_or(0), opens().unwrap_or(What::Other), false)];
         }
-        // A pushed SYN_STREAM has both.
-        "SYN_STREAM" if status.is_some() => {
-            let open = (stream, opens().unwrap_or(What::Other), false);
-            return vec![open, (stream, status.unwrap_or(What::Other), fin)];
+        "SYN_STREAM" => {
+            let open = opens().unwrap_or_else(|| What::Open(String::new()));
+            // A push has its response with it. In a request, the name is any field's.
+            let is_push = title.contains("FLAG_UNIDIRECTIONAL");
+            let Some(status) = is_push.then(status).flatten() else {
+                return vec![(stream, open, fin)];
+            };
+            return vec![(stream, open, false), (stream, status, fin)];
         }
-        "HEADERS" | "SYN_STREAM" | "SYN_REPLY" => status.or_else(opens),
+        "SYN_REPLY" => status(),
+        "HEADERS" if names == SPDY2 || names == SPDY3 => status(),
+        "HEADERS" => status().or_else(opens).or(Some(What::Fields)),
         _ => None,
     };
     vec![(stream, what.unwrap_or(What::Other), fin)]
+}
+
+/// The names of the fields that every request or response has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Names {
+    method: &'static str,
+    path: &'static str,
+    authority: &'static str,
+    status: &'static str,
+}
+
+/// RFC 9113 §8.3.
+const HTTP2: Names = Names {
+    method: ":method: ",
+    path: ":path: ",
+    authority: ":authority: ",
+    status: ":status: ",
+};
+
+/// SPDY/3 §3.2.1.
+const SPDY3: Names = Names {
+    authority: ":host: ",
+    ..HTTP2
+};
+
+/// SPDY/2, "Request/Response".
+const SPDY2: Names = Names {
+    method: "method: ",
+    path: "url: ",
+    authority: "host: ",
+    status: "status: ",
+};
+
+impl Names {
+    /// Those of the frame's protocol.
+    fn of(frame: &FrameText) -> Self {
+        match frame.version() {
+            None => HTTP2,
+            Some(2) => SPDY2,
+            Some(_) => SPDY3,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +157,7 @@ mod tests {
         ];
         assert_eq!(of(&push), [(2, What::Open(text("GET /b")), false)]);
         let push = [
-            "SYN_STREAM stream=2 version=3 length=9 flags=FLAG_FIN",
+            "SYN_STREAM stream=2 version=3 length=9 flags=FLAG_FIN|FLAG_UNIDIRECTIONAL",
             "    :path: /b",
             "    :status: 200",
         ];
@@ -118,6 +177,8 @@ mod tests {
             "RST_STREAM stream=1 length=4",
             "    CANCEL",
             "PING id=1 version=3 length=4",
+            "HEADERS stream=1 length=4 flags=END_STREAM",
+            "    x-checksum: 7",
         ];
         let expected = [
             (1, What::Data(300), true),
@@ -126,7 +187,62 @@ mod tests {
             (0, What::InitialWindow(65_536), false),
             (1, What::Reset(text("CANCEL")), false),
             (0, What::Other, false),
+            (1, What::Fields, true),
         ];
         assert_eq!(of(&others), expected);
+    }
+
+    #[test]
+    fn names_of_another_protocol_are_those_of_any_field() {
+        let named = [
+            "HEADERS stream=5 length=5",
+            "    :method: GET",
+            "    :path: /c",
+            "    status: 404",
+            "    url: /d",
+            "SYN_STREAM stream=5 version=3 length=5",
+            "    :method: GET",
+            "    :path: /c",
+            "    status: 404",
+            "SYN_STREAM stream=5 version=2 length=5",
+            "    method: GET",
+            "    status: 404",
+            "    url: /c",
+            "HEADERS stream=5 version=2 length=5",
+            "    url: /d",
+        ];
+        let opened = (5, What::Open("GET /c".to_owned()), false);
+        let expected = [
+            opened.clone(),
+            opened.clone(),
+            opened,
+            (5, What::Other, false),
+        ];
+        assert_eq!(of(&named), expected);
+    }
+
+    #[test]
+    fn a_stream_without_a_path_opens_all_the_same() {
+        let streams = [
+            "HEADERS stream=1 length=5",
+            "    :method: CONNECT",
+            "    :authority: a.example:443",
+            "SYN_STREAM stream=3 version=3 length=5",
+            "    :host: a.example:443",
+            "    :method: CONNECT",
+            "SYN_STREAM stream=5 version=2 length=5",
+            "    host: a.example:443",
+            "    method: CONNECT",
+            "SYN_STREAM stream=7 version=3 length=5 flags=FLAG_FIN",
+            "    priority=0",
+        ];
+        let connect = || What::Open("CONNECT a.example:443".to_owned());
+        let expected = [
+            (1, connect(), false),
+            (3, connect(), false),
+            (5, connect(), false),
+            (7, What::Open(String::new()), true),
+        ];
+        assert_eq!(of(&streams), expected);
     }
 }

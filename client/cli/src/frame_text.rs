@@ -73,6 +73,12 @@ impl FrameText {
             .find_map(|(name, value)| (name == "length").then(|| value.parse().ok())?)
     }
 
+    /// The version of a control frame of SPDY.
+    pub(crate) fn version(&self) -> Option<u32> {
+        self.attributes()
+            .find_map(|(name, value)| (name == "version").then(|| value.parse().ok())?)
+    }
+
     pub(crate) fn details(&self) -> &[String] {
         &self.details
     }

@@ -90,29 +90,30 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 /// An absolute `http` or `https` URL.
 pub(crate) fn url(text: &str) -> Result<Uri, String> {
     absolute(text).map_err(|error| match with_http(text) {
-        Some(_) => format!("it has no scheme; write http://{text} or https://{text}"),
+        Some(Ok(_)) => format!("it has no scheme; write http://{text} or https://{text}"),
+        Some(Err(why)) => why,
         None => error,
     })
 }
 
 /// The same, for `get`: without a scheme it is `http`, as in curl.
 pub(crate) fn fetched_url(text: &str) -> Result<Uri, String> {
-    match with_http(text) {
-        Some(uri) => Ok(uri),
-        None => absolute(text),
-    }
+    with_http(text).unwrap_or_else(|| absolute(text))
 }
 
 /// The URL with `http`, of a text that has no scheme.
-fn with_http(text: &str) -> Option<Uri> {
+fn with_http(text: &str) -> Option<Result<Uri, String>> {
     // A port is the only colon in what has no scheme, except in an IPv6 address.
     let host = text.split(['/', '?', '#']).next().unwrap_or_default();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
     let has_port = host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
-    if text.contains("://") || host.contains('@') || !has_port {
+    // The host ends before the `//` of a scheme, and a query may have another URL in it.
+    let rest = text.get(host.len()..).unwrap_or_default();
+    let has_scheme = host.ends_with(':') && rest.starts_with("//");
+    if has_scheme || host.contains('@') || !has_port {
         return None;
     }
-    absolute(&format!("http://{text}")).ok()
+    Some(absolute(&format!("http://{text}")))
 }
 
 fn absolute(text: &str) -> Result<Uri, String> {
@@ -133,6 +134,10 @@ mod tests {
             "127.0.0.1:8080/x",
             "example.org",
             "localhost/a:b?c",
+            "a.example/login?next=http://b.example/",
+            "a.example:8080?next=http://b.example/",
+            "a.example#http://b.example/",
+            "a.example/http://b.example/",
             "[::1]:8080/",
             "[::1]",
         ] {
@@ -151,10 +156,18 @@ mod tests {
             "mailto:x",
             "user:pw@a",
             "http://",
+            "http://?a",
+            "x://y",
+            "://a",
             ":80/",
         ] {
             assert!(fetched_url(wrong).is_err(), "{wrong}");
             assert!(url(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["a.example:65536", "[::1]:99999/", "https://a.example:65536"] {
+            for error in [fetched_url(wrong).unwrap_err(), url(wrong).unwrap_err()] {
+                assert!(error.contains("at most 65535"), "{wrong}: {error}");
+            }
         }
     }
 

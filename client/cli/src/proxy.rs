@@ -343,7 +343,17 @@ fn checked(text: &str) -> Result<String, String> {
     };
     let known = Matcher::builder().all(&*text).build();
     let any = Uri::from_static("http://a.example/");
-    match text.is_empty() || known.intercept(&any).is_some() {
+    let proxy = known.intercept(&any);
+    if let Some(authority) = proxy.as_ref().and_then(|proxy| proxy.uri().authority()) {
+        let port = authority.as_str().strip_prefix(authority.host());
+        let port = port.unwrap_or_default().trim_start_matches(':');
+        if !port.is_empty() && port.parse::<u16>().is_err() {
+            return Err(format!(
+                "its port is {port}; a port is a number, at most 65535"
+            ));
+        }
+    }
+    match text.is_empty() || proxy.is_some() {
         true => Ok(text),
         false => Err("name a proxy as [SCHEME://][USER:PASSWORD@]HOST[:PORT]".to_owned()),
     }
@@ -387,8 +397,13 @@ mod tests {
             "a b",
             "http://",
             "socks5://",
+            "proxy:65536",
+            "http://u:p@[::1]:99999/",
+            "socks5h://proxy:99999",
         ] {
-            assert!(checked(bad).is_err(), "{bad:?}");
+            let error = checked(bad).unwrap_err();
+            let is_port = bad.contains("9999") || bad.contains("65536");
+            assert_eq!(error.contains("at most 65535"), is_port, "{bad:?}: {error}");
         }
         assert_eq!(credentials("Aladdin:open sesame").unwrap().basic, {
             "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="

@@ -90,8 +90,8 @@ pub(crate) struct Tap {
     pcap: Option<PathBuf>,
 
     /// Serve a live page at this address: connections, streams as bars, windows, stalls and
-    /// resets. Port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
+    /// resets. Port 0 takes a free one. It has no password: who reaches the address can read it
+    #[arg(long, value_name = "ADDR", value_parser = parse::address)]
     status: Option<SocketAddr>,
 
     #[command(flatten)]

@@ -20,7 +20,11 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
     process::{Child, Command},
+    time::timeout,
 };
+
+/// The time after which a program that should have ended hangs.
+const HANG: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn tool(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lacewing"));
@@ -104,6 +108,48 @@ async fn a_server_that_says_nothing_is_named_so() {
         text.contains("sends nothing in h2, so most cases fail"),
         "{text}"
     );
+
+    // The same server never makes a TLS handshake.
+    let url = url.replace("http:", "https:");
+    let arguments = [url.as_str(), "--timeout", "0.1", "--only", "6.7"];
+    let ended = timeout(HANG, tool(&arguments).output()).await;
+    let output = ended.expect("the handshake has no end").unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(28), "{text}");
+    let expected = format!("{url}: no connection within 100ms (--timeout)");
+    assert!(text.contains(&expected), "{text}");
+}
+
+/// The end of a connection is no frame.
+#[tokio::test]
+async fn a_server_that_closes_at_once_is_said_to_send_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut preface = [0; 24];
+            let _ = stream.read_exact(&mut preface).await;
+        }
+    });
+    for protocol in Version::ALL.map(Version::alpn) {
+        let arguments = [
+            "--protocol",
+            protocol,
+            &url,
+            "--timeout",
+            "0.1",
+            "--only",
+            "6.7",
+        ];
+        let arguments = match protocol {
+            "h2" => &arguments[..],
+            _ => &[&arguments[..5], &["--only", "2.6.5"]].concat(),
+        };
+        let output = tool(arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("sends nothing in {protocol}, so most cases fail");
+        assert!(text.contains(&expected), "{text}");
+    }
 }
 
 #[tokio::test]

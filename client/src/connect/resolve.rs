@@ -109,8 +109,8 @@ impl fmt::Display for ResolveError {
 
 impl std::error::Error for ResolveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let source: &io::Error = self.source.as_ref()?;
-        Some(source)
+        // Its own text is that of the resolver's error.
+        self.source.as_ref()?.source()
     }
 }
 

@@ -51,6 +51,11 @@ fn tunnels(args: &Args) -> Result<(), String> {
             ));
         }
     }
+    if args.reverse.accepts() && !settings::listens(args) {
+        return Err(
+            "--tunnel needs --https or --http, where diallers connect: both are off".into(),
+        );
+    }
     if args.reverse.accepts() && !args.protocols.contains(&Protocol::Http1) {
         return Err("--tunnel needs http/1.1 among --protocols: diallers begin in it".into());
     }

@@ -263,7 +263,8 @@ fn options_of(args: &Args, board: Option<Board>) -> ServerOptions {
     let measured = args.metrics.is_some();
     let mut options = ServerOptions::default()
         .protocols(args.protocols.iter().copied())
-        // What computes or reads disks has threads of its own; the rest of a handler waits.
+        // What reads disks has threads of its own; the rest of a handler waits. A body is encoded
+        // while it is sent, on the connection's task with any choice.
         .spawn(Spawn::Never)
         .h2c_upgrade(settings::h2c_upgrade(args))
         .observer(move |event| {

@@ -13,7 +13,7 @@ use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Side};
 use crate::{
     args::{Args, ContentArgs, Listen},
     certificates::Certificates,
-    disk::{self, Links, MIN_OPEN_FILES},
+    disk::{self, Links, MIN_OPEN_FILES, Opened, Root},
     proxy,
     reverse::{Dial, Diallers, Token, TunnelName, Tunnels},
     site::{Compression, ErrorPages, Policy, Rules},
@@ -67,12 +67,13 @@ impl Served {
     /// The text about a --fallback that is not there.
     pub(crate) fn missing_fallback(&self) -> Option<String> {
         let fallback = self.policy.rules.fallback.as_deref()?;
-        let path = self.root.as_deref()?.join(fallback);
-        match path.is_file() {
-            true => None,
-            false => Some(format!(
-                "--fallback {fallback}: {} is no file",
-                path.display()
+        // The site looks for it in the same way, with the same links.
+        let root = Root::new(self.root.as_deref()?, self.policy.links);
+        match root.open(fallback) {
+            Ok(Opened::File(..)) => None,
+            _ => Some(format!(
+                "--fallback {fallback}: {} is no file that is served",
+                root.whole(fallback).display()
             )),
         }
     }

@@ -15,12 +15,15 @@ use lacewing_conn::{Side, proto::ConnectionStats};
 use super::{
     Board, admit, locked, millis,
     record::{ConnectionName, Record},
-    sample::{MAX_STREAMS, Sample, Stall},
+    sample::{Sample, Stall, StreamSample},
     totals::Totals,
 };
 
 /// Streams that are recorded between two ticks; further ones are counted.
 const MAX_BEGUN: usize = 100;
+
+/// Open streams of a connection that have a record; further ones are counted.
+pub(super) const MAX_STREAMS: usize = 200;
 
 /// What is known about a connection from its start.
 #[derive(Clone, Debug)]
@@ -99,6 +102,8 @@ pub(super) struct State {
     pub(super) open: BTreeMap<u32, Record>,
     pub(super) done: Vec<Record>,
     pub(super) counts: Totals,
+    /// Open streams without a record, at the last sample.
+    pub(super) left_out: usize,
     begun: usize,
 }
 
@@ -168,6 +173,14 @@ impl WatchedConnection {
         let mut record = Record::new(name, stream, method, path, now);
         record.before = before;
         state.open.insert(stream, record);
+    }
+
+    /// A request begins whose stream the caller does not follow: it counts, and is not shown.
+    pub fn count_begun(&self) {
+        self.change(|state, _| {
+            state.counts.begun(self.entry.facts.protocol);
+            state.counts.undrawn = state.counts.undrawn.saturating_add(1);
+        });
     }
 
     /// The head of its response is there.
@@ -292,21 +305,9 @@ impl State {
         }
         match &sample.streams {
             Some(streams) => {
-                let mut before = std::mem::take(&mut self.open);
-                for stream in streams.iter().take(MAX_STREAMS) {
-                    let mut record = match before.remove(&stream.id) {
-                        Some(record) => record,
-                        None if admit(records) => Record::earlier(connection, stream, now),
-                        None => continue,
-                    };
-                    record.sampled(stream, now);
-                    record.is_changed |= record.handed_over.take().is_some();
-                    self.open.insert(stream.id, record);
-                }
-                for (_, mut record) in before {
-                    record.finish(record.handed_over.unwrap_or(now));
-                    self.done.push(record);
-                }
+                let open = sample.stats.open_streams.max(streams.len());
+                self.take_streams(connection, streams, open, now, records);
+                self.left_out = open.saturating_sub(self.open.len());
             }
             None => {
                 let stats = &sample.stats;
@@ -319,13 +320,53 @@ impl State {
         self.sample = sample;
     }
 
-    /// The tick has taken what was recorded.
+    /// Takes the open streams, of which there are `open`. Those that have a record keep it.
+    fn take_streams(
+        &mut self,
+        connection: ConnectionName,
+        streams: &[StreamSample],
+        open: usize,
+        now: u64,
+        records: &AtomicUsize,
+    ) {
+        let mut before = std::mem::take(&mut self.open);
+        let mut further = Vec::new();
+        for stream in streams {
+            match before.remove(&stream.id) {
+                Some(mut record) => {
+                    record.sampled(stream, now);
+                    record.is_changed |= record.handed_over.take().is_some();
+                    self.open.insert(stream.id, record);
+                }
+                None => further.push(stream),
+            }
+        }
+        // Streams below these ids may be open, too.
+        let lowest = streams.iter().map(|stream| stream.id).min();
+        let lowest = lowest.filter(|_| open > streams.len());
+        for (id, mut record) in before {
+            if lowest.is_some_and(|lowest| id < lowest) {
+                self.open.insert(id, record);
+            } else {
+                record.finish(record.handed_over.unwrap_or(now));
+                self.done.push(record);
+            }
+        }
+        let room = MAX_STREAMS.saturating_sub(self.open.len());
+        for stream in further.into_iter().take(room) {
+            if !admit(records) {
+                break;
+            }
+            let mut record = Record::earlier(connection, stream, now);
+            record.sampled(stream, now);
+            self.open.insert(stream.id, record);
+        }
+    }
+
+    /// The tick has taken what was recorded, except open streams that are still changed.
     pub(super) fn taken(&mut self) {
         self.begun = 0;
         self.done = Vec::new();
-        for record in self.open.values_mut() {
-            record.is_changed = false;
-        }
     }
 }
 
@@ -381,6 +422,7 @@ impl Entry {
         let mut state = self.state();
         state.open = BTreeMap::new();
         state.taken();
+        state.left_out = 0;
         state.sample.streams = None;
         state.sample.limits = Vec::new();
     }

@@ -36,11 +36,11 @@ impl Figure {
         }
     }
 
-    /// A number of things in a second.
-    pub fn rate(name: &'static str, per_second: f64) -> Self {
+    /// A number of things in a second; `None` while nothing was measured.
+    pub fn rate(name: &'static str, per_second: impl Into<Option<f64>>) -> Self {
         Self {
             name,
-            value: Some(per_second),
+            value: per_second.into(),
             unit: Unit::Rate,
         }
     }

@@ -18,7 +18,8 @@ const MAX_FINISHED: usize = 2_000;
 /// Open streams that are shown.
 pub(super) const MAX_OPEN: usize = 4_000;
 
-/// Streams that one tick adds; further ones are counted.
+/// Open streams, and ended ones, that one tick adds. Further ended ones are counted; further open
+/// ones wait for a later tick.
 const MAX_ADDED: usize = 400;
 
 /// Connections that left, for viewers that look later.
@@ -37,8 +38,18 @@ pub(super) struct Model {
     totals: Totals,
     totals_changed: u64,
     readings: Readings,
-    added: usize,
+    /// In this tick.
+    added: Added,
     undrawn: u64,
+}
+
+/// What a tick has added.
+#[derive(Default)]
+struct Added {
+    open: usize,
+    ended: usize,
+    /// Open streams that it could not add, and those without a record.
+    left_out: usize,
 }
 
 /// What a tick reads that no connection has.
@@ -46,6 +57,8 @@ pub(super) struct Model {
 pub(super) struct Readings {
     /// Connections that are not listed.
     pub(super) unlisted: u64,
+    /// Open streams that are not listed, on those connections that are.
+    pub(super) left_out: usize,
     pub(super) gauges: Vec<Gauge>,
     pub(super) figures: Vec<Figure>,
 }
@@ -100,7 +113,7 @@ impl Model {
     /// A tick begins.
     pub(super) fn begin(&mut self, seq: u64) {
         self.seq = seq;
-        self.added = 0;
+        self.added = Added::default();
     }
 
     /// Takes what a connection has recorded, and returns the number of records that stay there.
@@ -120,14 +133,20 @@ impl Model {
             self.finish(record);
         }
         // Most of those that are with the engine have ended: the next sample says whether.
-        let open = state.open.values();
+        let open = state.open.values_mut();
         for record in open.filter(|record| record.is_changed && record.handed_over.is_none()) {
             let key = (record.connection, record.id);
-            let is_shown = self.streams.contains_key(&key);
-            if is_shown || (self.streams.len() < MAX_OPEN && self.may_add()) {
-                self.streams.insert(key, (self.seq, record.clone()));
+            if !self.streams.contains_key(&key) {
+                if self.streams.len() >= MAX_OPEN || self.added.open >= MAX_ADDED {
+                    self.added.left_out = self.added.left_out.saturating_add(1);
+                    continue;
+                }
+                self.added.open = self.added.open.saturating_add(1);
             }
+            record.is_changed = false;
+            self.streams.insert(key, (self.seq, record.clone()));
         }
+        self.added.left_out = self.added.left_out.saturating_add(state.left_out);
         state.taken();
         state.open.len()
     }
@@ -145,8 +164,12 @@ impl Model {
 
     fn finish(&mut self, record: Record) {
         let known = self.streams.remove(&(record.connection, record.id));
-        if known.is_none() && !self.may_add() {
-            return;
+        if known.is_none() {
+            if self.added.ended >= MAX_ADDED {
+                self.undrawn = self.undrawn.saturating_add(1);
+                return;
+            }
+            self.added.ended = self.added.ended.saturating_add(1);
         }
         if self.finished.len() >= MAX_FINISHED {
             self.finished.pop_front();
@@ -154,17 +177,9 @@ impl Model {
         self.finished.push_back((self.seq, record));
     }
 
-    fn may_add(&mut self) -> bool {
-        if self.added >= MAX_ADDED {
-            self.undrawn = self.undrawn.saturating_add(1);
-            return false;
-        }
-        self.added = self.added.saturating_add(1);
-        true
-    }
-
     /// The tick ends: connections that it did not see are gone.
-    pub(super) fn close(&mut self, open: &[u32], mut totals: Totals, readings: Readings) {
+    pub(super) fn close(&mut self, open: &[u32], mut totals: Totals, mut readings: Readings) {
+        readings.left_out = self.added.left_out;
         let before: Vec<u32> = self.connections.keys().copied().collect();
         for id in before {
             if open.binary_search(&id).is_ok() {

@@ -6,8 +6,8 @@ use lacewing_conn::{
 };
 use serde::Serialize;
 
-/// Streams of a sample.
-pub(super) const MAX_STREAMS: usize = 200;
+/// Streams of a sample of an engine.
+const MAX_STREAMS: usize = 1_000;
 
 /// The cause for which data waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -88,8 +88,10 @@ impl From<StreamStats> for StreamSample {
 pub struct Sample {
     /// The statistics of the connection.
     pub stats: ConnectionStats,
-    /// The streams that are open, 200 at most; `None` if only the connection's figures are known.
-    /// A stream that is not here has ended.
+    /// The streams that are open; `None` if only the connection's figures are known. If `stats` has
+    /// more open streams than these, these are those with the highest ids. A stream that is not
+    /// here has ended, unless its id is lower than theirs. The board shows 200 of a connection, and
+    /// says how many it leaves out.
     pub streams: Option<Vec<StreamSample>>,
     /// Bytes that the peer may send on the connection, where that is known: an end does not know
     /// it.

@@ -26,6 +26,19 @@ fn streams(news: &Value) -> Vec<u64> {
         .collect()
 }
 
+/// The number of streams that are shown as open.
+fn open(news: &Value) -> usize {
+    let streams = news["streams"].as_array().unwrap().iter();
+    streams.filter(|stream| stream["end"].is_null()).count()
+}
+
+/// Those that are shown as ended.
+fn ended(news: &Value) -> Vec<u64> {
+    let streams = news["streams"].as_array().unwrap().iter();
+    let ended = streams.filter(|stream| !stream["end"].is_null());
+    ended.map(|stream| stream["id"].as_u64().unwrap()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_recorded_while_nobody_watches() {
     let board = Board::new("test");
@@ -206,6 +219,92 @@ async fn a_sample_says_which_streams_are_open() {
     assert_eq!((&three["sent"], three["end"].is_null()), (&json!(7), true));
     let last = three["marks"].as_array().unwrap().last().unwrap();
     assert_eq!(last[1], "stream_window");
+}
+
+/// A connection with more open streams than it may have records.
+#[tokio::test(start_paused = true)]
+async fn an_open_stream_is_never_shown_as_ended() {
+    let board = Board::new("test");
+    tokio::spawn(board.clone().run());
+    let _viewer = board.view().unwrap();
+    let connection = watched(&board);
+    ticks(2).await;
+    let sample = |ids: &[u32], open_streams| {
+        let stream = |id: &u32| StreamSample {
+            id: *id,
+            sent: 0,
+            received: 0,
+            window: None,
+            stall: None,
+        };
+        let mut sample = Sample {
+            streams: Some(ids.iter().map(stream).collect()),
+            ..Sample::default()
+        };
+        sample.stats.open_streams = open_streams;
+        sample
+    };
+    let mut ids: Vec<u32> = (0..400).map(|number| 2 * number + 1).collect();
+    for id in &ids[..50] {
+        connection.begin(*id, "GET", "/");
+    }
+    connection.sampled(sample(&ids, ids.len()));
+    ticks(2).await;
+    let shown = news(&board, None).1;
+    assert_eq!((open(&shown), &shown["left_out"]), (200, &json!(200)));
+
+    // Two end, two begin: these have a place each, and none of the others has ended.
+    for id in [1, 3] {
+        connection.reset(id, "CANCEL");
+        ids.remove(0);
+    }
+    for id in [801, 803] {
+        connection.begin(id, "GET", "/");
+        ids.push(id);
+    }
+    connection.sampled(sample(&ids, ids.len()));
+    ticks(2).await;
+    let shown = news(&board, None).1;
+    assert_eq!(ended(&shown), vec![1, 3]);
+    assert_eq!((open(&shown), &shown["left_out"]), (200, &json!(200)));
+
+    // A sample with the newest streams alone says nothing about older ones.
+    connection.sampled(sample(&ids[300..], ids.len()));
+    ticks(2).await;
+    let shown = news(&board, None).1;
+    assert_eq!(ended(&shown), vec![1, 3]);
+    // Of its own ids it does, and a whole one of all.
+    connection.sampled(sample(&ids[300..399], ids.len() - 1));
+    ticks(2).await;
+    assert_eq!(ended(&news(&board, None).1), vec![1, 3, 803]);
+    connection.sampled(sample(&ids[..10], 10));
+    ticks(2).await;
+    let shown = news(&board, None).1;
+    assert_eq!((open(&shown), &shown["left_out"]), (10, &json!(0)));
+}
+
+/// However many streams end in a tick, those that are open are listed, at a later one if need be.
+#[tokio::test(start_paused = true)]
+async fn streams_that_end_take_no_place_of_open_ones() {
+    let board = Board::new("test");
+    tokio::spawn(board.clone().run());
+    let _viewer = board.view().unwrap();
+    let many: Vec<_> = (0..10).map(|_| watched(&board)).collect();
+    ticks(2).await;
+    for connection in &many {
+        for id in 0..100 {
+            connection.begin(id, "GET", "/");
+            if id < 50 {
+                connection.ended(id, None);
+            }
+        }
+    }
+    ticks(1).await;
+    let shown = news(&board, None).1;
+    assert_eq!((open(&shown), &shown["left_out"]), (400, &json!(100)));
+    ticks(1).await;
+    let shown = news(&board, None).1;
+    assert_eq!((open(&shown), &shown["left_out"]), (500, &json!(0)));
 }
 
 /// Output that was made in the same turn waits for no transport.

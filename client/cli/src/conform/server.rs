@@ -5,12 +5,19 @@ use std::time::Duration;
 use http::Uri;
 use lacewing_client::{Connect as _, Connector, Origin, Security, Transport, Trust, tls::Tls};
 use lacewing_conform::{Outcome, Report, Target, run as run_case, server_cases};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{args::Conform, console, status::Failure};
+use crate::{
+    args::Conform,
+    console,
+    status::{Failure, TIME},
+};
 
 /// The pause between two attempts to connect again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The begin of the line about a server that closes, which is no frame.
+const CLOSED: &str = "< the end of the connection";
 
 /// Probes the server, then runs each case on a connection of its own.
 pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
@@ -22,8 +29,13 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let tls = Tls::with_trust(trust, vec![args.protocol]);
     let connector = Connector::tls(tls, Some(args.protocol));
     let connect = async || -> Result<Box<dyn Transport>, Failure> {
-        let connected = connector.connect(&origin).await;
+        let connected = timeout(args.timeout, connector.connect(&origin)).await;
+        let silent = |_| {
+            let text = format!("{url}: no connection within {:?} (--timeout)", args.timeout);
+            Failure::new(TIME, text).passing(None)
+        };
         connected
+            .map_err(silent)?
             .map(|connected| connected.io)
             .map_err(|error| Failure::request(url, &error, trust))
     };
@@ -33,7 +45,8 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let seen = target.probe(connect().await?, &conditions).await;
     if !target.abilities.answers {
         let protocol = args.protocol.alpn();
-        match seen.iter().any(|line| line.starts_with('<')) {
+        let is_frame = |line: &str| line.starts_with('<') && !line.starts_with(CLOSED);
+        match seen.iter().any(|line| is_frame(line)) {
             true => console::note(format_args!(
                 "{url} does not answer GET with 2xx, so cases that need a response fail or are \
                  skipped; the frames of this attempt:"

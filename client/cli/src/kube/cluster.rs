@@ -8,7 +8,7 @@ use kube_client::{
     Config,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
-use lacewing_client::tls::Certificates;
+use lacewing_client::{Origin, tls::Certificates};
 use lacewing_kube::client::StreamingProtocol;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -83,11 +83,12 @@ impl Cluster {
             }
             false => None,
         };
-        let default_port = if is_secure { 443 } else { 80 };
+        let origin = Origin::of(&server)
+            .map_err(|error| TaskFailure::new(format!("the server {server}: {error}")))?;
         let namespace = args.namespace.clone();
         Ok(Self {
             headers: credentials(&config.auth_info)?,
-            port: server.port_u16().unwrap_or(default_port),
+            port: origin.port(),
             namespace: namespace.unwrap_or(config.default_namespace),
             transport: args.transport.transport(),
             server,

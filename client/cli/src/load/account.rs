@@ -100,6 +100,9 @@ impl Account {
         }
         self.fruitless += 1;
         self.plan.put_back(begun);
+        if let Some(live) = &self.plan.live {
+            live.left_alone();
+        }
         let mut tally = self.tally.borrow_mut();
         if !self.is_warm_up(begun) {
             tally.sent = tally.sent.saturating_sub(1);

@@ -243,8 +243,9 @@ pub(crate) struct ReportArgs {
     pub(super) no_live: bool,
 
     /// Serve a live page at this address until the run ends: connections, streams as bars, windows,
-    /// stalls, rates and times. Port 0 takes a free one
-    #[arg(long, value_name = "ADDR", conflicts_with = "merge")]
+    /// stalls, rates and times. Port 0 takes a free one. It has no password: who reaches the address
+    /// can read it
+    #[arg(long, value_name = "ADDR", value_parser = crate::parse::address, conflicts_with = "merge")]
     pub(super) status: Option<SocketAddr>,
 
     /// Exit with 99 unless this holds; may be repeated. Left: p50 to p99.99, mean or max

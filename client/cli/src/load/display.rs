@@ -83,7 +83,7 @@ fn text(figures: &Figures) -> String {
         clippy::cast_sign_loss,
         reason = "a rate of responses"
     )]
-    let rate = HumanCount(figures.rate as u64);
+    let rate = HumanCount(figures.rate.unwrap_or_default() as u64);
     let times = match figures.times {
         Some((half, most)) => format!(", p50 {half:.1?}, p99 {most:.1?}"),
         None => String::new(),
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_line_has_all_figures() {
         let mut figures = Figures {
-            rate: 1234.5,
+            rate: Some(1234.5),
             answered: 100,
             failed: 1,
             open: 2,

@@ -12,6 +12,9 @@ const PARTS: usize = 8;
 /// Up to more than an hour, in microseconds.
 const BUCKETS: usize = 32 * PARTS;
 
+/// The longest time since the last look over which a rate is one of now.
+const MAX_SINCE: Duration = Duration::from_secs(2);
+
 /// Counts that all threads add to.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -36,8 +39,8 @@ pub(super) struct Look {
 /// The figures at one look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figures {
-    /// Responses in a second, since the look before.
-    pub(super) rate: f64,
+    /// Responses in a second, since the look before; `None` if that is too long ago.
+    pub(super) rate: Option<f64>,
     pub(super) answered: u64,
     pub(super) failed: u64,
     /// Requests under way.
@@ -64,6 +67,11 @@ impl Live {
 
     pub(super) fn sent(&self) {
         self.sent.fetch_add(1, Relaxed);
+    }
+
+    /// A request that was sent counts as not sent.
+    pub(super) fn left_alone(&self) {
+        self.sent.fetch_sub(1, Relaxed);
     }
 
     pub(super) fn connected(&self) {
@@ -105,7 +113,7 @@ impl Look {
         let sent = live.sent.load(Relaxed);
         (self.at, self.answered) = (now, answered);
         Figures {
-            rate,
+            rate: (since <= MAX_SINCE).then_some(rate),
             answered,
             failed,
             open: sent.saturating_sub(answered.saturating_add(failed)),
@@ -190,14 +198,30 @@ mod tests {
             let seen = look.figures(&live, start + Duration::from_millis(500));
             assert_eq!((seen.answered, seen.failed), (100, 1));
             assert_eq!((seen.open, seen.connections), (1, 1));
-            assert!((seen.rate - 200.0).abs() < 1e-6, "{seen:?}");
+            assert!((seen.rate.unwrap() - 200.0).abs() < 1e-6, "{seen:?}");
             let (half, most) = seen.times.unwrap();
             assert!((50..=57).contains(&half.as_millis()), "{seen:?}");
             assert!((99..=112).contains(&most.as_millis()), "{seen:?}");
             let next = look.figures(&live, start + Duration::from_secs(1));
             assert_eq!((next.answered, next.times), (100, None));
-            assert!(next.rate.abs() < 1e-6, "{next:?}");
+            assert!(next.rate.unwrap().abs() < 1e-6, "{next:?}");
+            // Whoever looks again after a while sees no rate of all that time.
+            let late = look.figures(&live, start + Duration::from_secs(60));
+            assert_eq!(late.rate, None);
+            let next = look.figures(&live, start + Duration::from_secs(61));
+            assert!(next.rate.is_some(), "{next:?}");
         }
+    }
+
+    #[test]
+    fn a_request_that_the_server_left_alone_is_not_open() {
+        let (live, start) = (Live::new(None), Instant::now());
+        for _ in 0..10 {
+            live.sent();
+            live.left_alone();
+        }
+        live.sent();
+        assert_eq!(Look::new(start).figures(&live, start).open, 1);
     }
 
     #[test]

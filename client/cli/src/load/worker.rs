@@ -199,12 +199,13 @@ async fn drive_multiplexed(
     loop {
         tokio::select! {
             biased;
-            _ = &mut driver => break,
-            // All outcomes are known: a server that does not close is left.
+            // All outcomes are known: a server that does not close is left. This comes first, since
+            // after a pause of the process the driver's timers are due as well.
             () = &mut closing => {
                 cut = true;
                 break;
             }
+            _ = &mut driver => break,
             changed = phase.changed() => {
                 if changed.is_err() || *phase.borrow() == Phase::Over {
                     cut = true;

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -75,8 +76,9 @@ impl Relay<'_> {
         with(&shown, |shown| shown.begin())?;
         if !first.is_empty() {
             with(&shown, |shown| shown.take(Side::Client, first))?;
-            if server_writes.write_all(first).await.is_err() {
-                return Ok(());
+            let written = write(Side::Client, first, &mut server_writes, &shown).await;
+            if written.is_err() {
+                return with(&shown, |shown| shown.finish());
             }
         }
         let passing = async {
@@ -109,26 +111,54 @@ async fn pass(
             break;
         }
         with(shown, |shown| shown.take(sender, bytes))?;
-        if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
+        if write(sender, bytes, &mut to, shown).await.is_err() {
             break;
         }
-        with(shown, |shown| shown.written(sender));
     }
     // The other side sees the end; it may be gone already.
     let _ = to.shutdown().await;
     with(shown, |shown| shown.end_of(sender))
 }
 
+/// Writes what a side has sent to the other one.
+async fn write(
+    sender: Side,
+    mut bytes: &[u8],
+    to: &mut WriteHalf<Box<dyn Transport>>,
+    shown: &Mutex<Shown<'_>>,
+) -> io::Result<()> {
+    with_page(shown, |page| page.write_begins(sender));
+    let writing = async {
+        while !bytes.is_empty() {
+            let length = to.write(bytes).await?;
+            if length == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(length..).unwrap_or_default();
+            with_page(shown, |page| page.wrote(sender, length));
+        }
+        to.flush().await
+    };
+    let written = writing.await;
+    with_page(shown, |page| page.write_ends(sender));
+    written
+}
+
 /// Shows the connection's state on the live page, whenever it is due.
 async fn sample(wake: &Notify, shown: &Mutex<Shown<'_>>) -> Infallible {
     loop {
         wake.notified().await;
-        with(shown, |shown| {
-            if let Some(watching) = &mut shown.watching {
-                watching.sample();
-            }
-        });
+        with_page(shown, Watching::sample);
     }
+}
+
+/// Does this if there is a live page.
+fn with_page(shown: &Mutex<Shown<'_>>, act: impl FnOnce(&mut Watching)) {
+    with(shown, |shown| {
+        if let Some(watching) = &mut shown.watching {
+            act(watching);
+        }
+    });
 }
 
 fn with<'a, T>(shown: &Mutex<Shown<'a>>, act: impl FnOnce(&mut Shown<'a>) -> T) -> T {
@@ -180,7 +210,6 @@ impl<'a> Shown<'a> {
         if let Some(watching) = &mut self.watching {
             watching.count(sender, bytes.len(), self.conversation.content());
             watching.take(&taken.frames);
-            watching.write_begins(sender);
         }
         let number = self.relay.number;
         self.show(|output| {
@@ -189,13 +218,6 @@ impl<'a> Shown<'a> {
             }
         })?;
         self.record(sender, bytes)
-    }
-
-    /// The other side has taken what this one sent.
-    fn written(&mut self, sender: Side) {
-        if let Some(watching) = &mut self.watching {
-            watching.write_ends(sender);
-        }
     }
 
     fn record(&mut self, sender: Side, bytes: &[u8]) -> Result<(), Failure> {

@@ -33,15 +33,26 @@ pub(super) struct Watching {
     connection: Option<WatchedConnection>,
     streams: Option<Streams>,
     stats: ConnectionStats,
-    /// The side whose bytes the other one does not take.
-    is_writing: BySide<bool>,
-    was_blocked: bool,
+    writing: BySide<Writing>,
+    /// Those of the last sample.
+    writing_before: BySide<Writing>,
+    was_stalled: bool,
+}
+
+/// What the other side takes of the bytes that a side has sent.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Writing {
+    is_under_way: bool,
+    /// Bytes since the start.
+    taken: u64,
 }
 
 /// The open streams of a protocol that has frames.
 struct Streams {
     windows: BySide<Windows>,
     open: BTreeMap<u32, Stream>,
+    /// The highest id that each side has opened.
+    last: BySide<u32>,
 }
 
 #[derive(Default)]
@@ -49,6 +60,7 @@ struct Stream {
     /// Bytes of content, modulo 2³².
     moved: BySide<u32>,
     ended: BySide<bool>,
+    /// The server may send its content.
     is_answered: bool,
 }
 
@@ -80,8 +92,9 @@ impl Watching {
             connection: None,
             streams: None,
             stats: ConnectionStats::default(),
-            is_writing: BySide::default(),
-            was_blocked: false,
+            writing: BySide::default(),
+            writing_before: BySide::default(),
+            was_stalled: false,
         }
     }
 
@@ -93,6 +106,7 @@ impl Watching {
                 server: Windows::new(version),
             },
             open: BTreeMap::new(),
+            last: BySide::default(),
         });
         self.begin(version.alpn());
     }
@@ -145,27 +159,42 @@ impl Watching {
 
     /// What a side has sent is now written to the other one.
     pub(super) fn write_begins(&mut self, sender: Side) {
-        *self.is_writing.of(sender) = true;
+        self.writing.of(sender).is_under_way = true;
     }
 
-    /// The other side has taken it.
+    /// The other side has taken so many bytes of it.
+    pub(super) fn wrote(&mut self, sender: Side, length: usize) {
+        let taken = &mut self.writing.of(sender).taken;
+        *taken = taken.saturating_add(length as u64);
+    }
+
+    /// The other side has taken all of it, or is gone.
     pub(super) fn write_ends(&mut self, sender: Side) {
-        *self.is_writing.of(sender) = false;
+        self.writing.of(sender).is_under_way = false;
     }
 
     /// Shows the state of the connection, if it is due.
     pub(super) fn sample(&mut self) {
-        let Some(connection) = self.connection.as_ref().filter(|one| one.is_due()) else {
-            return;
-        };
-        let is_blocked = self.is_writing.client || self.is_writing.server;
-        if is_blocked && !std::mem::replace(&mut self.was_blocked, is_blocked) {
+        if self.connection.as_ref().is_some_and(|one| one.is_due()) {
+            let state = self.state();
+            if let Some(connection) = &self.connection {
+                connection.sampled(state);
+            }
+        }
+    }
+
+    /// The state of the connection now, and since it was asked last.
+    fn state(&mut self) -> Sample {
+        let is_stalled = self.is_stalled();
+        if is_stalled && !self.was_stalled {
             let stalls = &mut self.stats.stalls.transport;
             *stalls = stalls.saturating_add(1);
         }
-        self.was_blocked = is_blocked;
+        self.was_stalled = is_stalled;
+        // `written` stays 0, with which the board believes the stall: it does not know two
+        // directions.
         let mut sample = Sample {
-            stall: is_blocked.then_some(Stall::Transport),
+            stall: is_stalled.then_some(Stall::Transport),
             ..Sample::default()
         };
         // The board takes this for no window.
@@ -187,7 +216,14 @@ impl Watching {
             sample.streams = Some(shown);
         }
         sample.stats = self.stats.clone();
-        connection.sampled(sample);
+        sample
+    }
+
+    /// Whether a side has taken nothing since the last sample of what it is given.
+    fn is_stalled(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.writing_before, self.writing);
+        let stalls = |now: Writing, before: Writing| now.is_under_way && now == before;
+        stalls(self.writing.client, before.client) || stalls(self.writing.server, before.server)
     }
 }
 
@@ -209,17 +245,9 @@ impl Streams {
         fin: bool,
     ) {
         match what {
-            What::Open(title) => {
-                let (method, path) = title.split_once(' ').unwrap_or((title, ""));
-                connection.begin(id, method, path);
-                if self.open.len() < MAX_STREAMS {
-                    let stream = self.open.entry(id).or_default();
-                    // A push has no request of the client's.
-                    stream.ended.client |= sender == Side::Server;
-                    self.windows.client.open(id);
-                    self.windows.server.open(id);
-                }
-            }
+            What::Open(title) => self.begin(connection, sender, id, title),
+            // Trailers are of a stream that is known.
+            What::Fields if self.is_next(sender, id) => self.begin(connection, sender, id, ""),
             What::Head(status) => {
                 let status = status.parse().unwrap_or(0);
                 if let (Some(stream), 200..) = (self.open.get_mut(&id), status) {
@@ -246,8 +274,36 @@ impl Streams {
                 connection.reset(id, code);
                 self.forget(id);
             }
-            What::Other => {}
+            What::Fields | What::Other => {}
         }
+    }
+
+    /// A stream begins.
+    fn begin(&mut self, connection: &WatchedConnection, sender: Side, id: u32, title: &str) {
+        let last = self.last.of(sender);
+        *last = id.max(*last);
+        let (method, path) = title.split_once(' ').unwrap_or((title, ""));
+        if self.open.len() >= MAX_STREAMS {
+            connection.count_begun();
+            return;
+        }
+        connection.begin(id, method, path);
+        let stream = self.open.entry(id).or_default();
+        self.windows.client.open(id);
+        self.windows.server.open(id);
+        // A push has no request of the client's. Without HTTP, both sides send on it.
+        if sender == Side::Server && !title.is_empty() {
+            stream.ended.client = true;
+            self.windows.client.end(id);
+        }
+        // No head of a response has to come.
+        stream.is_answered = title.is_empty();
+    }
+
+    /// Whether this side may open a stream with this id (RFC 9113 §5.1.1).
+    fn is_next(&mut self, sender: Side, id: u32) -> bool {
+        let is_own = (sender == Side::Client) == (id % 2 == 1);
+        id > *self.last.of(sender) && is_own
     }
 
     fn data(
@@ -354,147 +410,4 @@ fn at_least_none(window: i64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame_text::group;
-
-    fn watching(version: Version) -> Watching {
-        let client = ([127, 0, 0, 1], 4711).into();
-        let wake = Arc::new(Notify::new());
-        let mut watching = Watching::new(Board::between("test"), client, Tls::No, wake);
-        watching.speaks(version);
-        watching
-    }
-
-    fn pass(watching: &mut Watching, sender: Side, lines: &[&str]) {
-        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        let frames: Vec<_> = group(lines)
-            .into_iter()
-            .map(|frame| (sender, frame))
-            .collect();
-        watching.take(&frames);
-    }
-
-    fn request(watching: &mut Watching, id: u32, fin: bool) {
-        let fin = if fin { " flags=END_STREAM" } else { "" };
-        let title = format!("HEADERS stream={id} length=5{fin}");
-        let lines = [title.as_str(), "    :method: POST", "    :path: /a?b"];
-        pass(watching, Side::Client, &lines);
-    }
-
-    fn sample(watching: &Watching, id: u32) -> Option<StreamSample> {
-        let mut samples = watching.streams.as_ref()?.samples();
-        samples.find(|sample| sample.id == id)
-    }
-
-    #[test]
-    fn an_empty_window_stalls_the_side_that_sends() {
-        for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
-            let mut tap = watching(version);
-            let window = [
-                "SETTINGS stream=0",
-                "    SETTINGS_INITIAL_WINDOW_SIZE = 1000",
-            ];
-            pass(&mut tap, Side::Client, &window);
-            request(&mut tap, 1, true);
-            // It waits for the response; nothing waits for a window.
-            assert_eq!(sample(&tap, 1).unwrap().stall, None);
-            pass(
-                &mut tap,
-                Side::Server,
-                &["HEADERS stream=1", "    :status: 200"],
-            );
-            pass(&mut tap, Side::Server, &["DATA stream=1 length=1000"]);
-            let stalled = sample(&tap, 1).unwrap();
-            assert_eq!((stalled.sent, stalled.received), (1000, 0));
-            assert_eq!(stalled.stall, Some(Stall::StreamWindow), "{version}");
-            assert_eq!(stalled.window, Some(0));
-            assert_eq!(tap.stats.stalls.stream_window, 1);
-            pass(
-                &mut tap,
-                Side::Client,
-                &["WINDOW_UPDATE stream=1", "    increment=7"],
-            );
-            let moving = sample(&tap, 1).unwrap();
-            assert_eq!((moving.stall, moving.window), (None, Some(7)));
-            pass(
-                &mut tap,
-                Side::Server,
-                &["DATA stream=1 length=7 flags=END_STREAM"],
-            );
-            assert_eq!(sample(&tap, 1), None, "{version}");
-
-            // An upload, within the window that the server has by default.
-            request(&mut tap, 3, false);
-            pass(&mut tap, Side::Client, &["DATA stream=3 length=65536"]);
-            let upload = sample(&tap, 3).unwrap();
-            assert_eq!((upload.received, upload.window), (65_536, Some(0)));
-            assert_eq!(upload.stall, Some(Stall::StreamWindow), "{version}");
-        }
-        let mut tap = watching(Version::Spdy2);
-        request(&mut tap, 1, true);
-        pass(
-            &mut tap,
-            Side::Server,
-            &["SYN_REPLY stream=1", "    status: 200"],
-        );
-        pass(&mut tap, Side::Server, &["DATA stream=1 length=99999999"]);
-        let sample = sample(&tap, 1).unwrap();
-        assert_eq!((sample.window, sample.stall), (None, None));
-    }
-
-    #[test]
-    fn streams_that_are_not_followed_use_the_connection_up() {
-        let mut tap = watching(Version::Http2);
-        for number in 0..MAX_STREAMS + 10 {
-            let id = u32::try_from(2 * number + 1).unwrap();
-            request(&mut tap, id, true);
-            pass(
-                &mut tap,
-                Side::Server,
-                &[&format!("HEADERS stream={id}"), "    :status: 200"],
-            );
-        }
-        let last = 2 * (MAX_STREAMS + 9) + 1;
-        pass(
-            &mut tap,
-            Side::Server,
-            &[&format!("DATA stream={last} length=65535")],
-        );
-        pass(
-            &mut tap,
-            Side::Client,
-            &[&format!("WINDOW_UPDATE stream={last}"), "    increment=7"],
-        );
-        let streams = tap.streams.as_ref().unwrap();
-        assert_eq!(streams.open.len(), MAX_STREAMS);
-        assert_eq!(streams.windows.server.causes().count(), MAX_STREAMS);
-        assert_eq!(
-            sample(&tap, 1).unwrap().stall,
-            Some(Stall::ConnectionWindow)
-        );
-        // A reset ends a stream for both sides, and nothing is left of it.
-        pass(
-            &mut tap,
-            Side::Client,
-            &["RST_STREAM stream=1 length=4", "    0x00000077"],
-        );
-        let streams = tap.streams.as_ref().unwrap();
-        assert_eq!(streams.windows.client.causes().count(), MAX_STREAMS - 1);
-        assert_eq!(sample(&tap, 1), None);
-        assert_eq!(tap.stats.data_sent, 65_535);
-    }
-
-    #[test]
-    fn bytes_without_frames_are_counted() {
-        let client = ([127, 0, 0, 1], 4711).into();
-        let board = Board::between("test");
-        let mut tap = Watching::new(board, client, Tls::No, Arc::new(Notify::new()));
-        tap.count(Side::Client, 3, Content::Undecided);
-        assert!(tap.connection.is_none());
-        tap.count(Side::Client, 4, Content::Http1);
-        tap.count(Side::Server, 5, Content::Http1);
-        assert!(tap.connection.is_some());
-        assert_eq!((tap.stats.data_received, tap.stats.data_sent), (7, 5));
-    }
-}
+mod tests;

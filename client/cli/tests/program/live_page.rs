@@ -4,24 +4,25 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
 use http::{Request, Response};
 use lacewing_client::Version;
-use lacewing_conn::{Limits, Side, driver::ConnectionConfig};
+use lacewing_conn::{Limits, driver::ConnectionConfig};
 use lacewing_server::{RequestBody, Server, service_fn};
 use serde_json::Value;
 
 use super::{
     lacewing::{ended, run},
     load::{Treatment, hostile},
+    mux::Side,
     servers::{self_signed, serve, serve_routes, server},
 };
 use crate::{
     support::any_port,
-    viewer::{Viewer, answer, connect, phase},
+    viewer::{UPDATES, Viewer, answer, connect, phase},
 };
 
 /// A program with a live page, killed at the end.
@@ -30,7 +31,6 @@ struct Running {
     page: SocketAddr,
     /// Where `tap` listens.
     listens: String,
-    stdout: Option<JoinHandle<String>>,
 }
 
 impl Running {
@@ -39,7 +39,7 @@ impl Running {
             .args(args)
             .args(["--status", "127.0.0.1:0"])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -56,31 +56,11 @@ impl Running {
             _ => String::new(),
         };
         thread::spawn(move || stderr.read_to_string(&mut String::new()));
-        let mut stdout = child.stdout.take().unwrap();
-        let stdout = thread::spawn(move || {
-            let mut text = String::new();
-            stdout.read_to_string(&mut text).unwrap();
-            text
-        });
         Self {
             child,
             page,
             listens,
-            stdout: Some(stdout),
         }
-    }
-
-    /// Waits for the end. Returns the exit code and stdout.
-    fn end(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        (code, self.stdout.take().unwrap().join().unwrap())
-    }
-
-    /// Ends the program. Returns stdout.
-    fn kill(mut self) -> String {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.stdout.take().unwrap().join().unwrap()
     }
 }
 
@@ -101,7 +81,9 @@ fn get(args: &[&str]) -> String {
 fn complete(viewer: &mut Viewer, protocol: &str) -> Value {
     viewer.wait_for("streams", |stream| {
         assert!(!stream.to_string().contains("s3cret"), "{stream}");
-        stream["protocol"] == protocol && !stream["end"].is_null() && stream["status"] == 200
+        // A stream that was open before has neither method nor path.
+        let is_whole = stream["is_earlier"] == false && !stream["end"].is_null();
+        is_whole && stream["protocol"] == protocol && stream["status"] == 200
     })
 }
 
@@ -146,8 +128,10 @@ fn load_shows_requests_of_every_protocol_and_its_figures() {
 
 #[test]
 fn load_shows_that_the_server_permits_no_more_streams() {
-    let limits = Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 2);
-    let config = ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into());
+    let limits =
+        Limits::new(lacewing_conn::Side::Server).with(|limits| limits.max_concurrent_streams = 2);
+    let config = ConnectionConfig::new(lacewing_conn::Side::Server)
+        .with(|config| config.limits = limits.into());
     let slow = service_fn(|_: Request<RequestBody>| async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok::<_, std::convert::Infallible>(Response::new(String::new()))
@@ -187,29 +171,82 @@ fn load_shows_what_the_server_resets() {
     }
 }
 
+/// Requests that are sent again are open once.
 #[test]
-fn a_viewer_that_does_not_read_holds_up_no_run() {
-    let url = format!("http://{}/bytes/10000000", server(Version::Http2));
-    let running = Running::start(&[
-        "load",
-        "-n",
-        "40",
-        "--timeout",
-        "1ms",
-        "--report",
-        "json",
-        &url,
-    ]);
-    // Somebody who never reads.
-    let mut silent = connect(running.page);
+fn load_shows_as_many_open_requests_as_there_may_be() {
+    for version in Version::ALL {
+        let second = |seen| match seen % 2 {
+            0 => Treatment::Refuse,
+            _ => Treatment::Answer,
+        };
+        let url = format!("http://{}/", hostile(version, second).0);
+        let running = Running::start(&["load", "-D", "60s", "--protocol", version.alpn(), &url]);
+        let mut viewer = Viewer::come(running.page);
+        let figures = loop {
+            let figures = viewer.event().data["figures"].clone();
+            let value = |name| {
+                let mut all = figures.as_array().unwrap().iter();
+                all.find(|one| one["name"] == name)
+                    .and_then(|one| one["value"].as_f64())
+            };
+            if value("answered") > Some(20.0) {
+                break (value("open requests"), version);
+            }
+        };
+        assert!(figures.0 <= Some(1.0), "{figures:?}");
+    }
+}
+
+/// The bytes of events after which the buffers of a connection on loopback are full, and more.
+const FULL: usize = 6 << 20;
+
+/// Looks at a page beside somebody who asks for its events and never reads them: the figure is to
+/// grow, also when the kernel takes no more of these events.
+fn grows_beside_a_silent_viewer(page: SocketAddr, figure: impl Fn(&Value) -> Option<u64>) {
+    let mut silent = connect(page);
     silent
         .write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .unwrap();
-    let (code, report) = running.end();
-    // None of the requests had the time for its response, or some had.
-    assert!(matches!(code, Some(0 | 1)), "{code:?} {report}");
-    let report: Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["requests"]["sent"], 40, "{report}");
+    let mut viewer = Viewer::come(page);
+    let (mut seen, mut before) = (0, None);
+    for _ in 0..UPDATES {
+        let event = viewer.event();
+        let now = figure(&event.data);
+        if seen > FULL && before.is_some() && now > before {
+            return;
+        }
+        if seen <= FULL {
+            before = now.or(before);
+        }
+        seen += event.data.to_string().len();
+    }
+    panic!("no growth of {before:?} after {seen} bytes of events");
+}
+
+/// The streams of this path have long records.
+fn long_path() -> String {
+    format!("/hello/{}", "long".repeat(40))
+}
+
+#[test]
+fn a_viewer_that_does_not_read_holds_up_no_run() {
+    let url = format!("http://{}{}", server(Version::Http2), long_path());
+    let running = Running::start(&["load", "-D", "10m", "-c", "5", "-m", "20", &url]);
+    grows_beside_a_silent_viewer(running.page, |news| {
+        let mut figures = news["figures"].as_array()?.iter();
+        let answered = figures.find(|figure| figure["name"] == "answered")?;
+        #[expect(clippy::cast_sign_loss, reason = "a count")]
+        answered["value"].as_f64().map(|count| count as u64)
+    });
+}
+
+#[test]
+fn a_viewer_that_does_not_read_holds_up_no_tap() {
+    let target = format!("http://{}", server(Version::Http2));
+    let tap = Running::start(&["tap", "-q", "127.0.0.1:0", &target]);
+    let url = format!("{}{}", tap.listens, long_path());
+    let _load = Running::start(&["load", "-D", "10m", "-c", "5", "-m", "20", &url]);
+    grows_beside_a_silent_viewer(tap.page, |news| news["totals"]["requests"]["h2"].as_u64());
 }
 
 #[test]
@@ -256,10 +293,46 @@ fn tap_shows_what_passes_in_every_protocol() {
     }
 }
 
+/// A stream without HTTP has no path.
+#[test]
+fn tap_shows_raw_streams_of_every_protocol() {
+    for version in Version::ALL.map(Version::alpn) {
+        let mut server = Side::start(&["--listen", "--echo", "-p", version, "127.0.0.1:0"]);
+        let target = format!("http://{}", server.address());
+        let running = Running::start(&["tap", "-q", "-p", version, "127.0.0.1:0", &target]);
+        let mut viewer = Viewer::come(running.page);
+        assert_eq!(viewer.event().name, "snapshot");
+        let address = running.listens.trim_start_matches("http://");
+        let mut client = Side::start(&["-p", version, address]);
+        client.send(b"hello\n");
+        let (echoed, code) = client.finish();
+        assert_eq!((&*echoed, code), (&b"hello\n"[..], Some(0)), "{version}");
+        let stream = viewer.wait_for("streams", |stream| !stream["end"].is_null());
+        assert_eq!(
+            (&stream["sent"], &stream["received"], &stream["path"]),
+            (&6.into(), &6.into(), &"".into()),
+            "{stream}"
+        );
+        assert_eq!(
+            (&stream["is_earlier"], &stream["reset"]),
+            (&false.into(), &Value::Null)
+        );
+    }
+}
+
 /// The bytes of a client of HTTP/2 that asks for a large file with a window of 1,000 bytes.
 const STALLING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \0\0\x06\x04\0\0\0\0\0\0\x04\0\0\x03\xe8\
     \0\0\x20\x01\x05\0\0\0\x01\x82\x86\x04\x11/bytes/1000000?s3\x41\x09localhost";
+
+fn read_at_least(client: &mut TcpStream, length: usize) {
+    let mut left = length;
+    while left > 0 {
+        let length = client.read(&mut [0; 4_096]).unwrap();
+        assert!(length > 0);
+        left = left.saturating_sub(length);
+    }
+}
 
 #[test]
 fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
@@ -268,13 +341,7 @@ fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
     let mut client = TcpStream::connect(running.listens.trim_start_matches("http://")).unwrap();
     client.write_all(STALLING).unwrap();
     // Until the window is used up.
-    let mut answer = Vec::new();
-    while answer.len() < 1_000 {
-        let mut bytes = [0; 4_096];
-        let length = client.read(&mut bytes).unwrap();
-        assert!(length > 0);
-        answer.extend_from_slice(&bytes[..length]);
-    }
+    read_at_least(&mut client, 1_000);
     let mut viewer = Viewer::come(running.page);
     let stream = viewer.wait_for("streams", |stream| phase(stream) == "stream_window");
     assert_eq!(
@@ -312,24 +379,32 @@ fn tap_shows_stalls_and_resets_also_to_those_who_come_later() {
     });
 }
 
+/// The bytes by which the tap knows the protocol are written as any others.
 #[test]
-fn tap_prints_the_same_with_a_page_and_passes_on_while_a_viewer_does_not_read() {
+fn the_first_bytes_of_a_client_that_then_waits_stall_nothing() {
     let target = format!("https://localhost:{}", self_signed().port());
-    let running = Running::start(&["tap", "--json", "--tls", "-k", "127.0.0.1:0", &target]);
-    let mut silent = connect(running.page);
-    silent
-        .write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .unwrap();
+    let running = Running::start(&["tap", "-q", "-k", "127.0.0.1:0", &target]);
+    let mut client = TcpStream::connect(running.listens.trim_start_matches("http://")).unwrap();
+    // All of it is in the read by which the tap knows the protocol.
+    let request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+        \0\0\x15\x01\x05\0\0\0\x01\x82\x86\x04\x06/hello\x41\x09localhost";
+    assert!(request.len() < 64);
+    client.write_all(request).unwrap();
+    read_at_least(&mut client, "hello world".len());
+    let mut viewer = Viewer::come(running.page);
+    // The updates of other connections: with each, the page has looked at this one again.
     let url = format!("{}/hello", running.listens);
-    let urls = [&*url; 200];
-    assert_eq!(get(&urls), "hello world".repeat(200));
-    let stdout = running.kill();
-    let lines: Vec<Value> = stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let heads = lines.iter().filter(|line| line["frame"] == "HEADERS");
-    assert_eq!(heads.count(), 400, "{stdout}");
+    for _ in 0..4 {
+        assert_eq!(get(&[&url]), "hello world");
+        viewer.wait_for("streams", |stream| stream["path"] == "/hello");
+    }
+    let shown = Viewer::come(running.page).event().data;
+    let one = &shown["connections"][0];
+    assert_eq!(
+        (&one["id"], &one["stall"], &one["stalls"][2]),
+        (&1.into(), &Value::Null, &0.into()),
+        "{shown}"
+    );
 }
 
 /// A server that sends back what it gets, until the end.
@@ -407,6 +482,16 @@ fn an_address_in_use_is_named() {
         assert_eq!((ended, out.as_str()), (Some(code), ""), "{said}");
         let expected = format!("--status {address}: ");
         assert!(said.contains(&expected), "{said}");
+    }
+    for command in [&["load"][..], &["tap", "127.0.0.1:0"]] {
+        for wrong in ["off", "localhost:9", "9000"] {
+            let (code, _, said) = ended(&run(&[command, &[&url, "--status", wrong]].concat()));
+            assert_eq!(code, Some(2), "{said}");
+            assert!(
+                said.contains("such as 127.0.0.1:9000 or [::1]:9000"),
+                "{said}"
+            );
+        }
     }
     let (code, _, said) = ended(&run(&["load", "--merge", "a", "--status", &address]));
     assert_eq!(code, Some(2));

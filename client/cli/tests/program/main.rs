@@ -14,6 +14,7 @@ mod compressed;
 mod curl;
 mod decode;
 mod dialling;
+mod downloads;
 mod foreign;
 mod generate;
 mod get;
@@ -33,6 +34,7 @@ mod proxy;
 mod record;
 mod servers;
 mod short_spdy;
+mod socks;
 mod streams;
 #[path = "../../../tests/support/lib.rs"]
 mod support;

@@ -10,14 +10,14 @@ use std::{
 use lacewing_client::Version;
 
 /// A running side, killed at the end.
-struct Side {
+pub(crate) struct Side {
     child: Child,
     stdin: Option<ChildStdin>,
     said: BufReader<std::process::ChildStderr>,
 }
 
 impl Side {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
             .arg("mux")
             .args(args)
@@ -34,7 +34,7 @@ impl Side {
     }
 
     /// The address on which it says that it listens.
-    fn address(&mut self) -> String {
+    pub(crate) fn address(&mut self) -> String {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap();
@@ -42,12 +42,12 @@ impl Side {
         address.to_owned()
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stdin.take().unwrap().write_all(bytes).unwrap();
     }
 
     /// Its output, and its exit code.
-    fn finish(mut self) -> (Vec<u8>, Option<i32>) {
+    pub(crate) fn finish(mut self) -> (Vec<u8>, Option<i32>) {
         let mut output = Vec::new();
         self.child
             .stdout

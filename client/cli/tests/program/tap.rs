@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -13,6 +14,7 @@ use lacewing_client::Version;
 use serde_json::Value;
 
 use super::servers::{self_signed, server};
+use crate::viewer::Viewer;
 
 /// A running proxy, killed at the end.
 struct Tap {
@@ -20,6 +22,8 @@ struct Tap {
     /// `scheme://address` to send requests to.
     url: String,
     lines: Receiver<String>,
+    /// Its live page.
+    page: Option<SocketAddr>,
 }
 
 impl Tap {
@@ -35,6 +39,12 @@ impl Tap {
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut first = String::new();
         said.read_line(&mut first).unwrap();
+        let page = first.strip_prefix("lacewing: live page at http://");
+        let page = page.map(|page| page.trim().trim_end_matches('/').parse().unwrap());
+        if page.is_some() {
+            first.clear();
+            said.read_line(&mut first).unwrap();
+        }
         thread::spawn(move || said.read_to_string(&mut String::new()));
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
@@ -45,7 +55,12 @@ impl Tap {
             .unwrap()
             .trim_end_matches('/')
             .to_owned();
-        Self { child, url, lines }
+        Self {
+            child,
+            url,
+            lines,
+            page,
+        }
     }
 
     /// The lines up to the one that has `text`.
@@ -153,6 +168,58 @@ fn frames_are_chosen_and_printed_as_json() {
     );
     let details = frames[0]["details"].as_array().unwrap();
     assert!(details.contains(&":path: /hello".into()), "{lines:#?}");
+}
+
+/// A page that somebody looks at changes nothing.
+#[test]
+fn the_same_is_printed_with_a_live_page() {
+    for version in Version::ALL {
+        let target = format!("http://{}", server(version));
+        let printed = |options: &[&str]| {
+            let tap = ["--json", "-p", version.alpn(), "127.0.0.1:0", &target];
+            let tap = Tap::start(&[&tap, options].concat());
+            let viewer = tap.page.map(Viewer::come);
+            assert_eq!(viewer.is_some(), !options.is_empty());
+            for _ in 0..3 {
+                let url = format!("{}/bytes/1000", tap.url);
+                get(&["-p", version.alpn(), &url]);
+            }
+            let mut lines = Vec::new();
+            for _ in 0..3 {
+                lines.extend(tap.until("closed"));
+            }
+            let mut frames = Vec::new();
+            for line in lines {
+                let mut frame: Value = serde_json::from_str(&line).unwrap();
+                let frame = frame.as_object_mut().unwrap();
+                // What differs from one run to the next: times, ports, and the end.
+                let kind = frame
+                    .get("frame")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                let mut without = vec!["time", "client", "server"];
+                match kind {
+                    "GOAWAY" => continue,
+                    "HEADERS" | "SYN_STREAM" | "SYN_REPLY" => without.push("length"),
+                    _ => {}
+                }
+                without.iter().for_each(|name| drop(frame.remove(*name)));
+                if let Some(details) = frame.get_mut("details").and_then(Value::as_array_mut) {
+                    details.retain(|detail| {
+                        let detail = detail.as_str().unwrap();
+                        !detail.contains("127.0.0.1:") && !detail.contains("date: ")
+                    });
+                }
+                frames.push(serde_json::to_string(frame).unwrap());
+            }
+            // Frames of two directions have no order.
+            frames.sort();
+            frames
+        };
+        let (without, with) = (printed(&[]), printed(&["--status", "127.0.0.1:0"]));
+        assert!(without.len() > 10, "{without:#?}");
+        assert_eq!(without, with, "{version}");
+    }
 }
 
 /// The capture decodes to the same frames.

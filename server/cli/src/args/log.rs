@@ -17,7 +17,8 @@ pub(crate) struct LogArgs {
     pub(crate) log_format: Format,
 
     /// What is logged: error, warn, info (with a line for each request), debug, trace,
-    /// off; or a filter of the crate tracing, such as `info,lacewingd=debug`.
+    /// off; or a filter of the crate tracing, such as `info,lacewingd=debug`. A module
+    /// alone needs its level: `hyper=trace`.
     #[arg(long, value_name = "LEVEL", env = "RUST_LOG", hide_env_values = true,
         default_value = "info", value_parser = filter)]
     pub(crate) log_level: String,
@@ -44,12 +45,14 @@ fn filter(text: &str) -> Result<String, String> {
              info,lacewingd=debug (--log-level, or RUST_LOG in the environment)"
         )
     };
-    // The crate takes a misspelled level for the name of a module, and all else is off then.
-    let mut words = text.split(',').map(str::trim);
-    let is_word =
-        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if let Some(word) = words.find(|word| is_word(word) && word.parse::<LevelFilter>().is_err()) {
-        return Err(wrong(&format!("`{word}` is no level")));
+    // The crate takes a misspelled level for the name of a module, and all else is off then. Beside
+    // other directives, or with more than letters and digits, a word is meant as a module.
+    let word = text.trim();
+    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_word && word.parse::<LevelFilter>().is_err() {
+        return Err(wrong(&format!(
+            "`{word}` is no level; for the module of that name write {word}=trace"
+        )));
     }
     match parsed(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -69,12 +72,20 @@ mod tests {
             "off",
             "info,lacewingd=debug",
             "lacewing_conn=trace",
+            "hyper=trace",
+            "info,hyper",
+            "hyper,tokio",
+            "lacewing_conn",
+            "my-module",
+            "hyper::client",
         ] {
             assert_eq!(filter(right).as_deref(), Ok(right));
         }
-        for wrong in ["warning", "inf", "verbose", "info,lacewingd", "a=b=c"] {
+        for wrong in ["warning", "inf", "verbose", " hyper ", "a=b=c"] {
             let error = filter(wrong).unwrap_err();
             assert!(error.contains("error, warn, info"), "{wrong}: {error}");
+            let module = format!("write {}=trace", wrong.trim());
+            assert_eq!(error.contains(&module), !wrong.contains('='), "{error}");
         }
     }
 }

@@ -112,10 +112,18 @@ impl FromStr for UpstreamAddress {
             ));
         }
         let authority: Authority = rest.parse().map_err(|_| unknown())?;
-        let port = rest.len() > authority.host().len();
-        let valid = !authority.host().is_empty() && !rest.contains('@');
-        if !valid || port && authority.port_u16().is_none() {
+        if authority.host().is_empty() || rest.contains('@') {
             return Err(unknown());
+        }
+        if let Some(port) = rest.strip_prefix(authority.host()) {
+            let number = port.strip_prefix(':').unwrap_or_default();
+            if !port.is_empty() && number.parse::<u16>().is_err() {
+                let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+                return Err(match is_number && !number.is_empty() {
+                    true => format!("`{text}`: the port {number} is above 65535"),
+                    false => unknown(),
+                });
+            }
         }
         Ok(Self {
             text: text.trim_end_matches('/').to_owned(),
@@ -201,6 +209,11 @@ mod tests {
         ] {
             let error = text.parse::<UpstreamAddress>().unwrap_err();
             assert!(error.contains(text), "{error}");
+        }
+        for text in ["http://a:65536", "https://[::1]:99999/", "spdy31://a:65536"] {
+            let error = text.parse::<UpstreamAddress>().unwrap_err();
+            assert!(error.contains(text), "{error}");
+            assert!(error.ends_with(" is above 65535"), "{error}");
         }
     }
 }

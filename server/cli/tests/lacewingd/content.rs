@@ -10,6 +10,61 @@ use crate::{
 
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 
+/// `--check` says what the server does.
+#[cfg(unix)]
+#[test]
+fn a_fallback_is_valid_if_it_is_served() {
+    use std::os::unix::fs::symlink;
+
+    let directory = Directory::new("lacewingd-valid-fallback");
+    symlink("../hello.txt", directory.path("below/out")).unwrap();
+    symlink("page.html", directory.path("below/within")).unwrap();
+    let root = Directory(directory.path("below"));
+    let named = root.0.to_str().unwrap();
+    for (fallback, is_within) in [
+        ("page.html", true),
+        ("within", true),
+        ("../hello.txt", false),
+        ("out", false),
+        (".", false),
+    ] {
+        for links in [false, true] {
+            let mut args = vec!["--https", "off", "--fallback", fallback];
+            if links {
+                args.push("--follow-links");
+            }
+            let running = Running::start(&root, &args);
+            let is_served = get(&running, ALL[0], "/view", &[BROWSER]).status == 200;
+            let expected = is_within || links && fallback != ".";
+            assert_eq!(is_served, expected, "{fallback} {links}");
+            let (_, log) = running.terminate();
+            let (code, said) = fails(&[&[named, "--check"], &args[..]].concat());
+            assert_eq!(
+                code,
+                Some(if is_served { 0 } else { 1 }),
+                "{fallback}: {said}"
+            );
+            for text in [&log, &said] {
+                let named = text.contains(&format!("--fallback {fallback}: "));
+                assert_eq!(named, !is_served, "{text}");
+            }
+        }
+    }
+}
+
+/// The start says so, and goes on: the file may be built later.
+#[test]
+fn a_fallback_that_is_not_there_is_a_warning() {
+    let directory = Directory::new("lacewingd-no-fallback");
+    let running = Running::start(&directory, &["--https", "off", "--spa"]);
+    assert_eq!(get(&running, ALL[0], "/view", &[BROWSER]).status, 404);
+    fs::write(directory.path("index.html"), "<p>app</p>").unwrap();
+    assert_eq!(get(&running, ALL[0], "/view", &[BROWSER]).status, 200);
+    let (_, log) = running.terminate();
+    let warning = log.lines().find(|line| line.contains("WARN")).unwrap();
+    assert!(warning.contains("--fallback index.html: "), "{log}");
+}
+
 #[test]
 fn the_fallback_is_for_pages_only() {
     let directory = Directory::new("lacewingd-fallback");

@@ -125,8 +125,28 @@ fn a_failed_start_prints_the_reason_and_the_remedy() {
             "--runtime shared",
         ),
         ("--tunnel a=/no/token --protocols h2", "http/1.1"),
+        (
+            "--https off --http off --dial https://a.example/b --dial-token-file /no/token \
+             --tunnel a=/no/token",
+            "where diallers connect: both are off",
+        ),
     ] {
-        let args: Vec<_> = words.split(' ').collect();
+        let args: Vec<_> = words.split_whitespace().collect();
+        let (code, said) = fails(&args);
+        assert_eq!(code, Some(2), "{words}: {said}");
+        assert!(said.contains(expected), "{words}: {said}");
+    }
+
+    for (words, expected) in [
+        ("--proxy /=http://127.0.0.1:65536", "65536 is above 65535"),
+        ("--proxy /=https://[::1]:99999", "99999 is above 65535"),
+        (
+            "--dial https://a.example:65536/b --dial-token-file /no/token",
+            "a port is a number, at most 65535",
+        ),
+        ("--log-level hyper", "write hyper=trace"),
+    ] {
+        let args: Vec<_> = words.split_whitespace().collect();
         let (code, said) = fails(&args);
         assert_eq!(code, Some(2), "{words}: {said}");
         assert!(said.contains(expected), "{words}: {said}");

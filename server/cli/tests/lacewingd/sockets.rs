@@ -122,6 +122,14 @@ fn a_unix_socket_may_be_inherited_or_made() {
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("unix: http/1.1 GET /hello.txt 200"), "{log}");
     assert!(!path.exists());
+
+    let args = [&args[..], &["--log-format", "json"]].concat();
+    let running = started(Command::new(PROGRAM), &args);
+    assert!(answer_of(&path).ends_with("hello world"));
+    let (_, log) = running.terminate();
+    let request = log.lines().find(|line| line.contains("/hello.txt"));
+    let request: serde_json::Value = serde_json::from_str(request.unwrap()).unwrap();
+    assert_eq!(request["remote_addr"], "unix:", "{log}");
 }
 
 #[test]

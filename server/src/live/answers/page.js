@@ -18,7 +18,7 @@ const WORDS = BETWEEN
 const SVG = 'http://www.w3.org/2000/svg'
 
 let source, last = '', offset = 0, paused = false, scheduled = false
-let totals, gauges = [], unlisted = 0
+let totals, gauges = [], unlisted = 0, leftOut = 0
 const connections = new Map()
 const open = new Map()
 const measured = new Map()
@@ -133,6 +133,7 @@ function take (event) {
     measured.set(figure.name, { ...figure, values })
   }
   unlisted = news.unlisted
+  leftOut = news.left_out
   rates.push([news.now, sum(totals.requests), totals.sent, totals.received])
   rates = rates.filter(([when]) => when > news.now - 5000)
   schedule()
@@ -207,12 +208,12 @@ function streams () {
   at('streams').replaceChildren(head, ...shown.slice(0, rows).map((stream) => row(stream, begin, end)))
   if (!shown.length) at('streams').append(make('p', { class: 'note' }, 'No stream in this time.'))
   const hidden = shown.length - rows
-  at('more').textContent = [hidden > 0 && `${hidden} more in this time`, totals.undrawn && `${totals.undrawn} were too many to draw`].filter(Boolean).join('; ')
+  at('more').textContent = [hidden > 0 && `${hidden} more in this time`, leftOut && `${leftOut} open streams are not listed`, totals.undrawn && `${totals.undrawn} were too many to draw`].filter(Boolean).join('; ')
 }
 
 function row (stream, begin, end) {
   const cause = causeOf(stream)
-  const title = stream.path || stream.method ? `${stream.method} ${stream.path}` : `stream ${stream.id}, from before`
+  const title = stream.path || stream.method ? `${stream.method} ${stream.path}` : `stream ${stream.id}` + (stream.is_earlier ? ', from before' : '')
   const status = stream.reset || stream.status || ''
   const spent = time((stream.end ?? end) - stream.begin)
   const note = cause in CAUSES ? 'stalled: ' + CAUSES[cause] : ''

@@ -175,7 +175,7 @@ impl Row {
             }
             // Credit may come after the end.
             What::Credit(_) => return,
-            What::Open(_) | What::InitialWindow(_) | What::Other => {}
+            What::Open(_) | What::Fields | What::InitialWindow(_) | What::Other => {}
         }
         self.ended = frame.at;
     }
