@@ -11,6 +11,7 @@
 
 mod assets;
 mod compressed;
+mod conform;
 mod curl;
 mod decode;
 mod dialling;
