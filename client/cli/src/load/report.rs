@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
+    machine::CpuTime,
     outcome::Outcome,
     tally::{Causes, Tally},
     times::Times,
@@ -80,14 +81,30 @@ impl fmt::Display for Report<'_> {
         times(f, "first byte", &tally.first_byte)?;
         times(f, "service time", &tally.service)?;
         times(f, "response time", &tally.response)?;
+        if let Some(time) = &outcome.cpu_time {
+            writeln!(
+                f,
+                "this client    {} of CPU time, {:.0} % of {} {}",
+                Shown(time.used),
+                time.busy() * 100.0,
+                time.threads,
+                if time.threads == 1 {
+                    "thread"
+                } else {
+                    "threads"
+                }
+            )?;
+        }
         for note in &outcome.notes {
             writeln!(f, "note           {note}")?;
         }
         for broken in &outcome.broken {
             writeln!(f, "threshold      {broken}")?;
         }
-        if let Some(shortfall) = outcome.shortfall() {
-            writeln!(f, "{shortfall}")?;
+        let saturation = outcome.cpu_time.as_ref();
+        let saturation = saturation.and_then(CpuTime::saturation);
+        for remark in [outcome.shortfall(), saturation].into_iter().flatten() {
+            writeln!(f, "{remark}")?;
         }
         writeln!(f, "{}", outcome.verdict())
     }
