@@ -32,6 +32,7 @@ mod pipes;
 mod probe;
 mod proxy;
 mod record;
+mod resets;
 mod servers;
 mod short_spdy;
 mod streams;
