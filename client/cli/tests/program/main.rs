@@ -10,6 +10,7 @@
 )]
 
 mod assets;
+mod complaints;
 mod compressed;
 mod conform;
 mod curl;
@@ -25,6 +26,8 @@ mod lacewing;
 mod live_page;
 mod load;
 mod mux;
+#[path = "../../../../conn/kube/tests/support/named_tests.rs"]
+mod named_tests;
 mod names;
 mod ping;
 #[cfg(unix)]
