@@ -27,6 +27,7 @@ mod packages;
 mod platforms;
 mod report;
 mod schedules;
+mod semver;
 mod shell;
 mod soak;
 mod standalone;
@@ -63,6 +64,8 @@ cargo xtask <command>
             [--facades] against a whole client and server instead
   soak [--minutes N]    run mixed traffic, many connections, restarts, kills; check for leaks
                         (--idle N, --busy N, --restarts N: the other parts)
+  semver --since REV    compare the libraries' public API with a revision of git (needs
+         [--only TEXT]  cargo-semver-checks); only the libraries with TEXT in their names
   miri                  run the unit tests of the codecs under Miri (needs nightly)
   fuzz [--minutes N]    run every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
        [--only TEXT]    only the targets with TEXT in their names; --pack writes the seeds
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         "attack" => attack::run(rest),
         "schedules" => schedules::run(rest),
         "soak" => soak::run(rest),
+        "semver" => semver::run(rest),
         "miri" => miri::run(rest),
         "fuzz" => fuzz::run(rest),
         "ci" => ci::run(rest),
@@ -124,6 +128,7 @@ mod tests {
             include_str!("fuzz.rs"),
             include_str!("interop.rs"),
             include_str!("schedules.rs"),
+            include_str!("semver.rs"),
             include_str!("test.rs"),
         ];
         let flags: Vec<&str> = sources

@@ -13,6 +13,7 @@ mod hlog;
 mod http1;
 mod json;
 mod live;
+mod machine;
 mod merge;
 mod outcome;
 mod pacer;
@@ -48,6 +49,7 @@ use self::{
     arrivals::Arrivals,
     course::{Begin, Course, End, EndKind},
     display::Display,
+    machine::CpuClock,
     outcome::{OpenLoop, Outcome},
     plan::{Phase, Plan},
     report::Report,
@@ -84,6 +86,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 
 /// Loads the server.
 async fn load(args: &Args) -> Result<Outcome, Failure> {
+    machine::permit_connections(args.connections).map_err(Failure::usage)?;
     let (phase, watched) = watch::channel(Phase::Sending);
     let board = match args.report.status {
         Some(address) => Some(watching::serve(address, args).map_err(Failure::usage)?),
@@ -102,6 +105,7 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
         watched,
         board,
     )?);
+    let clock = CpuClock::start();
     let mut course = Course::start(args, &plan, phase);
     watching::show_figures(&plan, arrivals.as_ref());
     let live = plan.live.as_ref().filter(|_| display::is_wanted(args));
@@ -111,6 +115,7 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
     }
     let end = course.wait(args, steady_from).await?;
     drop(display);
+    let cpu_time = clock.stop(args.threads.min(args.connections));
     let tally = course.tally();
     if !plan.reached.load(Relaxed) {
         let causes = tally.connections.failed.iter().map(|(cause, _)| cause);
@@ -122,6 +127,7 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
         )));
     }
     let mut outcome = outcome(args, begin.clock, &plan, &end, tally);
+    outcome.cpu_time = cpu_time;
     if let (Some(rate), Some(arrivals)) = (args.pace.rate, arrivals) {
         let (counts, unsent) = arrivals.counts();
         // Those that a signal cut off were not planned any more.
@@ -162,6 +168,7 @@ fn outcome(args: &Args, clock: SystemTime, plan: &Plan, end: &End, tally: Tally)
             _ => 0,
         },
         tally,
+        cpu_time: None,
         broken: Vec::new(),
         notes: Vec::new(),
     }

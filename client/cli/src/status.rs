@@ -184,8 +184,8 @@ impl Failure {
         Self::new(TIME, format!("{url}: no answer within {after:?}"))
     }
 
-    /// A response that ended before its body was complete.
-    pub(crate) fn response(url: &http::Uri, error: &Error) -> Self {
+    /// A response that ended before its body was complete, after so many bytes.
+    pub(crate) fn response(url: &http::Uri, received: u64, error: &Error) -> Self {
         let rule = error.rule().map(|rule| rule.to_string());
         let status = match error.initiator() {
             _ if rule.is_some_and(|rule| rule.contains("content-length")) => PARTIAL,
@@ -196,7 +196,7 @@ impl Failure {
         };
         Self::new(
             status,
-            format!("{url}: the response body is incomplete: {error}"),
+            format!("{url}: the response body is incomplete after {received} bytes: {error}"),
         )
     }
 

@@ -31,6 +31,7 @@ mod session;
 use lacewing_frames::{Side, Version};
 
 pub(super) use probe::probe;
+use protocol::SessionWindow;
 
 use crate::{case::Case, target::Target};
 
@@ -40,7 +41,13 @@ pub(super) fn server_cases(target: &Target) -> Vec<Case> {
         version,
         target: target.clone(),
     };
-    script::cases(server::rows(&dialect), version, Side::Server)
+    let session_window = match target.scheme.as_str() {
+        "https" => SessionWindow::Known,
+        _ => SessionWindow::ShownByCredit,
+    };
+    let rows = server::rows(&dialect).into_iter();
+    let rows = rows.map(|row| row.session_window(session_window)).collect();
+    script::cases(rows, version, Side::Server)
 }
 
 pub(super) fn client_cases(version: Version) -> Vec<Case> {

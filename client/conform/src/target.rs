@@ -16,7 +16,9 @@ use lacewing_frames::Version;
 pub struct Target {
     /// The protocol of the cases.
     pub version: Version,
-    /// `http` or `https`.
+    /// `http` or `https`. With `http`, a server of SPDY/3.1 need not obey the window of the session
+    /// before it receives WINDOW_UPDATE for it: in cleartext it cannot tell a client of SPDY/3.1
+    /// from one of SPDY/3.
     pub scheme: String,
     /// The authority of requests: host and port.
     pub authority: String,

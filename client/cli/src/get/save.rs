@@ -120,7 +120,8 @@ pub(super) async fn save(
     opened.decode(&codings);
     facts.page = page;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| Failure::response(&target.url, &error))?;
+        let received = facts.downloaded;
+        let frame = frame.map_err(|error| Failure::response(&target.url, received, &error))?;
         if let Ok(data) = frame.into_data() {
             run.meter.advance(data.len());
             facts.downloaded = facts.downloaded.saturating_add(data.len() as u64);

@@ -165,6 +165,7 @@ mod tests {
             }),
             unsent: 0,
             tally,
+            cpu_time: None,
             broken: Vec::new(),
             notes: Vec::new(),
         }

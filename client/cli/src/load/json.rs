@@ -77,6 +77,11 @@ pub(super) fn report(outcome: &Outcome) -> String {
             "dropped": plan.dropped,
         })),
         "shortfall": outcome.shortfall(),
+        "client": outcome.cpu_time.as_ref().map(|time| json!({
+            "cpu_s": time.used.as_secs_f64(),
+            "busy": time.busy(),
+            "threads": time.threads,
+        })),
         "seconds": seconds.collect::<Vec<_>>(),
         "notes": outcome.notes,
         "segment": outcome.segment,

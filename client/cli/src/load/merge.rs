@@ -138,6 +138,7 @@ fn join(runs: Vec<Outcome>) -> Option<Outcome> {
             .map(|run| run.unsent)
             .fold(0, u64::saturating_add),
         tally,
+        cpu_time: None,
         broken: Vec::new(),
         notes,
     })

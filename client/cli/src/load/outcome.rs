@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{schedule::Arrival, segment::Segment, tally::Tally, times::Times};
+use super::{machine::CpuTime, schedule::Arrival, segment::Segment, tally::Tally, times::Times};
 
 /// What a run brought.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub(super) struct Outcome {
     /// Requests of `-n` or of an open loop that were never sent.
     pub(super) unsent: u64,
     pub(super) tally: Tally,
+    /// The CPU time of this program; none where runs were merged, or the system does not tell it.
+    #[serde(skip)]
+    pub(super) cpu_time: Option<CpuTime>,
     /// The thresholds that do not hold, each with the value found.
     #[serde(skip)]
     pub(super) broken: Vec<String>,

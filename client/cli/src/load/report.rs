@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
+    machine::CpuTime,
     outcome::Outcome,
     tally::{Causes, Tally},
     times::Times,
@@ -37,24 +38,7 @@ impl fmt::Display for Report<'_> {
                 plan.dropped
             )?;
         }
-        writeln!(
-            f,
-            "requests       {} sent, {} answered, {} failed, {} in flight at the end",
-            tally.sent,
-            tally.answered(),
-            tally.failures.total(),
-            tally.in_flight
-        )?;
-        if outcome.unsent > 0 {
-            writeln!(f, "               {} never sent", outcome.unsent)?;
-        }
-        if tally.warm_up > 0 || tally.warm_up_failed > 0 {
-            writeln!(
-                f,
-                "warm-up        {} answered, {} failed; not in the figures",
-                tally.warm_up, tally.warm_up_failed
-            )?;
-        }
+        requests(f, outcome)?;
         causes(f, "failed", &tally.failures)?;
         causes(f, "sent again", &tally.repeated)?;
         match tally.statuses {
@@ -80,17 +64,44 @@ impl fmt::Display for Report<'_> {
         times(f, "first byte", &tally.first_byte)?;
         times(f, "service time", &tally.service)?;
         times(f, "response time", &tally.response)?;
+        own_time(f, outcome)?;
         for note in &outcome.notes {
             writeln!(f, "note           {note}")?;
         }
         for broken in &outcome.broken {
             writeln!(f, "threshold      {broken}")?;
         }
-        if let Some(shortfall) = outcome.shortfall() {
-            writeln!(f, "{shortfall}")?;
+        let saturation = outcome.cpu_time.as_ref();
+        let saturation = saturation.and_then(CpuTime::saturation);
+        for remark in [outcome.shortfall(), saturation].into_iter().flatten() {
+            writeln!(f, "{remark}")?;
         }
         writeln!(f, "{}", outcome.verdict())
     }
+}
+
+/// The requests, each in one class.
+fn requests(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    let tally = &outcome.tally;
+    writeln!(
+        f,
+        "requests       {} sent, {} answered, {} failed, {} in flight at the end",
+        tally.sent,
+        tally.answered(),
+        tally.failures.total(),
+        tally.in_flight
+    )?;
+    if outcome.unsent > 0 {
+        writeln!(f, "               {} never sent", outcome.unsent)?;
+    }
+    if tally.warm_up > 0 || tally.warm_up_failed > 0 {
+        writeln!(
+            f,
+            "warm-up        {} answered, {} failed; not in the figures",
+            tally.warm_up, tally.warm_up_failed
+        )?;
+    }
+    Ok(())
 }
 
 /// A count for each cause, indented below its heading.
@@ -136,6 +147,25 @@ fn times(f: &mut fmt::Formatter<'_>, name: &str, times: &Times) -> fmt::Result {
         }
     }
     writeln!(f, ", max {}", Shown(times.max()))
+}
+
+/// What the program itself took.
+fn own_time(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    let Some(time) = &outcome.cpu_time else {
+        return Ok(());
+    };
+    writeln!(
+        f,
+        "this client    {} of CPU time, {:.0} % of {} {}",
+        Shown(time.used),
+        time.busy() * 100.0,
+        time.threads,
+        if time.threads == 1 {
+            "thread"
+        } else {
+            "threads"
+        }
+    )
 }
 
 /// A time in a unit that fits.

@@ -77,7 +77,8 @@ fn get(args: &[&str]) -> String {
     body
 }
 
-/// A complete stream that is shown with this protocol.
+/// A complete stream that is shown with this protocol. One that began before the viewer came has no
+/// path.
 fn complete(viewer: &mut Viewer, protocol: &str) -> Value {
     viewer.wait_for("streams", |stream| {
         assert!(!stream.to_string().contains("s3cret"), "{stream}");

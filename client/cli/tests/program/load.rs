@@ -1,5 +1,6 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod bounds;
 mod charts;
 #[cfg(target_os = "linux")]
 mod live;

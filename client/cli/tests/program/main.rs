@@ -10,7 +10,9 @@
 )]
 
 mod assets;
+mod complaints;
 mod compressed;
+mod conform;
 mod curl;
 mod decode;
 mod dialling;
@@ -25,6 +27,8 @@ mod lacewing;
 mod live_page;
 mod load;
 mod mux;
+#[path = "../../../../conn/kube/tests/support/named_tests.rs"]
+mod named_tests;
 mod names;
 mod ping;
 #[cfg(unix)]
@@ -32,6 +36,7 @@ mod pipes;
 mod probe;
 mod proxy;
 mod record;
+mod resets;
 mod servers;
 mod short_spdy;
 mod socks;

@@ -1,6 +1,7 @@
 //! `lacewing tap`: a proxy that shows every frame.
 
 use std::{
+    convert::Infallible,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
@@ -10,10 +11,17 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
 use lacewing_client::Version;
+use lacewing_server::{RequestBody, Server, service_fn};
 use serde_json::Value;
 
-use super::servers::{self_signed, server};
+use super::{
+    servers::{self_signed, serve, server},
+    support::any_port,
+};
 use crate::viewer::Viewer;
 
 /// A running proxy, killed at the end.
@@ -219,6 +227,44 @@ fn the_same_is_printed_with_a_live_page() {
         let (without, with) = (printed(&[]), printed(&["--status", "127.0.0.1:0"]));
         assert!(without.len() > 10, "{without:#?}");
         assert_eq!(without, with, "{version}");
+    }
+}
+
+/// A response of this many bytes, and then trailers.
+const LONG: usize = 1 << 20;
+
+/// Answers with a long body and trailers.
+fn long_with_trailers() -> SocketAddr {
+    let service = service_fn(|_: Request<RequestBody>| async {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-checksum", HeaderValue::from_static("42"));
+        let body = Full::new(Bytes::from(vec![b'x'; LONG]));
+        let body = body.with_trailers(async move { Some(Ok(trailers)) });
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    serve(Server::builder().bind(any_port()), service).unwrap()
+}
+
+/// Trailers do not overtake content that waits for the client's window.
+#[test]
+fn trailers_stay_behind_content_that_waits_for_a_window() {
+    let target = format!("http://{}", long_with_trailers());
+    for version in Version::ALL {
+        let tap = Tap::start(&["127.0.0.1:0", &target]);
+        let url = format!("{}/", tap.url);
+        let way = ["--protocol", version.alpn(), "--window-size", "65536"];
+        assert_eq!(get(&[&way[..], &[&url]].concat()).len(), LONG, "{version}");
+        let lines = tap.until("closed");
+        let from_server = |line: &&String| line.contains("[1] < ") && line.contains("stream=1");
+        let frames: Vec<_> = lines.iter().filter(from_server).collect();
+        let data = |line: &&String| line.contains("DATA");
+        assert!(
+            frames.iter().filter(|line| data(line)).count() >= 16,
+            "{version}"
+        );
+        let trailers = frames.iter().rposition(|line| line.contains("HEADERS"));
+        let last_data = frames.iter().rposition(data);
+        assert!(trailers > last_data, "{version}: {lines:#?}");
     }
 }
 

@@ -11,11 +11,23 @@ use crate::{
 
 use super::{
     frame::Frame,
-    protocol::{List, Spdy, setting},
+    protocol::{List, SessionWindow, Spdy, setting},
 };
 
 /// The initial window, in bytes.
 const WINDOW: i64 = 65_536;
+
+/// The tested side and the session's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    /// It must obey the window.
+    Binding,
+    /// It cannot know of the window yet.
+    NotShown,
+    /// It has exceeded the window before it could know of it: it took us for a client of SPDY/3,
+    /// and need not count backwards when credit shows that we are none.
+    Ignored,
+}
 
 /// Checks the frames of the tested side on one connection.
 #[derive(Debug)]
@@ -27,6 +39,7 @@ pub(super) struct Monitor {
     windows: Windows,
     /// A stream was opened, by either side.
     streams: bool,
+    session: Session,
     /// The section whose rules for every connection are checked.
     pub(super) habits: Option<&'static str>,
     /// Violations, with their sections.
@@ -34,12 +47,16 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn new(tested: Side, version: Version) -> Self {
+    pub(super) fn new(tested: Side, version: Version, session_window: SessionWindow) -> Self {
         Self {
             tested,
             version,
             windows: Windows::new(WINDOW),
             streams: tested == Side::Client,
+            session: match session_window {
+                SessionWindow::Known => Session::Binding,
+                SessionWindow::ShownByCredit => Session::NotShown,
+            },
             habits: None,
             violations: Vec::new(),
         }
@@ -51,6 +68,9 @@ impl Monitor {
         self.windows.send(stream, frame.content());
         if let Some(delta) = frame.delta() {
             self.windows.credit(stream, delta);
+            if stream == 0 && self.session == Session::NotShown {
+                self.session = Session::Binding;
+            }
         }
         if let Some(value) = frame.setting(SettingId::INITIAL_WINDOW_SIZE) {
             let value = i64::from(value);
@@ -205,11 +225,17 @@ impl Monitor {
                     let what = format!("DATA on stream {stream} beyond its window");
                     self.violation(what, "2.6.8");
                 }
-                Exceeded::Connection if self.version == Version::Spdy31 => {
-                    self.violation("DATA beyond the connection's window", "2.6.8");
-                }
+                Exceeded::Connection if self.version == Version::Spdy31 => self.beyond_session(),
                 Exceeded::Connection => {}
             }
+        }
+    }
+
+    fn beyond_session(&mut self) {
+        match self.session {
+            Session::Binding => self.violation("DATA beyond the connection's window", "2.6.8"),
+            Session::NotShown => self.session = Session::Ignored,
+            Session::Ignored => {}
         }
     }
 

@@ -29,6 +29,19 @@ pub(super) struct Setup {
     pub(super) compression: Option<Compression>,
     /// The section whose rules for every connection are checked.
     pub(super) habits: Option<&'static str>,
+    pub(super) session_window: SessionWindow,
+}
+
+/// The moment from which the tested side must obey SPDY/3.1's window of the session.
+///
+/// In cleartext the frames of SPDY/3.1 say version 3. A server then cannot distinguish a client of
+/// SPDY/3.1 from one of SPDY/3, which has no such window and never credits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionWindow {
+    /// From the start: TLS has negotiated the version, or the tested side has chosen it.
+    Known,
+    /// From our first WINDOW_UPDATE on stream 0.
+    ShownByCredit,
 }
 
 /// SPDY has no additional steps.
@@ -41,6 +54,7 @@ impl Default for Setup {
             versions: &[Version::Spdy2, Version::Spdy3, Version::Spdy31],
             compression: None,
             habits: None,
+            session_window: SessionWindow::Known,
         }
     }
 }

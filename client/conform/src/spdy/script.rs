@@ -7,7 +7,7 @@ use lacewing_frames::{Side, Version};
 
 use crate::{case::Case, script};
 
-use super::protocol::Spdy;
+use super::protocol::{SessionWindow, Spdy};
 
 pub(super) type Step = script::Step<Spdy>;
 pub(super) type Row = script::Row<Spdy>;
@@ -71,6 +71,12 @@ impl Row {
     /// that breaks them would fail every case.
     pub(super) fn habits(mut self, section: &'static str) -> Self {
         self.setup.habits = Some(section);
+        self
+    }
+
+    /// Sets when a server under test must obey the session's window.
+    pub(super) fn session_window(mut self, session_window: SessionWindow) -> Self {
+        self.setup.session_window = session_window;
         self
     }
 

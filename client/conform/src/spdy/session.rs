@@ -91,7 +91,7 @@ impl Plays for Spdy {
 impl Session<Spdy> for SpdySession {
     fn new(script: &Script<Spdy>, tested: Side) -> Self {
         let layout = layout(script.version);
-        let mut monitor = Monitor::new(tested, script.version);
+        let mut monitor = Monitor::new(tested, script.version, script.setup.session_window);
         monitor.habits = script.setup.habits;
         Self {
             tested,

@@ -15,6 +15,7 @@ mod readme;
 mod requests;
 mod sensitivity;
 mod server;
+mod session_window;
 mod spdy;
 mod tables;
 mod uploads;

@@ -312,7 +312,7 @@ fn deaf_client(version: Version) -> DuplexStream {
 }
 
 /// Takes the next frame from the input.
-fn frame(input: &mut BytesMut) -> Option<BytesMut> {
+pub(crate) fn frame(input: &mut BytesMut) -> Option<BytesMut> {
     let [_, _, _, _, _, high, middle, low] = *input.first_chunk::<8>()?;
     let length = 8 + u32::from_be_bytes([0, high, middle, low]) as usize;
     (input.len() >= length).then(|| input.split_to(length))

@@ -16,6 +16,8 @@ mod exec;
 mod handshake;
 mod legacy_forward;
 mod life;
+#[path = "../support/named_tests.rs"]
+mod named_tests;
 #[cfg(target_os = "linux")]
 mod network_namespace;
 #[path = "../../../tests/raw/peer.rs"]
@@ -168,23 +170,10 @@ async fn output_and_outcome<IO: AsyncRead + AsyncWrite + Unpin>(
 fn the_table_names_tests_that_exist() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(folder.join("tests/CHECKS.md")).unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| "));
-    let rows: Vec<&str> = rows.filter(|row| !row.starts_with("| #")).collect();
-    assert_eq!(rows.len(), 40 + 2 + 30);
-    for row in rows {
-        let named = row.split('`').filter_map(|name| name.split_once("::"));
-        let mut count = 0;
-        for (file, test) in named {
-            let path = match file.starts_with("src/") {
-                true => folder.join(file),
-                false => folder.join("tests").join(file),
-            };
-            let code = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(code.contains(&format!("fn {test}(")), "{file}::{test}");
-            count += 1;
-        }
-        assert!(count > 0 || row.contains("Open:"), "{row}");
-    }
+    named_tests::check(&table, 40 + 2 + 30, |file| match file.starts_with("src/") {
+        true => folder.join(file),
+        false => folder.join("tests").join(file),
+    });
 }
 
 /// The README shows the example that is compiled, and that kubectl is tested with.

@@ -9,6 +9,7 @@
 )]
 
 mod attacker;
+mod events;
 mod exchanges;
 mod failures;
 mod peers;
