@@ -58,7 +58,7 @@ impl Shared {
         home: Option<Arc<Home>>,
     ) -> Result<Response<Reply>, Failure> {
         let mut tried = Tried::default();
-        let mut last = Failure::new(Kind::Unreachable, "the route has no upstream");
+        let mut last = Failure::new(Kind::NoUpstream, "the route has no upstream");
         while let Some(upstream) = group.next(&mut tried) {
             let last_one = tried.are_all(group) && !upstream.way.is_shared();
             let mut sent = send(upstream, outbound.head(upstream, last_one), home.as_ref());

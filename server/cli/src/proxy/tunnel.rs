@@ -111,7 +111,7 @@ impl Shared {
     ) -> Result<Response<Reply>, Failure> {
         let mut tried = Tried::default();
         let Some(upstream) = group.next(&mut tried) else {
-            return Err(Failure::new(Kind::Unreachable, "the route has no upstream"));
+            return Err(Failure::new(Kind::NoUpstream, "the route has no upstream"));
         };
         let open = upstream.open();
         let timeouts = self.settings.reach.timeouts;
