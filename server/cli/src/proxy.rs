@@ -13,6 +13,7 @@ mod key;
 mod message;
 mod routes;
 mod settings;
+mod timers;
 mod tunnel;
 mod upstream;
 mod way;
@@ -44,6 +45,7 @@ use self::{
     forward::Prepared,
     group::Group,
     routes::{Pattern, Routes},
+    timers::Timers,
     upstream::Upstream,
 };
 use crate::{
@@ -61,6 +63,7 @@ struct Shared {
     settings: Settings,
     rules: Rules,
     names: Names,
+    timers: Timers,
 }
 
 impl Proxy {
@@ -94,6 +97,7 @@ impl Proxy {
             settings,
             rules,
             names,
+            timers: Timers::default(),
         })))
     }
 

@@ -91,7 +91,7 @@ impl Shared {
         let response = tokio::select! {
             biased;
             response = sent => response?,
-            () = stands_still(home.map(|home| &**home), patience) => {
+            () = stands_still(home.map(|home| &**home), patience, &self.timers) => {
                 return Err(Failure::response_timeout(patience).into());
             }
         };
