@@ -193,25 +193,22 @@ impl Reply {
     }
 
     /// Sets the outcome. A failure gets the parts that remain of the request.
-    pub(crate) fn deliver(&self, mut outcome: Outcome) -> Delivered {
+    pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
-        let (mut unsent, mut spare) = (None, None);
-        match &mut state.stage {
-            Stage::Taken => {}
-            Stage::Queued(request) => unsent = Some(Box::new(std::mem::take(request))),
-            Stage::Sent(sent) => spare = Some(std::mem::take(sent)),
+        let unsent = match &mut state.stage {
+            Stage::Taken => None,
+            Stage::Queued(request) => Some(Box::new(std::mem::take(request))),
+            Stage::Sent(spare) => {
+                let spare = std::mem::take(spare);
+                return deliver_with(state, spare, outcome);
+            }
             // Without the lock, since the guard is dropped first: drops the outcome.
             Stage::Settled(_) => return Delivered::No,
-        }
-        if let Err(failure) = &mut outcome {
-            if let Some(spare) = spare.take() {
-                failure.keep(spare);
-            }
-        }
+        };
         state.stage = Stage::Settled(Some(outcome));
         let waker = state.waker.take();
         drop(state);
-        drop((unsent, spare));
+        drop(unsent);
         wakers::wake(waker);
         Delivered::Yes
     }
@@ -248,6 +245,25 @@ impl Reply {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sets the outcome of a request whose parts were kept. Apart, so that other requests have no room
+/// for them on their stack.
+#[inline(never)]
+fn deliver_with(mut state: MutexGuard<'_, State>, spare: Spare, mut outcome: Outcome) -> Delivered {
+    let mut spare = Some(spare);
+    if let Err(failure) = &mut outcome {
+        if let Some(spare) = spare.take() {
+            failure.keep(spare);
+        }
+    }
+    state.stage = Stage::Settled(Some(outcome));
+    let waker = state.waker.take();
+    drop(state);
+    // Without the lock: this may call the user's code.
+    drop(spare);
+    wakers::wake(waker);
+    Delivered::Yes
 }
 
 #[cfg(test)]
