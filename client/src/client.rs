@@ -1,11 +1,10 @@
 //! The client: requests to any origin, over connections that it keeps.
 
+mod response;
 mod transports;
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -14,13 +13,13 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{Version, driver::ConnectionConfig};
 
+pub use self::response::ClientResponse;
 use self::transports::{Http1, Transports};
 use crate::{
     BoxError, ClientError, ClientOptions, Connection, Incoming, MemorySettings, Origin,
-    SettingsStore,
+    RequestError, SettingsStore,
     body::{Replay, RequestBody},
     pool::{Pool, Settings},
-    retry,
 };
 
 /// Sends requests to any origin. Cheap to clone; all clones share their connections.
@@ -119,15 +118,50 @@ impl Client {
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let origin = Origin::of(request.uri());
+        self.respond(origin, request)
+    }
+
+    /// Sends a request to this origin, whatever the authority of its URI: as
+    /// [`request`](Self::request) does with a `host` field, which costs more. So a gateway keeps the
+    /// host that its client asked for.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lacewing_client::{Body, Client, Origin, Version};
+    ///
+    /// let client = Client::builder().cleartext_protocol(Version::Http2).build();
+    /// let upstream = Origin::of(&"http://127.0.0.1:8080".parse()?)?;
+    /// let request = http::Request::get("http://example.org/").body(Body::empty())?;
+    /// let response = client.request_to(&upstream, request).await?;
+    /// # drop(response);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub fn request_to<B>(&self, origin: &Origin, request: Request<B>) -> ClientResponse
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.respond(Ok(origin.clone()), request)
+    }
+
+    fn respond<B>(
+        &self,
+        origin: Result<Origin, RequestError>,
+        request: Request<B>,
+    ) -> ClientResponse
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let replay = Replay::UpTo(self.pool.settings().replay_limit);
         let request = request.map(|body| RequestBody::new(body, replay));
-        let pool = Arc::clone(&self.pool);
-        ClientResponse {
-            inner: Box::pin(async move {
-                let origin = Origin::of(request.uri())?;
-                retry::exchange(pool, origin, request).await
-            }),
-        }
+        ClientResponse::new(Arc::clone(&self.pool), origin, request)
     }
 
     /// Returns the origin's connection, or opens one if there is none. Use it for requests that must
@@ -139,21 +173,6 @@ impl Client {
     /// [`ClientError::Http1Only`], since HTTP/1.1 has no such connections.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, ClientError> {
         self.pool.connection(origin).await
-    }
-
-    /// A request to an origin that is not that of its URI.
-    pub(crate) async fn ask<B>(
-        &self,
-        origin: &Origin,
-        request: Request<B>,
-    ) -> Result<Response<Incoming>, ClientError>
-    where
-        B: http_body::Body + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let replay = Replay::UpTo(self.pool.settings().replay_limit);
-        let request = request.map(|body| RequestBody::new(body, replay));
-        retry::exchange(Arc::clone(&self.pool), origin.clone(), request).await
     }
 
     /// Returns the number of connections in the pool. Those in HTTP/1.1 count while they are idle.
@@ -194,26 +213,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> ClientResponse {
         self.request(request)
-    }
-}
-
-/// The future of a response; from [`Client::request`].
-#[must_use = "the request is not made unless the future is polled"]
-pub struct ClientResponse {
-    inner: Pin<Box<dyn Future<Output = Result<Response<Incoming>, ClientError>> + Send>>,
-}
-
-impl Future for ClientResponse {
-    type Output = Result<Response<Incoming>, ClientError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.inner.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for ClientResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientResponse").finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,9 @@ use crate::{
     body::{Replay, RequestBody},
     exchange::{self, Exchanges},
     link::{Link, Message, Progress, State, Submission},
-    pushes, telemetry,
+    pushes,
+    spare::Again,
+    telemetry,
 };
 
 /// A handle to one connection. Cheap to clone; the clones share the connection, and each request
@@ -164,7 +166,7 @@ impl Connection {
         B::Error: Into<BoxError>,
     {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        self.send(Submission::new(request, Age::next()))
+        self.send(Submission::new(request, Age::next(), Again::Never))
     }
 
     /// Returns the protocol of the connection.
@@ -331,7 +333,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        let submission = Submission::new(request, Age::next());
+        let submission = Submission::new(request, Age::next(), Again::Never);
         match std::mem::replace(&mut self.slot, Slot::None) {
             Slot::Taken => self.send_in_slot(submission),
             Slot::None => self.send(submission),

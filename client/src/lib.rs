@@ -62,7 +62,8 @@ pub use lacewing_conn::{
     BoxError, Error, Initiator, Limits, Reason, Side, Version,
     driver::{ConnectionConfig, Incoming, MemoryBudget, MemoryStats, MemoryStep, Tunnel},
     proto::{
-        ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Setting, WindowPool,
+        ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Rule, Setting,
+        WindowPool,
     },
 };
 pub use options::ClientOptions;

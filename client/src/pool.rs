@@ -26,6 +26,7 @@ use crate::{
     age::Age,
     body::RequestBody,
     link::{Failure, Outcome, Submission},
+    spare::Again,
     telemetry,
 };
 
@@ -192,6 +193,14 @@ impl Pool {
         }
     }
 
+    /// Returns the connection for a request now, if there is one in a multiplexed protocol.
+    pub(crate) fn connected(&self, origin: &Origin) -> Option<Connection> {
+        match self.choose(&mut self.lock(), origin) {
+            Choice::Use(connection) => Some(connection),
+            Choice::Dial(_) => None,
+        }
+    }
+
     /// Sends a request over an existing connection, or returns its place in the queue.
     fn submit(
         self: &Arc<Self>,
@@ -202,7 +211,7 @@ impl Pool {
         let mut entries = self.lock();
         if let Choice::Use(connection) = self.choose(&mut entries, origin) {
             drop(entries);
-            return Ok(connection.send(Submission::new(request, age)));
+            return Ok(connection.send(Submission::new(request, age, Again::Possible)));
         }
         let (answer, receiver) = oneshot::channel();
         let waiting = Waiting::Response(Box::new(request), answer);
@@ -469,8 +478,10 @@ async fn upgrade(
     let wanted = own.is_some();
     let path = request.as_ref().map(Request::uri);
     let first = own.unwrap_or_else(|| crate::upgrade::neutral(origin, path));
+    let spare = crate::spare::Spare::new(&first);
     let (connection, task, response) =
         crate::upgrade::upgrade(connected.io, first, options).await?;
+    response.keep(spare);
     tokio::spawn(task);
     Ok(Made::Multiplexed {
         connection,

@@ -38,6 +38,14 @@ impl ResponseFuture {
         Self { waiting }
     }
 
+    /// Keeps the parts of a request that was sent in another way.
+    #[cfg(feature = "h2c")]
+    pub(crate) fn keep(&self, spare: crate::spare::Spare) {
+        if let Some(Waiting { reply, .. }) = &self.waiting {
+            reply.keep(spare);
+        }
+    }
+
     /// As [`Future::poll`], but returns a request that was never sent.
     #[inline]
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {

@@ -6,13 +6,13 @@ use http::{Request, Response};
 use lacewing_conn::{Reason, driver::Incoming};
 
 use crate::{
-    ClientError, GivenUp, Origin,
+    ClientError, Connection, GivenUp, Origin, ResponseFuture,
     age::Age,
     body::RequestBody,
     error::is_pointless,
-    link::{Failure, Progress},
+    link::{Failure, Progress, Rest, Submission},
     pool::Pool,
-    spare::Spare,
+    spare::Again,
     telemetry,
 };
 
@@ -26,27 +26,43 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// answered request, so this limit only stops a server that answers all requests but one.
 const TRIES_OVERTAKEN: u32 = 10_000;
 
+/// Sends a request over a connection. The failure has what [`again`] needs.
+pub(crate) fn send(
+    connection: &Connection,
+    request: Request<RequestBody>,
+    age: Age,
+) -> ResponseFuture {
+    connection.send(Submission::new(request, age, Again::Possible))
+}
+
 /// One request, repeated as long as the server does not process it.
 pub(crate) async fn exchange(
     pool: Arc<Pool>,
     origin: Origin,
     request: Request<RequestBody>,
+    age: Age,
 ) -> Result<Response<Incoming>, ClientError> {
-    telemetry::wanted(request.method(), request.uri());
-    let age = Age::next();
+    match pool.send(&origin, request, age).await {
+        Ok(response) => Ok(response),
+        // In a box: it is rare, and each request would have room for it.
+        Err(failure) => Box::pin(again(pool, origin, age, failure)).await,
+    }
+}
+
+/// The tries after the first one, which failed.
+pub(crate) async fn again(
+    pool: Arc<Pool>,
+    origin: Origin,
+    age: Age,
+    mut failure: Box<Failure>,
+) -> Result<Response<Incoming>, ClientError> {
     let mut tries = Tries::new(pool.settings().max_retries);
-    let mut next = request;
     loop {
-        let spare = Spare::new(&next);
-        let failure = match pool.send(&origin, next, age).await {
-            Ok(response) => return Ok(response),
-            Err(failure) => *failure,
-        };
         let Failure {
             error,
             rest,
             progress,
-        } = failure;
+        } = *failure;
         // A full queue is the caller's error to handle.
         let unprocessed = match error {
             ClientError::Connection(cause) if cause.is_retryable() => cause,
@@ -56,14 +72,20 @@ pub(crate) async fn exchange(
             Ok(pause) => pause,
             Err(why) => return Err(tries.given_up(why, unprocessed)),
         };
-        next = match spare.restore(rest) {
-            Some(request) => request,
-            None => return Err(tries.given_up(GivenUp::BodySpent, unprocessed)),
+        let next = match rest {
+            Rest::Whole(request) => *request,
+            Rest::Body(_) | Rest::Nothing => {
+                return Err(tries.given_up(GivenUp::BodySpent, unprocessed));
+            }
         };
         telemetry::retried(&origin, &unprocessed);
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
+        failure = match pool.send(&origin, next, age).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
     }
 }
 

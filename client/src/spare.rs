@@ -7,12 +7,25 @@ use http::Request;
 use crate::{body::RequestBody, link::Rest};
 
 /// The parts of a request that are kept for another try.
+#[derive(Debug, Default)]
 pub(crate) struct Spare {
-    head: Request<()>,
-    body: Option<RequestBody>,
+    pub(crate) head: Request<()>,
+    /// `None` if the body can be read once only.
+    pub(crate) body: Option<RequestBody>,
+}
+
+/// Whether a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Its caller keeps nothing, and gets the error.
+    Never,
+    /// Its parts are kept until the response begins.
+    Possible,
 }
 
 impl Spare {
+    /// Copies a request that something consumes.
+    #[cfg(any(feature = "h2c", feature = "http1"))]
     pub(crate) fn new(request: &Request<RequestBody>) -> Self {
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();

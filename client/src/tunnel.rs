@@ -64,7 +64,7 @@ impl Client {
         request: Request<()>,
     ) -> Result<(Response<()>, Tunnel), ClientError> {
         let (request, pending) = connect(request);
-        let response = self.ask(origin, request).await?;
+        let response = self.request_to(origin, request).await?;
         accepted(response, pending)
     }
 }

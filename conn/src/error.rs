@@ -251,6 +251,23 @@ impl Error {
         self
     }
 
+    /// Adds the rule that the peer broke: for a transport that speaks another protocol, such as
+    /// HTTP/1.1, with the same limits.
+    ///
+    /// ```
+    /// use lacewing_conn::{Error, Initiator, Reason, proto::Rule};
+    ///
+    /// let error = Error::connection(Initiator::Library, Reason::ProtocolError, "after 10 s")
+    ///     .with_rule(Rule::HeadersTimeout);
+    /// assert_eq!(error.rule(), Some(Rule::HeadersTimeout));
+    /// assert!(error.to_string().contains("headers_timeout"));
+    /// ```
+    #[must_use]
+    pub fn with_rule(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
     /// Returns who caused it.
     pub fn initiator(&self) -> Initiator {
         self.initiator

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Uri;
+use http::{Request, Uri};
 use lacewing_conn::{
     driver::facade::Context,
     proto::{Control, OpenError, OpenOptions, StreamKey},
@@ -15,7 +15,8 @@ use super::{
 use crate::{
     ClientError, RequestError,
     body::RequestBody,
-    link::{Failure, Reply, RequestKind, Submission},
+    link::{Failure, Reply, RequestKind, Rest, Submission},
+    spare::Again,
     telemetry::Clock,
 };
 
@@ -77,22 +78,29 @@ impl Exchanges {
             return reply.settle(Err(Failure::new(error.into())));
         }
         let uri = self.push_parent(&prepared.head.control);
-        let PreparedRequest { priority, body, .. } = prepared;
-        let fin = body.is_empty();
+        let priority = prepared.priority;
+        let fin = prepared.body.is_empty();
         let options = OpenOptions::default().with(|options| {
             options.fin = fin;
             options.priority = priority;
         });
-        let stream = match conn.open(prepared.head, options) {
+        let opened = conn.open_with(&mut prepared.head, options);
+        let spare = (submission.again == Again::Possible).then(|| prepared.spare());
+        let stream = match opened {
             Ok(stream) => stream,
-            Err(error) => return self.not_opened(conn, &reply, error),
+            Err(error) => {
+                let body = Rest::Body(prepared.body);
+                let request = spare.and_then(|spare| spare.restore(body));
+                return self.not_opened(conn, &reply, error, request);
+            }
         };
         let PreparedRequest {
+            body,
             extensions,
             expectation,
             ..
         } = prepared;
-        reply.opened(stream);
+        reply.opened(stream, spare);
         self.telemetry.request(stream.id());
         if let Some(handle) = extensions.priority {
             let current = handle.bind(Arc::downgrade(&self.link), stream);
@@ -158,7 +166,14 @@ impl Exchanges {
         }
     }
 
-    fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
+    /// Returns the request to its future, as far as it remains.
+    fn not_opened(
+        &mut self,
+        conn: &Context<'_>,
+        reply: &Reply,
+        error: OpenError,
+        request: Option<Request<RequestBody>>,
+    ) {
         let error = match error {
             OpenError::Usage(error) => RequestError::Unsupported {
                 version: conn.version(),
@@ -175,7 +190,10 @@ impl Exchanges {
                 ClientError::Connection(error)
             }
         };
-        reply.settle(Err(Failure::new(error)));
+        reply.settle(Err(match request {
+            Some(request) => Failure::unsent(error, request),
+            None => Failure::new(error),
+        }));
     }
 
     /// Refuses the waiting requests: the server's limit is reached, and the options say that

@@ -9,7 +9,9 @@ use lacewing_conn::{
 };
 
 use super::fields::{self, Host, Section, check_fields};
-use crate::{OnInformational, PriorityHandle, RequestError, Security, body::RequestBody};
+use crate::{
+    OnInformational, PriorityHandle, RequestError, Security, body::RequestBody, spare::Spare,
+};
 
 /// The `priority` header field (RFC 9218 §5).
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
@@ -22,8 +24,8 @@ pub(crate) struct PreparedRequest {
     pub(crate) body: RequestBody,
     /// The request's extensions. Most requests have none.
     pub(crate) extensions: RequestExtensions,
-    /// All of its extensions, until they are read.
-    unread: Extensions,
+    /// All of its extensions. Some are the user's own.
+    all: Extensions,
     pub(crate) expectation: Expectation,
 }
 
@@ -97,24 +99,40 @@ impl PreparedRequest {
         };
         self.head.fields = mem::take(request.headers_mut());
         self.body = mem::take(request.body_mut());
-        self.unread = mem::take(request.extensions_mut());
+        self.all = mem::take(request.extensions_mut());
     }
 
-    /// Reads the extensions. The others are the user's own.
+    /// Reads the extensions. They stay, for another try.
     fn read_extensions(&mut self) {
-        let mut unread = mem::take(&mut self.unread);
+        let all = &self.all;
         if let Control::Request { protocol, .. } = &mut self.head.control {
-            *protocol = unread.remove::<ConnectProtocol>();
+            *protocol = all.get::<ConnectProtocol>().cloned();
         }
-        self.priority = unread.remove::<Priority>();
-        self.extensions.informational = unread.remove();
+        self.priority = all.get::<Priority>().copied();
+        self.extensions.informational = all.get().cloned();
         #[cfg(feature = "http1")]
         {
-            self.extensions.absolute_form = unread.remove();
+            self.extensions.absolute_form = all.get().copied();
         }
-        self.extensions.priority = unread.remove::<PriorityHandle>();
+        self.extensions.priority = all.get::<PriorityHandle>().cloned();
         if let Some(handle) = &self.extensions.priority {
             self.priority = Some(handle.priority());
+        }
+    }
+
+    /// Takes the head for another try, once it is sent. What [`complete`](Self::complete) added is
+    /// the same on every connection to the origin.
+    pub(super) fn spare(&mut self) -> Spare {
+        let mut head = Request::new(());
+        if let Control::Request { method, uri, .. } = &mut self.head.control {
+            *head.method_mut() = mem::take(method);
+            *head.uri_mut() = mem::take(uri);
+        }
+        *head.headers_mut() = mem::take(&mut self.head.fields);
+        *head.extensions_mut() = mem::take(&mut self.all);
+        Spare {
+            head,
+            body: self.body.replay(),
         }
     }
 
@@ -124,7 +142,7 @@ impl PreparedRequest {
         vocabulary: Vocabulary,
         security: Security,
     ) -> Result<(), RequestError> {
-        if !self.unread.is_empty() {
+        if !self.all.is_empty() {
             self.read_extensions();
         }
         let Head { control, fields } = &mut self.head;
@@ -332,6 +350,45 @@ mod tests {
         fields.insert("priority", HeaderValue::from_static("u=1"));
         insert_priority(&mut fields, Priority::new(5, false));
         assert_eq!(fields.get("priority").unwrap(), "u=1");
+    }
+
+    #[test]
+    fn what_remains_for_another_try_is_the_request_as_it_was_sent() {
+        let (hints, hinted) = std::sync::mpsc::channel();
+        let mut request = Request::post("http://a.example/x?y")
+            .header("host", "b.example")
+            .header("x-own", "1")
+            .extension(7_u8)
+            .extension(Priority::new(1, true))
+            .extension(OnInformational::new(move |_| hints.send(()).unwrap()))
+            .body(RequestBody::Bytes("four".into()))
+            .unwrap();
+        for _ in 0..2 {
+            let mut prepared = PreparedRequest::default();
+            prepared.take(&mut request);
+            let vocabulary = Vocabulary::from(Version::Http2);
+            prepared.complete(vocabulary, Security::Cleartext).unwrap();
+            assert_eq!(prepared.priority, Some(Priority::new(1, true)));
+            let informational = prepared.extensions.informational.take().unwrap();
+            informational.call(http::Response::new(()));
+            assert!(hinted.try_recv().is_ok());
+            let spare = prepared.spare();
+            request = spare.restore(crate::link::Rest::Nothing).unwrap();
+            assert_eq!(*request.method(), Method::POST);
+            assert_eq!(*request.uri(), "http://b.example/x?y");
+            let mut fields: Vec<_> = request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            fields.sort();
+            assert_eq!(
+                fields,
+                ["content-length: 4", "priority: u=1, i", "x-own: 1"]
+            );
+            assert_eq!(request.extensions().get(), Some(&7_u8));
+            assert_eq!(request.body().length(), Some(4));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
-use lacewing_conn::{Error, Limits, driver::Incoming};
+use lacewing_conn::{Error, SharedLimits, driver::Incoming};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
@@ -67,7 +67,7 @@ pub(super) struct Download {
     /// `None` after its end.
     lease: Option<Lease>,
     upload: Arc<UploadState>,
-    limits: Limits,
+    limits: SharedLimits,
     /// Runs while the body waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -77,7 +77,7 @@ impl Download {
         response: Response<hyper::body::Incoming>,
         lease: Lease,
         upload: Arc<UploadState>,
-        limits: &Limits,
+        limits: &SharedLimits,
     ) -> Response<Incoming> {
         response.map(|body| {
             let is_empty = body.is_end_stream();
@@ -125,8 +125,7 @@ impl http_body::Body for Download {
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             let after = std::task::ready!(this.poll_stall(cx));
             this.lease = None;
-            let text = format!("the body stood still for {after:?} (stall_timeout)");
-            return Poll::Ready(Some(Err(failure::too_late(&text))));
+            return Poll::Ready(Some(Err(failure::stalled("the body stood still", after))));
         };
         if let Some(stall) = &mut this.stall {
             let until = Instant::now().checked_add(this.limits.stall_timeout);

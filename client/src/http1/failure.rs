@@ -1,8 +1,8 @@
 //! The errors of hyper, in the client's terms.
 
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, time::Duration};
 
-use lacewing_conn::{Error, Initiator, Limits, Reason};
+use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Rule};
 
 use crate::ClientError;
 
@@ -25,12 +25,12 @@ pub(super) fn of_connection(error: &hyper::Error, limits: &Limits) -> Error {
     // hyper's `is_parse_too_large` exists for servers only.
     if error.is_parse() && error.to_string().contains("too large") {
         let text = format!(
-            "the head of the response is above max_header_list_size ({} bytes) or \
-             max_header_fields ({})",
+            "the head of a response may have {} bytes and {} fields",
             limits.max_header_list_size.max(super::MIN_BUFFER),
             limits.max_header_fields
         );
-        return Error::connection(Initiator::Library, Reason::EnhanceYourCalm, text);
+        return Error::connection(Initiator::Library, Reason::EnhanceYourCalm, text)
+            .with_rule(Rule::HeaderListTooLarge);
     }
     if error.is_parse_version_h2() {
         let text = "the server answered a request in HTTP/1.1 with HTTP/2";
@@ -62,9 +62,23 @@ fn cut_short(what: &str) -> Error {
     Error::connection(Initiator::Peer, Reason::ProtocolError, text)
 }
 
-/// The error of a wait that is over.
-pub(super) fn too_late(what: &str) -> Error {
-    Error::connection(Initiator::Library, Reason::ProtocolError, what.to_owned())
+/// The error of a server that switches protocols, and was not asked to.
+pub(super) fn switched() -> Error {
+    let text = "the server switched protocols, and was not asked to";
+    Error::connection(Initiator::Library, Reason::ProtocolError, text)
+}
+
+/// The error of a head that began and did not end in time.
+pub(super) fn head_too_late(after: Duration) -> Error {
+    let text = format!("of a response in HTTP/1.1, within {after:?}");
+    Error::connection(Initiator::Library, Reason::ProtocolError, text)
+        .with_rule(Rule::HeadersTimeout)
+}
+
+/// The error of a transport on which nothing passes.
+pub(super) fn stalled(what: &str, after: Duration) -> Error {
+    let text = format!("{what} for {after:?} (stall_timeout)");
+    Error::io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 fn detail(error: &hyper::Error) -> String {

@@ -86,7 +86,7 @@ impl Origins {
 
     /// Waits for a place for a connection, in the order of the calls.
     pub(crate) async fn place(self: &Arc<Self>, origin: &Origin) -> Result<Permit, ClientError> {
-        let slots = self.entry_slots(origin);
+        let slots = Arc::clone(&self.entry(&mut self.lock(), origin).slots);
         let free = Arc::clone(&slots.free);
         let place = match Arc::clone(&free).try_acquire_owned() {
             Ok(place) => place,
@@ -112,12 +112,10 @@ impl Origins {
 
     /// Keeps a connection for the next request.
     pub(crate) fn put(self: &Arc<Self>, origin: &Origin, connection: Http1Connection) {
-        self.entry_slots(origin);
         let mut state = self.lock();
-        let Some(entry) = state.by_origin.get_mut(origin) else {
-            return;
-        };
-        entry.idle.push((Instant::now(), connection));
+        self.entry(&mut state, origin)
+            .idle
+            .push((Instant::now(), connection));
         let mut closed = Vec::new();
         while state.idle() > self.bounds.idle.max(1) {
             match state.take_oldest() {
@@ -135,14 +133,13 @@ impl Origins {
         drop(entry);
     }
 
-    fn entry_slots(self: &Arc<Self>, origin: &Origin) -> Arc<Slots> {
-        let mut state = self.lock();
+    fn entry<'a>(self: &Arc<Self>, state: &'a mut State, origin: &Origin) -> &'a mut Entry {
         if state.reaper.is_none() {
             let task = reap(Arc::downgrade(self), self.bounds.idle_timeout);
             state.reaper = Some(tokio::spawn(task).abort_handle());
         }
         let entry = state.by_origin.entry(origin.clone());
-        let entry = entry.or_insert_with(|| Entry {
+        entry.or_insert_with(|| Entry {
             slots: Arc::new(Slots {
                 free: Arc::new(Semaphore::new(
                     self.bounds.connections.clamp(1, Semaphore::MAX_PERMITS),
@@ -150,8 +147,7 @@ impl Origins {
                 waiting: AtomicUsize::new(0),
             }),
             idle: Vec::new(),
-        });
-        Arc::clone(&entry.slots)
+        })
     }
 
     /// Closes connections that were idle for the timeout, and forgets origins without any. Returns

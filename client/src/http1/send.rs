@@ -24,7 +24,7 @@ use super::{
     upload::{Upload, UploadState},
 };
 use crate::{
-    ClientError, ClientOptions,
+    ClientError, ClientOptions, Security,
     body::RequestBody,
     exchange::Expectation,
     link::{Failure, Rest},
@@ -59,6 +59,7 @@ pub(crate) async fn send(
     mut lease: Lease,
     request: Request<RequestBody>,
     options: &ClientOptions,
+    security: Security,
 ) -> Sent {
     let reused = lease.connection.use_ == Use::Idle;
     if reused && !lease.connection.is_ready().await {
@@ -70,7 +71,7 @@ pub(crate) async fn send(
         };
     }
     let spare = Spare::new(&request);
-    let prepared = match prepare_http1(request, options.security) {
+    let prepared = match prepare_http1(request, security) {
         Ok(prepared) => prepared,
         Err(error) => {
             // The connection is as it was.
@@ -89,8 +90,7 @@ pub(crate) async fn send(
         .await;
     let mut error = match answered {
         Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let error = failure::too_late("the server switched protocols, and was not asked to");
-            return Sent::Failed(Failure::new(error.into()));
+            return Sent::Failed(Failure::new(failure::switched().into()));
         }
         Ok(Ok(response)) => {
             upload.answered(response.status());
@@ -226,11 +226,7 @@ impl<'a> HeadWatch<'a> {
             let start = self.interim.load(Ordering::Relaxed);
             if now.0 > start {
                 if begun == Some(start) {
-                    let after = limits.headers_timeout;
-                    let text = format!(
-                        "the head of the response began, and took longer than {after:?} (headers_timeout)"
-                    );
-                    return Err(failure::too_late(&text));
+                    return Err(failure::head_too_late(limits.headers_timeout));
                 }
                 begun = Some(start);
             }
@@ -238,9 +234,7 @@ impl<'a> HeadWatch<'a> {
                 moved = now;
                 since = Instant::now();
             } else if since.elapsed() >= limits.stall_timeout {
-                let after = limits.stall_timeout;
-                let text = format!("no byte passed for {after:?} (stall_timeout)");
-                return Err(failure::too_late(&text));
+                return Err(failure::stalled("no byte passed", limits.stall_timeout));
             }
         }
     }

@@ -10,7 +10,7 @@ use lacewing_conn::proto::{ConnectProtocol, ConnectionStats, Priority, StreamKey
 use tokio::sync::oneshot;
 
 use super::{Failure, Progress, Reply};
-use crate::{ClientError, age::Age, body::RequestBody};
+use crate::{ClientError, age::Age, body::RequestBody, spare::Again};
 
 /// A message for the connection's task. If the task cannot answer, it drops the sender of the
 /// answer.
@@ -37,6 +37,7 @@ pub(crate) struct Submission {
     pub(crate) reply: Arc<Reply>,
     pub(crate) age: Age,
     pub(crate) kind: RequestKind,
+    pub(crate) again: Again,
 }
 
 /// The property of a request that decides when it may be sent.
@@ -58,11 +59,12 @@ impl RequestKind {
 }
 
 impl Submission {
-    pub(crate) fn new(request: Request<RequestBody>, age: Age) -> Self {
+    pub(crate) fn new(request: Request<RequestBody>, age: Age, again: Again) -> Self {
         Self {
             kind: RequestKind::of(&request),
             reply: Reply::queued(request),
             age,
+            again,
         }
     }
 

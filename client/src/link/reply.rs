@@ -14,7 +14,7 @@ use lacewing_conn::{
     proto::StreamKey,
 };
 
-use crate::{ClientError, body::RequestBody};
+use crate::{ClientError, body::RequestBody, spare::Spare};
 
 /// The outcome of a request.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
@@ -42,7 +42,7 @@ pub(crate) enum Rest {
     Nothing,
     /// The body, from its beginning.
     Body(RequestBody),
-    /// The whole request: it was not sent.
+    /// The whole request.
     Whole(Box<Request<RequestBody>>),
 }
 
@@ -61,6 +61,13 @@ impl Failure {
             rest,
             progress: Progress::None,
         })
+    }
+
+    /// Adds the parts of the request that were kept.
+    pub(crate) fn keep(&mut self, spare: Spare) {
+        let rest = std::mem::replace(&mut self.rest, Rest::Nothing);
+        let whole = spare.restore(rest).map(Box::new);
+        self.rest = whole.map_or(Rest::Nothing, Rest::Whole);
     }
 
     /// Adds the progress of other requests.
@@ -93,6 +100,8 @@ enum Stage {
     /// The task has the request.
     #[default]
     Taken,
+    /// The task has sent the request. Its parts remain here, so that a retry needs no copy.
+    Sent(Spare),
     /// `None`: the outcome is taken, or the future is dropped.
     Settled(Option<Outcome>),
 }
@@ -102,6 +111,21 @@ enum Stage {
 pub(crate) enum Delivered {
     Yes,
     No,
+}
+
+impl State {
+    /// Keeps the parts. Returns them if the future is dropped: their drop may call the user's code,
+    /// so it is not for the lock.
+    #[must_use]
+    fn keep(&mut self, spare: Option<Spare>) -> Option<Spare> {
+        match (&self.stage, spare) {
+            (Stage::Taken, Some(spare)) => {
+                self.stage = Stage::Sent(spare);
+                None
+            }
+            (_, spare) => spare,
+        }
+    }
 }
 
 impl Reply {
@@ -119,7 +143,7 @@ impl Reply {
     /// A request that already has a stream.
     pub(crate) fn of_stream(stream: StreamKey) -> Arc<Self> {
         let reply = Arc::<Self>::default();
-        reply.opened(stream);
+        reply.opened(stream, None);
         reply
     }
 
@@ -144,8 +168,20 @@ impl Reply {
         taken
     }
 
-    pub(crate) fn opened(&self, stream: StreamKey) {
-        self.lock().stream = Some(stream);
+    /// The request has a stream, and these parts remain for another try.
+    pub(crate) fn opened(&self, stream: StreamKey, spare: Option<Spare>) {
+        let mut state = self.lock();
+        state.stream = Some(stream);
+        let unwanted = state.keep(spare);
+        drop(state);
+        drop(unwanted);
+    }
+
+    /// Keeps the parts of a request for another try.
+    #[cfg(feature = "h2c")]
+    pub(crate) fn keep(&self, spare: Spare) {
+        let unwanted = self.lock().keep(Some(spare));
+        drop(unwanted);
     }
 
     pub(crate) fn stream(&self) -> Option<StreamKey> {
@@ -156,12 +192,16 @@ impl Reply {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Sets the outcome.
+    /// Sets the outcome. A failure gets the parts that remain of the request.
     pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
         let unsent = match &mut state.stage {
             Stage::Taken => None,
             Stage::Queued(request) => Some(Box::new(std::mem::take(request))),
+            Stage::Sent(spare) => {
+                let spare = std::mem::take(spare);
+                return deliver_with(state, spare, outcome);
+            }
             // Without the lock, since the guard is dropped first: drops the outcome.
             Stage::Settled(_) => return Delivered::No,
         };
@@ -184,7 +224,7 @@ impl Reply {
         let mut state = self.lock();
         let State { waker, stage, .. } = &mut *state;
         match stage {
-            Stage::Queued(_) | Stage::Taken => {
+            Stage::Queued(_) | Stage::Taken | Stage::Sent(_) => {
                 wakers::register(waker, cx.waker());
                 Poll::Pending
             }
@@ -199,10 +239,79 @@ impl Reply {
     pub(crate) fn abandon(&self) -> bool {
         self.abandoned.store(true, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.lock().stage, Stage::Settled(None));
-        matches!(before, Stage::Queued(_) | Stage::Taken)
+        matches!(before, Stage::Queued(_) | Stage::Taken | Stage::Sent(_))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets the outcome of a request whose parts were kept. Apart, so that other requests have no room
+/// for them on their stack.
+#[inline(never)]
+fn deliver_with(mut state: MutexGuard<'_, State>, spare: Spare, mut outcome: Outcome) -> Delivered {
+    let mut spare = Some(spare);
+    if let Err(failure) = &mut outcome {
+        if let Some(spare) = spare.take() {
+            failure.keep(spare);
+        }
+    }
+    state.stage = Stage::Settled(Some(outcome));
+    let waker = state.waker.take();
+    drop(state);
+    // Without the lock: this may call the user's code.
+    drop(spare);
+    wakers::wake(waker);
+    Delivered::Yes
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_conn::{Error, Initiator, Reason};
+
+    use super::*;
+
+    fn spare(body: Option<RequestBody>) -> Spare {
+        Spare {
+            head: Request::get("http://a.example/x").body(()).unwrap(),
+            body,
+        }
+    }
+
+    /// The outcome of a request that was sent and then refused.
+    fn refused(spare: Option<Spare>, rest: Rest) -> Rest {
+        let reply = Reply::queued(Request::default());
+        assert!(reply.take_request().is_some());
+        let unwanted = reply.lock().keep(spare);
+        assert!(unwanted.is_none());
+        let error = Error::reset(Initiator::Peer, Reason::RefusedStream);
+        reply.settle(Err(Failure::with_rest(error.into(), rest)));
+        match reply.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(failure)) => failure.rest,
+            _ => panic!("no failure"),
+        }
+    }
+
+    #[test]
+    fn a_failure_has_what_remains_of_the_request() {
+        let rest = refused(Some(spare(Some(RequestBody::Empty))), Rest::Nothing);
+        assert!(matches!(rest, Rest::Whole(request) if request.uri().path() == "/x"));
+        let body = || RequestBody::Bytes("four".into());
+        let rest = refused(Some(spare(None)), Rest::Body(body()));
+        assert!(matches!(rest, Rest::Whole(request) if request.body().length() == Some(4)));
+        let rest = refused(Some(spare(None)), Rest::Nothing);
+        assert!(matches!(rest, Rest::Nothing), "its body is spent");
+        let rest = refused(None, Rest::Nothing);
+        assert!(matches!(rest, Rest::Nothing), "nothing was kept");
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_future_that_was_dropped() {
+        let reply = Reply::queued(Request::default());
+        assert!(reply.take_request().is_some() && reply.abandon());
+        let unwanted = reply.lock().keep(Some(spare(None)));
+        assert!(unwanted.is_some());
+        assert!(!reply.abandon(), "it is over");
     }
 }

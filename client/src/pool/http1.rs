@@ -11,6 +11,7 @@ use crate::{
     body::RequestBody,
     http1::{self, Http1Connection, Lease, Next, Sent},
     link::{Failure, Outcome, Submission},
+    spare::Again,
 };
 
 impl Pool {
@@ -26,7 +27,6 @@ impl Pool {
             Err(error) => return Err(Failure::unsent(error, request)),
         };
         let mut next = Next::Any;
-        let options = self.settings.options.clone().security(origin.security());
         // Each turn uses up an idle connection; a new one is never `Closed`.
         loop {
             let idle = match next {
@@ -39,14 +39,19 @@ impl Pool {
                     Ok(Made::Http1(connection)) => connection,
                     Ok(Made::Multiplexed { connection, .. }) => {
                         self.adopt(origin, &connection);
-                        return outcome(connection.send(Submission::new(request, age))).await;
+                        return outcome(connection.send(Submission::new(
+                            request,
+                            age,
+                            Again::Possible,
+                        )))
+                        .await;
                     }
                     Err(error) => return Err(Failure::unsent(error, request)),
                 },
             };
             let origins = Arc::clone(&self.http1);
             let lease = Lease::new(connection, place.take(), origins, origin.clone());
-            match http1::send(lease, request, &options).await {
+            match http1::send(lease, request, &self.settings.options, origin.security()).await {
                 Sent::Response(response) => return Ok(response),
                 Sent::Failed(failure) => return Err(failure),
                 Sent::Closed {

@@ -18,6 +18,7 @@ use crate::{
     age::Age,
     body::RequestBody,
     link::{Failure, Submission},
+    spare::Again,
 };
 
 /// Requests that wait for a connection to one origin. A request leaves when its future is dropped.
@@ -53,7 +54,7 @@ impl Waiting {
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {
-                    let response = connection.send(Submission::new(*request, age));
+                    let response = connection.send(Submission::new(*request, age, Again::Possible));
                     let _ = answer.send(Ok(Answered::Response(response)));
                 }
             }

@@ -81,6 +81,20 @@ impl<'a> Context<'a> {
         self.engine.open(self.now, head, options)
     }
 
+    /// As [`open`](Self::open), but leaves the head to the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::open`].
+    #[inline]
+    pub fn open_with(
+        &mut self,
+        head: &mut Head,
+        options: OpenOptions,
+    ) -> Result<StreamKey, OpenError> {
+        self.engine.open_with(self.now, head, options)
+    }
+
     /// Returns `true` if a stream can be opened now.
     #[inline]
     pub fn can_open(&self) -> bool {

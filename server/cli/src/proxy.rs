@@ -13,6 +13,7 @@ mod key;
 mod message;
 mod routes;
 mod settings;
+mod timers;
 mod tunnel;
 mod upstream;
 mod way;
@@ -41,8 +42,10 @@ pub(crate) use self::{
 };
 use self::{
     failure::{Failure, Kind},
+    forward::Prepared,
     group::Group,
     routes::{Pattern, Routes},
+    timers::Timers,
     upstream::Upstream,
 };
 use crate::{
@@ -60,6 +63,7 @@ struct Shared {
     settings: Settings,
     rules: Rules,
     names: Names,
+    timers: Timers,
 }
 
 impl Proxy {
@@ -93,6 +97,7 @@ impl Proxy {
             settings,
             rules,
             names,
+            timers: Timers::default(),
         })))
     }
 
@@ -192,12 +197,7 @@ impl Service<Request<RequestBody>> for Front {
             }
         };
         match (found, &mut self.site) {
-            (Some(group), _) => {
-                let shared = Arc::clone(shared);
-                Fronted::Forwarded(Box::pin(
-                    async move { shared.answer(&group, request).await },
-                ))
-            }
+            (Some(group), _) => shared.answer(group, request),
             (None, Some(site)) => Fronted::Site(site.call(request)),
             (None, None) => {
                 let failure = Failure::new(Kind::NoRoute, "no route leads there");
@@ -232,23 +232,45 @@ impl Future for Fronted {
 }
 
 impl Shared {
-    /// Forwards a request, and answers if that fails.
-    async fn answer(&self, group: &Group, request: Request<RequestBody>) -> Response<Reply> {
+    /// Forwards a request, and answers if that fails. The future waits for the upstream, and has
+    /// only what is needed from then on: each request has one.
+    fn answer(self: &Arc<Self>, group: Arc<Group>, request: Request<RequestBody>) -> Fronted {
         if self
             .names
             .is_misdirected(&request, request.body().connection())
         {
             let mut response = status_page(StatusCode::MISDIRECTED_REQUEST);
             self.rules.finish(request.headers(), &mut response);
-            return response.map(Reply::Own);
+            return Fronted::Own(Some(response.map(Reply::Own)));
         }
-        let accept = preferences(request.headers());
-        match self.forward(group, request).await {
+        let preferences = Preferences::of(request.headers());
+        let shared = Arc::clone(self);
+        match self.prepare(request) {
+            Ok(Prepared::Exchange(mut outbound, home)) => {
+                Fronted::Forwarded(Box::pin(async move {
+                    let answered = shared.forward(&group, &mut outbound, home).await;
+                    shared.finish(answered, preferences)
+                }))
+            }
+            Ok(Prepared::Tunnel(mut outbound, asked)) => Fronted::Forwarded(Box::pin(async move {
+                let opened = shared.open_tunnel(&group, &mut outbound, asked).await;
+                shared.finish(opened, preferences)
+            })),
+            Err(failure) => Fronted::Own(Some(self.refuse(&failure, &preferences.into_fields()))),
+        }
+    }
+
+    fn finish(
+        &self,
+        answered: Result<Response<Reply>, Failure>,
+        preferences: Preferences,
+    ) -> Response<Reply> {
+        match answered {
             Ok(mut response) => {
                 self.rules.add_fields(response.headers_mut());
                 response
             }
-            Err(failure) => self.refuse(&failure, &accept),
+            Err(failure) => self.refuse(&failure, &preferences.into_fields()),
         }
     }
 
@@ -287,13 +309,21 @@ fn host<B>(request: &Request<B>) -> &str {
         .unwrap_or_default()
 }
 
-/// The fields on which the look of an error page depends.
-fn preferences(fields: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for value in fields.get_all(ACCEPT) {
-        kept.append(ACCEPT, value.clone());
+/// The values of `accept`, on which the look of an error page depends.
+struct Preferences(Vec<HeaderValue>);
+
+impl Preferences {
+    fn of(fields: &HeaderMap) -> Self {
+        Self(fields.get_all(ACCEPT).iter().cloned().collect())
     }
-    kept
+
+    fn into_fields(self) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for value in self.0 {
+            fields.append(ACCEPT, value);
+        }
+        fields
+    }
 }
 
 /// Methods that end at a proxy: CONNECT without a protocol would make it an open one, and TRACE

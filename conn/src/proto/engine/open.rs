@@ -78,6 +78,21 @@ impl Engine {
         mut head: Head,
         options: OpenOptions,
     ) -> Result<StreamKey, OpenError> {
+        self.open_with(now, &mut head, options)
+    }
+
+    /// As [`open`](Self::open), but leaves the head to the caller, who may need it for another
+    /// connection. A CONNECT request loses its `content-length`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        &mut self,
+        now: Instant,
+        head: &mut Head,
+        options: OpenOptions,
+    ) -> Result<StreamKey, OpenError> {
         let http = self.config.semantics == Semantics::Http;
         let request = head.is_request();
         if http && (!request || self.config.side == Side::Server) {
@@ -99,7 +114,7 @@ impl Engine {
             return Err(OpenError::Usage(UsageError::ParentClosed));
         }
         if http {
-            content::of_our_request(&mut head, options.fin).map_err(OpenError::Usage)?;
+            content::of_our_request(head, options.fin).map_err(OpenError::Usage)?;
             if !head.has_valid_host() {
                 return Err(OpenError::Usage(UsageError::InvalidHost));
             }
@@ -111,13 +126,13 @@ impl Engine {
             Direction::Unidirectional => State::opened_one_way(fin),
         };
         let mut stream = self.new_stream(id, state, options.priority);
-        stream.asked = content::Asked::by(&head);
+        stream.asked = content::Asked::by(head);
         let kind = SendKind::Open {
             priority: stream.priority,
             direction,
             parent: options.parent,
         };
-        let encoded = self.wire.headers(id, kind, &head, fin);
+        let encoded = self.wire.headers(id, kind, head, fin);
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
         self.ids.take_next();
         self.life.note_open(now, self.streams.is_empty());

@@ -17,9 +17,9 @@ use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use lacewing_client::Incoming;
 use lacewing_server::{BoxError, RequestBody, TunnelBody};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
-use super::upstream::Open;
+use super::{timers::Timers, upstream::Open};
 use crate::site::body::Content;
 
 /// The content of a response.
@@ -254,16 +254,16 @@ impl Body for Upload {
 }
 
 /// Waits until `home` makes no progress for `patience`.
-pub(super) async fn stands_still(home: Option<&Home>, patience: Duration) {
+pub(super) async fn stands_still(home: Option<&Home>, patience: Duration, timers: &Timers) {
     let mut polls = home.map_or(0, Home::polls);
-    let mut until = Instant::now() + patience;
+    let mut timer = timers.start(patience);
     loop {
-        tokio::time::sleep_until(until).await;
+        (&mut timer).await;
         let now = home.map_or(0, Home::polls);
         if now == polls {
             return;
         }
         polls = now;
-        until = Instant::now() + patience;
+        timer.restart(patience);
     }
 }

@@ -61,7 +61,7 @@ async fn check(upstream: &Upstream, path: &str, patience: Duration) -> Result<()
         return Ok(());
     }
     Err(Failure::new(
-        Kind::Overloaded,
+        Kind::Sick,
         format!("its health check is answered with {status}"),
     ))
 }

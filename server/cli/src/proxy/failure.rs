@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError, ResolveError};
+use lacewing_client::{ClientError, GivenUp, Initiator, Reason, RequestError, ResolveError, Rule};
 
 /// The name of this proxy in `proxy-status` and `via`.
 pub(crate) const PSEUDONYM: &str = "lacewingd";
@@ -16,171 +16,59 @@ pub(crate) struct Failure {
     pub(crate) cause: String,
 }
 
-/// The kind of a failure: its status, its error type of RFC 9209 §2.3, and one line for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    BadPath,
-    BadRequest,
-    NotForwarded,
-    Loop,
-    NoRoute,
-    Upload,
-    Name,
-    Refused,
-    Unreachable,
-    ConnectTimeout,
-    Tls,
-    Certificate,
-    Busy,
-    Overloaded,
-    NotDialled,
-    NoTunnel,
-    Closed,
-    Reset,
-    Protocol,
-    HeadTooLarge,
-    ResponseTimeout,
+macro_rules! kinds {
+    ($($kind:ident => $status:literal, $error:literal, $text:literal;)*) => {
+        /// The kind of a failure: its status, its error type of RFC 9209 §2.3, and one line for the
+        /// client, without addresses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $(#[doc = $text] $kind,)*
+        }
+
+        impl Kind {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$kind),*];
+
+            const fn facts(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $error, $text),)*
+                }
+            }
+        }
+    };
 }
 
-/// Each kind's status, error type and line for people.
-const FACTS: [(Kind, u16, &str, &str); 21] = [
-    (
-        Kind::BadPath,
-        400,
-        "http_request_error",
-        "The path of the request has a part that servers understand differently.",
-    ),
-    (
-        Kind::BadRequest,
-        400,
-        "http_request_error",
-        "The request cannot be forwarded.",
-    ),
-    (
-        Kind::NotForwarded,
-        405,
-        "http_request_denied",
-        "This method is not forwarded.",
-    ),
-    (
-        Kind::Loop,
-        508,
-        "proxy_loop_detected",
-        "The request went around in a circle.",
-    ),
-    (
-        Kind::NoRoute,
-        404,
-        "destination_not_found",
-        "No route leads there.",
-    ),
-    (
-        Kind::Upload,
-        400,
-        "http_request_error",
-        "The content of the request ended early, or was not what it declared.",
-    ),
-    (
-        Kind::Name,
-        502,
-        "dns_error",
-        "The upstream's name has no address.",
-    ),
-    (
-        Kind::Refused,
-        502,
-        "connection_refused",
-        "The upstream refused the connection.",
-    ),
-    (
-        Kind::Unreachable,
-        502,
-        "destination_ip_unroutable",
-        "The upstream could not be reached.",
-    ),
-    (
-        Kind::ConnectTimeout,
-        504,
-        "connection_timeout",
-        "The upstream did not accept a connection in time.",
-    ),
-    (
-        Kind::Tls,
-        502,
-        "tls_protocol_error",
-        "The upstream's TLS handshake failed.",
-    ),
-    (
-        Kind::Certificate,
-        502,
-        "tls_certificate_error",
-        "The upstream's certificate is not trusted.",
-    ),
-    (
-        Kind::Busy,
-        503,
-        "connection_limit_reached",
-        "Too many requests wait for the upstream.",
-    ),
-    (
-        Kind::Overloaded,
-        503,
-        "destination_unavailable",
-        "The upstream refuses further requests for now.",
-    ),
-    (
-        Kind::NotDialled,
-        503,
-        "destination_unavailable",
-        "The upstream dials in through a tunnel, and is not connected.",
-    ),
-    (
-        Kind::NoTunnel,
-        502,
-        "http_upgrade_failed",
-        "The upstream's protocol has no such tunnel.",
-    ),
-    (
-        Kind::Closed,
-        502,
-        "connection_terminated",
-        "The upstream closed the connection before its response.",
-    ),
-    (
-        Kind::Reset,
-        502,
-        "connection_terminated",
-        "The upstream reset the request before its response.",
-    ),
-    (
-        Kind::Protocol,
-        502,
-        "http_protocol_error",
-        "The upstream did not answer in the protocol that it should speak.",
-    ),
-    (
-        Kind::HeadTooLarge,
-        502,
-        "http_response_header_section_size",
-        "The head of the upstream's response is too large.",
-    ),
-    (
-        Kind::ResponseTimeout,
-        504,
-        "http_response_timeout",
-        "The upstream did not answer in time.",
-    ),
-];
+#[rustfmt::skip]
+kinds! {
+    BadPath          => 400, "http_request_error"              , "The path of the request has a part that servers understand differently.";
+    BadRequest       => 400, "http_request_error"              , "The request cannot be forwarded.";
+    NotForwarded     => 405, "http_request_denied"             , "This method is not forwarded.";
+    Loop             => 508, "proxy_loop_detected"             , "The request went around in a circle.";
+    NoRoute          => 404, "destination_not_found"           , "No route leads there.";
+    Upload           => 400, "http_request_error"              , "The content of the request ended early, or was not what it declared.";
+    Name             => 502, "dns_error"                       , "The upstream's name has no address.";
+    Refused          => 502, "connection_refused"              , "The upstream refused the connection.";
+    Unreachable      => 502, "destination_ip_unroutable"       , "The upstream could not be reached.";
+    ConnectTimeout   => 504, "connection_timeout"              , "The upstream did not accept a connection in time.";
+    Tls              => 502, "tls_protocol_error"              , "The upstream's TLS handshake failed.";
+    NotNegotiated    => 502, "tls_protocol_error"              , "The upstream speaks none of the protocols that it was offered.";
+    Certificate      => 502, "tls_certificate_error"           , "The upstream's certificate is not trusted.";
+    CertificateName  => 502, "tls_certificate_error"           , "The upstream's certificate is for another name.";
+    Busy             => 503, "connection_limit_reached"        , "Too many requests wait for the upstream.";
+    Overloaded       => 503, "destination_unavailable"         , "The upstream refuses further requests for now.";
+    Sick             => 503, "destination_unavailable"         , "The upstream's health check failed.";
+    NoUpstream       => 503, "destination_unavailable"         , "The route has no upstream.";
+    Memory           => 503, "proxy_internal_error"            , "The proxy is short of memory.";
+    NotDialled       => 503, "destination_unavailable"         , "The upstream dials in through a tunnel, and is not connected.";
+    NoTunnel         => 502, "http_upgrade_failed"             , "The upstream's protocol has no such tunnel.";
+    Closed           => 502, "connection_terminated"           , "The upstream closed the connection before its response.";
+    Reset            => 502, "connection_terminated"           , "The upstream reset the request before its response.";
+    Protocol         => 502, "http_protocol_error"             , "The upstream did not answer in the protocol that it should speak.";
+    HeadTooLarge     => 502, "http_response_header_section_size", "The head of the upstream's response is too large.";
+    ResponseTimeout  => 504, "http_response_timeout"           , "The upstream did not answer in time.";
+}
 
 impl Kind {
-    fn facts(self) -> (u16, &'static str, &'static str) {
-        let found = FACTS.iter().find(|(kind, ..)| *kind == self);
-        found.map_or(
-            (502, "proxy_internal_error", ""),
-            |(_, status, name, why)| (*status, *name, *why),
-        )
-    }
-
     pub(crate) fn status(self) -> StatusCode {
         StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_GATEWAY)
     }
@@ -212,6 +100,8 @@ impl Kind {
                 | Self::NoRoute
                 | Self::Upload
                 | Self::Busy
+                | Self::NoUpstream
+                | Self::Memory
                 | Self::NotDialled
                 | Self::NoTunnel
         )
@@ -244,10 +134,14 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let kind = match &error {
-            ClientError::Connect { source, .. } => of_io(source),
+            ClientError::Connect { source, .. } => of_connect(source),
             ClientError::ConnectTimeout { .. } => Kind::ConnectTimeout,
-            ClientError::Tls { .. } if error.is_certificate() => Kind::Certificate,
-            ClientError::Tls { .. } => Kind::Tls,
+            ClientError::Tls { source, .. } => match is_of_other_name(source) {
+                true => Kind::CertificateName,
+                false if error.is_certificate() => Kind::Certificate,
+                false => Kind::Tls,
+            },
+            ClientError::NotNegotiated { .. } => Kind::NotNegotiated,
             ClientError::QueueFull { .. } | ClientError::TooManyStreams { .. } => Kind::Busy,
             ClientError::Body(_) => Kind::Upload,
             ClientError::NotProcessed { why, .. } if *why == GivenUp::Pointless => Kind::Protocol,
@@ -263,7 +157,8 @@ impl From<ClientError> for Failure {
     }
 }
 
-fn of_io(error: &io::Error) -> Kind {
+/// The kind of a connection that was not made.
+fn of_connect(error: &io::Error) -> Kind {
     let inner = error.get_ref();
     if inner.is_some_and(|inner| inner.is::<ResolveError>()) {
         return Kind::Name;
@@ -277,21 +172,51 @@ fn of_io(error: &io::Error) -> Kind {
     }
 }
 
+fn is_of_other_name(error: &io::Error) -> bool {
+    use rustls::{CertificateError, Error};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        inner,
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        ))
+    )
+}
+
+/// The kind of a stream or connection that ended.
 fn of_connection(error: &lacewing_client::Error) -> Kind {
-    let text = error.to_string();
-    if text.contains("stall_timeout") || text.contains("headers_timeout") {
-        return Kind::ResponseTimeout;
+    if let Some(rule) = error.rule() {
+        return of_rule(rule);
     }
-    if text.contains("max_header_list_size") || text.contains("max_header_fields") {
-        return Kind::HeadTooLarge;
-    }
-    if error.io_error().is_some() || text.contains("closed the connection") {
-        return Kind::Closed;
+    if let Some(error) = error.io_error() {
+        return match error.kind() {
+            io::ErrorKind::TimedOut => Kind::ResponseTimeout,
+            _ => Kind::Closed,
+        };
     }
     match (error.initiator(), error.reason()) {
         (Initiator::Peer, Reason::RefusedStream) => Kind::Overloaded,
         (Initiator::Peer, _) if error.is_connection() => Kind::Closed,
         (Initiator::Peer, _) => Kind::Reset,
+        _ => Kind::Protocol,
+    }
+}
+
+/// The kind of a rule that the upstream broke, or a limit of ours that it reached.
+fn of_rule(rule: Rule) -> Kind {
+    match rule {
+        Rule::HeaderListTooLarge | Rule::TooManyHeaderBytes => Kind::HeadTooLarge,
+        Rule::PrefaceTimeout
+        | Rule::HeadersTimeout
+        | Rule::SettingsTimeout
+        | Rule::KeepAliveTimeout
+        | Rule::FrameTimeout
+        | Rule::WriteStall
+        | Rule::BodyStall
+        | Rule::SendStall
+        | Rule::ConnectionStall => Kind::ResponseTimeout,
+        Rule::StreamOverBudget | Rule::ConnectionOverBudget | Rule::OverBudget => Kind::Memory,
+        Rule::UnexpectedEof => Kind::Closed,
         _ => Kind::Protocol,
     }
 }
@@ -333,7 +258,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_status_and_a_reason_without_addresses() {
-        for (kind, ..) in FACTS {
+        for kind in Kind::ALL {
             assert!(kind.explanation().ends_with('.') && kind.status().as_u16() >= 400);
         }
         for (kind, status) in [

@@ -57,6 +57,9 @@ const GUARDED: [&str; 13] = [
     "x_real_ip",
 ];
 
+/// Fields that a request gets, `via` and `te` among them.
+const ADDED: usize = 7;
+
 /// A request goes through this proxy at most so often.
 const MAX_ROUNDS: usize = 8;
 
@@ -67,11 +70,11 @@ pub(super) struct Client<'a> {
     pub(super) scheme: &'static str,
     pub(super) protocol: Protocol,
     /// The host that it asked for.
-    pub(super) host: Option<&'a HeaderValue>,
+    pub(super) host: Option<&'a [u8]>,
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn of(info: Option<&ConnectionInfo>, host: Option<&'a HeaderValue>) -> Self {
+    pub(super) fn of(info: Option<&ConnectionInfo>, host: Option<&'a [u8]>) -> Self {
         Self {
             peer: info.and_then(ConnectionInfo::peer_addr),
             scheme: match info.is_some_and(ConnectionInfo::is_tls) {
@@ -100,16 +103,45 @@ enum Claims {
     Removed,
 }
 
+/// The fields of a request that need a closer look. One pass over the names costs less than a
+/// look-up of each.
+#[derive(Debug, Default)]
+struct Noted {
+    /// Those that end here.
+    doomed: Vec<HeaderName>,
+    /// It has both a length and chunks.
+    contradicts: bool,
+    has_cookies: bool,
+    has_via: bool,
+}
+
+impl Noted {
+    fn of(fields: &HeaderMap, claims: Claims) -> Self {
+        let mut noted = Self::default();
+        let (mut chunks, mut length) = (false, false);
+        for name in fields.keys() {
+            chunks |= *name == TRANSFER_ENCODING;
+            length |= *name == CONTENT_LENGTH;
+            noted.has_cookies |= *name == COOKIE;
+            noted.has_via |= *name == VIA;
+            if HOP_BY_HOP.contains(name)
+                || claims == Claims::Removed && CLAIMS.contains(name)
+                || is_guarded(name.as_str())
+            {
+                noted.doomed.push(name.clone());
+            }
+        }
+        noted.contradicts = chunks && length;
+        noted
+    }
+}
+
 /// Removes fields for the connection, those that a `connection` field names, and others that never
 /// pass. Returns whether the message accepts trailers.
-fn remove_what_ends_here(fields: &mut HeaderMap, claims: Claims) -> Result<bool, Failure> {
-    let ends = |name: &&HeaderName| {
-        HOP_BY_HOP.contains(name)
-            || claims == Claims::Removed && CLAIMS.contains(name)
-            || is_guarded(name.as_str())
-    };
-    // Most requests have none of them: one pass over the names costs less than a look-up of each.
-    let mut doomed: Vec<HeaderName> = fields.keys().filter(ends).cloned().collect();
+fn remove_what_ends_here(
+    fields: &mut HeaderMap,
+    mut doomed: Vec<HeaderName>,
+) -> Result<bool, Failure> {
     if doomed.is_empty() {
         return Ok(false);
     }
@@ -132,28 +164,28 @@ pub(super) fn of_request(
     client: Client<'_>,
     trusted: &[Network],
 ) -> Result<(), Failure> {
-    if fields.contains_key(TRANSFER_ENCODING) && fields.contains_key(CONTENT_LENGTH) {
-        let cause = "it has both content-length and transfer-encoding (RFC 9112 §6.1)";
-        return Err(Failure::new(Kind::BadRequest, cause));
-    }
     let trusts = |peer: IpAddr| trusted.iter().any(|network| network.contains(peer));
     let claims = match client.peer.is_some_and(|peer| trusts(peer.ip())) {
         true => Claims::Believed,
         false => Claims::Removed,
     };
-    if remove_what_ends_here(fields, claims)? {
+    let noted = Noted::of(fields, claims);
+    if noted.contradicts {
+        let cause = "it has both content-length and transfer-encoding (RFC 9112 §6.1)";
+        return Err(Failure::new(Kind::BadRequest, cause));
+    }
+    if remove_what_ends_here(fields, noted.doomed)? {
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
     if *method == Method::OPTIONS {
         count_down(fields)?;
     }
-    join_cookies(fields);
+    if noted.has_cookies {
+        join_cookies(fields);
+    }
     tell_client(fields, client);
-    if tokens(fields, &VIA)
-        .filter(|token| token.ends_with(PSEUDONYM))
-        .count()
-        >= MAX_ROUNDS
-    {
+    let rounds = || tokens(fields, &VIA).filter(|token| token.ends_with(PSEUDONYM));
+    if noted.has_via && rounds().count() >= MAX_ROUNDS {
         let cause = format!("its field `via` has this proxy {MAX_ROUNDS} times");
         return Err(Failure::new(Kind::Loop, cause));
     }
@@ -232,16 +264,19 @@ fn join_cookies(fields: &mut HeaderMap) {
 
 /// Adds what the client is: RFC 7239, and its predecessors.
 fn tell_client(fields: &mut HeaderMap, client: Client<'_>) {
-    let Told { forwarded, address } = told(client);
+    let Told {
+        forwarded,
+        address,
+        host,
+    } = told(client);
+    fields.reserve(ADDED);
     append(fields, FORWARDED, forwarded);
     if let Some(address) = address {
         append(fields, X_FORWARDED_FOR, address.clone());
         fields.entry(X_REAL_IP).or_insert(address);
     }
-    if let Some(host) = client.host.filter(|host| !host.is_empty()) {
-        fields
-            .entry(X_FORWARDED_HOST)
-            .or_insert_with(|| host.clone());
+    if let Some(host) = host {
+        fields.entry(X_FORWARDED_HOST).or_insert(host);
     }
     let scheme = HeaderValue::from_static(client.scheme);
     fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
@@ -252,6 +287,7 @@ fn tell_client(fields: &mut HeaderMap, client: Client<'_>) {
 struct Told {
     forwarded: HeaderValue,
     address: Option<HeaderValue>,
+    host: Option<HeaderValue>,
 }
 
 /// What the last values of a thread tell of: an address, a scheme and a host.
@@ -268,35 +304,37 @@ fn told(client: Client<'_>) -> Told {
         if let Some(((address, scheme, host), told)) = last
             && *address == ip
             && *scheme == client.scheme
-            && host.as_ref() == client.host
+            && host.as_ref().map(HeaderValue::as_bytes) == client.host
         {
             return told.clone();
         }
+        let host = client.host.filter(|host| !host.is_empty());
+        let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
         let told = Told {
-            forwarded: forwarded(ip, client),
+            forwarded: forwarded(ip, client.scheme, host.as_ref()),
             address: ip.and_then(|ip| HeaderValue::try_from(ip.to_string()).ok()),
+            host: host.clone(),
         };
-        let about = (ip, client.scheme, client.host.cloned());
-        *last = Some((about, told.clone()));
+        *last = Some(((ip, client.scheme, host), told.clone()));
         told
     })
 }
 
 /// One element of RFC 7239.
-fn forwarded(ip: Option<IpAddr>, client: Client<'_>) -> HeaderValue {
+fn forwarded(ip: Option<IpAddr>, scheme: &str, host: Option<&HeaderValue>) -> HeaderValue {
     let mut element = String::with_capacity(64);
     match ip {
         Some(IpAddr::V4(ip)) => drop(write!(element, "for={ip}")),
         Some(IpAddr::V6(ip)) => drop(write!(element, "for=\"[{ip}]\"")),
         None => element.push_str("for=unknown"),
     }
-    if let Some(host) = client.host.and_then(|host| host.to_str().ok()) {
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
         // An authority has neither quotation marks nor backslashes.
-        if !host.is_empty() && !host.contains(['"', '\\']) {
+        if !host.contains(['"', '\\']) {
             let _ = write!(element, ";host=\"{host}\"");
         }
     }
-    let _ = write!(element, ";proto={}", client.scheme);
+    let _ = write!(element, ";proto={scheme}");
     HeaderValue::try_from(element).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 
@@ -370,12 +408,11 @@ mod tests {
         trusted: &[Network],
     ) -> Result<HeaderMap, Failure> {
         let mut fields = fields(list);
-        let host = HeaderValue::from_static("a.example:81");
         let client = Client {
             peer: Some(peer.parse().unwrap()),
             scheme: "https",
             protocol: Protocol::Http2,
-            host: Some(&host),
+            host: Some(b"a.example:81"),
         };
         of_request(&mut fields, &Method::OPTIONS, client, trusted)?;
         Ok(fields)

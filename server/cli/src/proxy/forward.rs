@@ -19,41 +19,55 @@ use super::{
     message::{Outbound, passed_on},
     tunnel::Asked,
     upstream::Upstream,
+    way::Sending,
 };
 
 /// Bytes of a path that a warning shows.
 const SHOWN_PATH: usize = 200;
 
+/// A request that may go to an upstream.
+pub(super) enum Prepared {
+    /// With its content, if it has any.
+    Exchange(Outbound, Option<Arc<Home>>),
+    Tunnel(Outbound, Asked),
+}
+
 impl Shared {
-    /// Forwards a request to an upstream of the group. If the upstream certainly did not process
-    /// it, the next one gets it.
-    pub(super) async fn forward(
-        &self,
-        group: &Group,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<Reply>, Failure> {
+    pub(super) fn prepare(&self, mut request: Request<RequestBody>) -> Result<Prepared, Failure> {
         let asked = Asked::of(&mut request);
         if asked.is_none() && !is_forwarded(request.method()) {
             let cause = format!("the method {}", request.method());
             return Err(Failure::new(Kind::NotForwarded, cause));
         }
-        let (mut outbound, body) = Outbound::of(request, &self.settings)?;
-        if let Some(asked) = asked {
-            // In a box: it is rare and large, and each request would have room for it.
-            return Box::pin(self.open_tunnel(group, outbound, asked)).await;
-        }
-        let home = (!body.is_end_stream()).then(|| Home::new(body));
+        let (outbound, body) = Outbound::of(request, &self.settings)?;
+        Ok(match asked {
+            Some(asked) => Prepared::Tunnel(outbound, asked),
+            None => {
+                let home = (!body.is_end_stream()).then(|| Home::new(body));
+                Prepared::Exchange(outbound, home)
+            }
+        })
+    }
+
+    /// Forwards a request to an upstream of the group. If the upstream certainly did not process
+    /// it, the next one gets it.
+    pub(super) async fn forward(
+        &self,
+        group: &Group,
+        outbound: &mut Outbound,
+        home: Option<Arc<Home>>,
+    ) -> Result<Response<Reply>, Failure> {
         let mut tried = Tried::default();
-        let mut last = Failure::new(Kind::Unreachable, "the route has no upstream");
+        let mut last = Failure::new(Kind::NoUpstream, "the route has no upstream");
         while let Some(upstream) = group.next(&mut tried) {
             let last_one = tried.are_all(group) && !upstream.way.is_shared();
-            let head = outbound.head(upstream, last_one);
-            let failure = match self.exchange(upstream, head, home.as_ref()).await {
+            let mut sent = send(upstream, outbound.head(upstream, last_one), home.as_ref());
+            let failure = match self.exchange(upstream, &mut sent, home.as_ref()).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
             let again = failure.unprocessed && home.as_ref().is_none_or(|home| home.is_whole());
-            last = self.blame(upstream, &outbound, failure.failure);
+            last = self.blame(upstream, outbound, failure.failure);
             if !again {
                 break;
             }
@@ -65,30 +79,19 @@ impl Shared {
         Err(last)
     }
 
-    /// Sends the request to one upstream.
+    /// Waits for the response of one upstream.
     async fn exchange(
         &self,
         upstream: &Arc<Upstream>,
-        head: Request<()>,
+        sent: &mut Sending,
         home: Option<&Arc<Home>>,
     ) -> Result<Response<Reply>, Attempt> {
         let open = upstream.open();
-        let sent = match home {
-            None => upstream.way.request(head.map(|()| Body::empty())),
-            Some(home) => {
-                let trailers = match upstream.may_speak_http1() {
-                    true => Trailers::Declared(fields::declared_trailers(head.headers())),
-                    false => Trailers::All,
-                };
-                let upload = home.lend(trailers);
-                upstream.way.request(head.map(|()| upload))
-            }
-        };
         let patience = self.settings.reach.timeouts.response;
         let response = tokio::select! {
             biased;
             response = sent => response?,
-            () = stands_still(home.map(|home| &**home), patience) => {
+            () = stands_still(home.map(|home| &**home), patience, &self.timers) => {
                 return Err(Failure::response_timeout(patience).into());
             }
         };
@@ -129,4 +132,17 @@ impl Shared {
         }
         failure
     }
+}
+
+/// Sends a request to one upstream.
+fn send(upstream: &Upstream, head: Request<()>, home: Option<&Arc<Home>>) -> Sending {
+    let Some(home) = home else {
+        return upstream.way.request(head.map(|()| Body::empty()));
+    };
+    let trailers = match upstream.may_speak_http1() {
+        true => Trailers::Declared(fields::declared_trailers(head.headers())),
+        false => Trailers::All,
+    };
+    let upload = home.lend(trailers);
+    upstream.way.request(head.map(|()| upload))
 }

@@ -106,26 +106,26 @@ impl Shared {
     pub(super) async fn open_tunnel(
         &self,
         group: &Group,
-        mut outbound: Outbound,
+        outbound: &mut Outbound,
         asked: Asked,
     ) -> Result<Response<Reply>, Failure> {
         let mut tried = Tried::default();
         let Some(upstream) = group.next(&mut tried) else {
-            return Err(Failure::new(Kind::Unreachable, "the route has no upstream"));
+            return Err(Failure::new(Kind::NoUpstream, "the route has no upstream"));
         };
         let open = upstream.open();
         let timeouts = self.settings.reach.timeouts;
         let opened = if upstream.may_speak_http1() {
-            by_upgrade(upstream, &mut outbound, asked, timeouts, open).await
+            by_upgrade(upstream, outbound, asked, timeouts, open).await
         } else {
-            by_connect(upstream, &mut outbound, asked, timeouts, open).await
+            by_connect(upstream, outbound, asked, timeouts, open).await
         };
         match opened {
             Ok(response) => {
                 upstream.answered();
                 Ok(response)
             }
-            Err(failure) => Err(self.blame(upstream, &outbound, failure)),
+            Err(failure) => Err(self.blame(upstream, outbound, failure)),
         }
     }
 }
@@ -220,11 +220,9 @@ fn upgrade_request(
     let mut request = Request::new(Body::empty());
     *request.method_mut() = outbound.method.clone();
     *request.uri_mut() = outbound.path.clone().into();
-    let authority = HeaderValue::from_str(upstream.address.authority.as_str());
-    let host = outbound.host.clone().or(authority.ok());
     let fields = request.headers_mut();
     // It comes first (RFC 9110 §7.2).
-    fields.extend(host.map(|host| (HOST, host)));
+    fields.extend(outbound.host(upstream).map(|host| (HOST, host)));
     for (name, value) in &outbound.fields {
         fields.append(name, value.clone());
     }
@@ -284,11 +282,9 @@ async fn by_connect(
     }
     let mut request = Request::new(());
     *request.method_mut() = Method::CONNECT;
-    *request.uri_mut() = upstream.uri(outbound.path.clone());
     *request.headers_mut() = outbound.fields.clone();
-    if let Some(host) = &outbound.host {
-        request.headers_mut().insert(HOST, host.clone());
-    }
+    let uri = outbound.uri(upstream, request.headers_mut());
+    *request.uri_mut() = uri;
     request.extensions_mut().insert(protocol);
     let opening = upstream.way.tunnel(request);
     let (response, back) = match timeout(timeouts.response, opening).await {

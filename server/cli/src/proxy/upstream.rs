@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Uri, uri::PathAndQuery};
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery},
+};
 use lacewing_client::MemoryBudget;
 use tracing::{info, warn};
 
@@ -38,7 +41,8 @@ impl Upstream {
         memory: &MemoryBudget,
         tunnels: &Tunnels,
     ) -> Result<Self, String> {
-        let uri = uri(&address, PathAndQuery::from_static("/"));
+        let path = PathAndQuery::from_static("/");
+        let uri = uri(address.speaks, address.authority.clone(), path);
         let way = match &address.tunnel {
             Some(name) => Way::Tunnel(tunnels.named(name)),
             None => Way::direct(&address, &uri, reach, memory)
@@ -55,7 +59,12 @@ impl Upstream {
 
     /// The URI of a request to this upstream.
     pub(super) fn uri(&self, path: PathAndQuery) -> Uri {
-        uri(&self.address, path)
+        self.uri_of(self.address.authority.clone(), path)
+    }
+
+    /// The URI of a request to this upstream for another host.
+    pub(super) fn uri_of(&self, host: Authority, path: PathAndQuery) -> Uri {
+        uri(self.address.speaks, host, path)
     }
 
     /// Returns whether requests in HTTP/1.1 may reach it.
@@ -131,10 +140,10 @@ impl Drop for Open {
     }
 }
 
-fn uri(address: &UpstreamAddress, path: PathAndQuery) -> Uri {
+fn uri(speaks: Speaks, host: Authority, path: PathAndQuery) -> Uri {
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(address.speaks.uri_scheme());
-    parts.authority = Some(address.authority.clone());
+    parts.scheme = Some(speaks.uri_scheme());
+    parts.authority = Some(host);
     parts.path_and_query = Some(path);
     Uri::from_parts(parts).unwrap_or_default()
 }

@@ -69,7 +69,9 @@ impl Way {
         B::Error: Into<BoxError>,
     {
         match self {
-            Self::Direct(direct) => Sending::Direct(direct.client.request(request)),
+            Self::Direct(direct) => {
+                Sending::Direct(direct.client.request_to(&direct.origin, request))
+            }
             Self::Tunnel(tunnel) => match tunnel.connection() {
                 Some(connection) => Sending::Tunnel(connection.request(request)),
                 None => Sending::Nowhere,
@@ -111,6 +113,10 @@ impl Way {
 }
 
 /// A request on its way.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are direct; a box would be one allocation more"
+)]
 pub(super) enum Sending {
     Direct(ClientResponse),
     Tunnel(ResponseFuture),

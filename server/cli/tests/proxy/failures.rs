@@ -14,7 +14,11 @@ use crate::{
     program::Running,
 };
 
-async fn get(running: &Running, front: Option<Version>, path: &str) -> (u16, String, String) {
+pub(crate) async fn get(
+    running: &Running,
+    front: Option<Version>,
+    path: &str,
+) -> (u16, String, String) {
     let uri = format!("http://{}{path}", running.http);
     let request = Request::get(uri).body(Body::empty()).unwrap();
     let response = patiently(client(front).request(request)).await.unwrap();
@@ -29,7 +33,7 @@ async fn get(running: &Running, front: Option<Version>, path: &str) -> (u16, Str
 }
 
 /// An address at which nobody listens.
-async fn nobody() -> std::net::SocketAddr {
+pub(crate) async fn nobody() -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }

@@ -16,6 +16,7 @@ mod peers;
 #[path = "../lacewingd/program.rs"]
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod program;
+mod reasons;
 mod recorder;
 mod reloads;
 mod reverse;

@@ -5,8 +5,9 @@ use lacewing_frames::http2 as frames;
 use crate::proto::{Reason, Rule, StreamId, Violation};
 
 pub(super) fn violation(error: &frames::DecodeError) -> Violation {
-    let rule = match error.error_code() {
-        frames::ErrorCode::COMPRESSION_ERROR => Rule::Compression,
+    let rule = match error {
+        frames::DecodeError::HeaderBlockTooLong { .. } => Rule::HeaderListTooLarge,
+        error if error.error_code() == frames::ErrorCode::COMPRESSION_ERROR => Rule::Compression,
         _ => Rule::Malformed,
     };
     let reason = reason(error.error_code());

@@ -5,15 +5,17 @@ use lacewing_frames::spdy as frames;
 use crate::proto::{Reason, Rule, StreamId, Version, Violation};
 
 pub(super) fn violation(error: &frames::DecodeError, max_header_list_size: usize) -> Violation {
+    let rule = match error.is_list_too_large() {
+        true => Rule::HeaderListTooLarge,
+        false => Rule::Malformed,
+    };
     let violation = match error.scope() {
         frames::Scope::Connection => {
-            Violation::connection(Rule::Malformed, go_away_reason(error.go_away_status()))
+            Violation::connection(rule, go_away_reason(error.go_away_status()))
         }
-        frames::Scope::Stream(id) => Violation::stream(
-            StreamId::new(id),
-            Rule::Malformed,
-            reset_reason(error.error_code()),
-        ),
+        frames::Scope::Stream(id) => {
+            Violation::stream(StreamId::new(id), rule, reset_reason(error.error_code()))
+        }
     };
     if error.is_list_too_large() {
         return violation.detailed(format!(
