@@ -182,11 +182,16 @@ impl BlockOwner {
 const COPY_BELOW: u32 = 1024;
 
 impl<L: HeaderList> Decoder<L> {
-    /// Returns a decoder for a new connection, with an HPACK table of 4,096 bytes. The decoders of
-    /// many connections may share their limits.
-    pub fn new(limits: impl Into<Arc<DecoderLimits>>) -> Decoder<L> {
+    /// Returns a decoder for a new connection, with an HPACK table of 4,096 bytes.
+    pub fn new(limits: DecoderLimits) -> Decoder<L> {
+        Self::with_shared_limits(Arc::new(limits))
+    }
+
+    /// Returns a decoder as [`new`](Self::new) does. The decoders of many connections share their
+    /// limits, until one changes its own.
+    pub fn with_shared_limits(limits: Arc<DecoderLimits>) -> Decoder<L> {
         Decoder {
-            limits: limits.into(),
+            limits,
             hpack: hpack::Decoder::new(hpack::DEFAULT_TABLE_SIZE),
             open: None,
             failed: None,

@@ -64,7 +64,7 @@ impl Wire {
                 usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX);
         });
         Self {
-            decoder: frames::Decoder::new(limits.derived(decoder_limits)),
+            decoder: frames::Decoder::with_shared_limits(limits.derived(decoder_limits)),
             encoder: frames::Encoder::with_hpack(encoder_config),
             preface_due: config.side == Side::Server,
             settings_due: true,

@@ -8,22 +8,25 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    runtime::{Handle, Id},
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// The most timers that wait for a request.
 const MAX_SPARE: usize = 256;
 
 /// Timers of requests that have their response. Each request has one, which nearly always ends
 /// unused: to make and to drop it takes a lock of the runtime each, to set it to a later time takes
-/// none.
+/// none. A timer ends with its runtime, so each serves requests of one runtime alone.
 #[derive(Debug, Default)]
-pub(super) struct Timers(Mutex<Vec<Pin<Box<Sleep>>>>);
+pub(super) struct Timers(Mutex<Vec<(Id, Pin<Box<Sleep>>)>>);
 
 impl Timers {
     pub(super) fn start(&self, after: Duration) -> Timer<'_> {
         let until = Instant::now() + after;
-        let spare = self.lock().pop();
-        let sleep = match spare {
+        let runtime = Handle::current().id();
+        let sleep = match self.take(runtime) {
             Some(mut sleep) => {
                 sleep.as_mut().reset(until);
                 sleep
@@ -32,11 +35,18 @@ impl Timers {
         };
         Timer {
             timers: self,
+            runtime,
             sleep: Some(sleep),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Pin<Box<Sleep>>>> {
+    fn take(&self, runtime: Id) -> Option<Pin<Box<Sleep>>> {
+        let mut spare = self.lock();
+        let index = spare.iter().rposition(|(of, _)| *of == runtime)?;
+        Some(spare.swap_remove(index).1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Id, Pin<Box<Sleep>>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -44,6 +54,7 @@ impl Timers {
 /// A timer of one request.
 pub(super) struct Timer<'a> {
     timers: &'a Timers,
+    runtime: Id,
     /// `None` only while it is dropped.
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -72,7 +83,8 @@ impl Drop for Timer<'_> {
     fn drop(&mut self) {
         let mut spare = self.timers.lock();
         if spare.len() < MAX_SPARE {
-            spare.extend(self.sleep.take().filter(|sleep| !sleep.is_elapsed()));
+            let sleep = self.sleep.take().filter(|sleep| !sleep.is_elapsed());
+            spare.extend(sleep.map(|sleep| (self.runtime, sleep)));
         }
     }
 }
@@ -114,6 +126,24 @@ mod tests {
         drop(timers.start(LONG));
         let mut third = timers.start(SHORT);
         assert!(ends(&mut third).await);
+    }
+
+    /// The timer of a runtime that has ended would panic in another one.
+    #[test]
+    fn runtimes_share_no_timer() {
+        let timers = Timers::default();
+        for round in 1..3 {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let mut timer = timers.start(SHORT);
+                assert!(ends(&mut timer).await);
+                drop(timers.start(LONG));
+            });
+            assert_eq!(timers.lock().len(), round);
+        }
     }
 
     #[tokio::test]
