@@ -34,7 +34,7 @@ const SCRIPT: &str = include_str!("answers/page.js");
 /// its file, which a test compares.
 const POLICY: &str = "default-src 'none'; \
 style-src 'sha256-xigoPxPIcgLewyGRDbgqnMuS0vwsRv2J5NvzvjTotBo='; \
-script-src 'sha256-QDFnouRKUvgmbfgSDZhHvo6hn6N5kdUKJX84P/7Amks='; \
+script-src 'sha256-WO4AL/T21zkCTLMBo4RZ3sJhmUvFP8tWn5abDBGlFsY='; \
 connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The text for one viewer too many.
