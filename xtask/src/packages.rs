@@ -18,8 +18,9 @@ pub(crate) const LIBRARIES: [&str; 8] = [
 /// The published programs.
 pub(crate) const PROGRAMS: [&str; 2] = ["lacewing", "lacewingd"];
 
-/// The largest size of a package, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+/// The largest size of a package, in bytes. The sources of lacewing-conn have 1 MiB; a corpus or a
+/// picture that got into a package exceeds this.
+const MAX_BYTES: u64 = 5 << 18;
 
 /// The files of a package.
 const WANTED: [&str; 2] = ["src/", "examples/"];
