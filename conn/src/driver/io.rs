@@ -42,8 +42,8 @@ pub(super) struct Transport<IO> {
     lent: bool,
     /// Bytes were written and not flushed.
     unflushed: bool,
-    /// The next reads may be huge.
-    huge_reads: bool,
+    /// The largest size of the next reads.
+    largest_read: Size,
     /// The bytes of all reads; it wraps.
     pub(super) received: usize,
 }
@@ -67,7 +67,7 @@ impl<IO> Transport<IO> {
             staged: None,
             lent: false,
             unflushed: false,
-            huge_reads: false,
+            largest_read: Size::Large,
             received: 0,
         }
     }
@@ -156,15 +156,17 @@ impl<IO> Transport<IO> {
 
     /// Begins a poll. Its reads may be huge if those of earlier polls were full, and readers took
     /// what they read. Otherwise huge buffers would stay with content that waits.
-    pub(super) fn begin_poll(&mut self, readers_lag: bool) {
-        self.huge_reads = self.read_size == Size::Huge && !readers_lag;
+    /// While memory is short, all reads are small.
+    pub(super) fn begin_poll(&mut self, readers_lag: bool, memory_is_short: bool) {
+        self.largest_read = match (memory_is_short, readers_lag) {
+            (true, _) => Size::Small,
+            (false, false) if self.read_size == Size::Huge => Size::Huge,
+            (false, _) => Size::Large,
+        };
     }
 
     fn read_size(&self) -> Size {
-        match self.huge_reads {
-            true => self.read_size,
-            false => self.read_size.min(Size::Large),
-        }
+        self.read_size.min(self.largest_read)
     }
 
     fn replace_input(&mut self, input: BytesMut, size: Option<Size>) {
@@ -281,7 +283,7 @@ mod tests {
     use super::*;
 
     fn read(transport: &mut Transport<DuplexStream>) -> Poll<io::Result<Read>> {
-        transport.begin_poll(false);
+        transport.begin_poll(false, false);
         transport.poll_read(&mut Context::from_waker(Waker::noop()))
     }
 

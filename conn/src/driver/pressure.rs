@@ -162,6 +162,12 @@ impl Pressure {
         )
     }
 
+    /// The budget is nearly used up: each connection reads little at once, since many may read.
+    #[inline]
+    pub(super) fn is_tight(&self) -> bool {
+        self.account.step() >= MemoryStep::Pause
+    }
+
     /// Returns `true` if the connection may be read now.
     #[inline]
     pub(super) fn may_read(&mut self, engine: &Engine, now: Instant) -> bool {
@@ -175,8 +181,10 @@ impl Pressure {
     fn may_read_slowly(&mut self, engine: &Engine, now: Instant) -> bool {
         // Handlers free content, and need little input for it. Other memory may wait
         // for a frame of the peer.
-        let mostly_content = engine.buffered_bytes().saturating_mul(2) > self.account.held();
-        let above = self.step >= MemoryStep::Pause && self.account.is_above_share();
+        // The last report was made at the end of a poll: this one may have read much since.
+        let held = self.account.held().max(engine.held_bytes());
+        let mostly_content = engine.buffered_bytes().saturating_mul(2) > held;
+        let above = self.step >= MemoryStep::Pause && self.account.budget().is_above_share(held);
         let slowly = (above || engine.is_nearly_full()) && mostly_content;
         if !slowly {
             if let Some(steps) = &mut self.steps {

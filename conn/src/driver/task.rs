@@ -599,7 +599,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         this.engine.lend_spares(spares::take);
         // Readers had their turns since the last poll. During this one, they have none on this thread.
         let lag = this.unread() > MAX_UNREAD_OF_HUGE_READS;
-        this.transport.begin_poll(lag);
+        this.transport.begin_poll(lag, this.pressure.is_tight());
         let began = now();
         let mut at = began;
         let received = this.transport.received;

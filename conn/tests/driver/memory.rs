@@ -20,7 +20,7 @@ use lacewing_conn::{
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
     task::JoinHandle,
 };
@@ -77,6 +77,17 @@ impl Pair {
     fn with(version: Version, budget: &MemoryBudget, change: impl FnOnce(&mut Limits)) -> Self {
         let (here, there) = duplex(16 << 10);
         let (mux, _) = mux(version, here);
+        Self::serving(mux, there, version, budget, change)
+    }
+
+    /// A server of what this client has written already.
+    fn serving(
+        mux: Mux,
+        there: DuplexStream,
+        version: Version,
+        budget: &MemoryBudget,
+        change: impl FnOnce(&mut Limits),
+    ) -> Self {
         let (tell_bodies, bodies) = mpsc::unbounded_channel();
         let (tell_steps, steps) = mpsc::unbounded_channel();
         let config = Config::new(version, Side::Server).with(|config| {
@@ -166,6 +177,35 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
         }
         drop(other);
         pair.ask().await.unwrap();
+    }
+}
+
+/// With a thousand connections, as much as one turn can read would be many times the budget. These
+/// protocols have no window that stops a client before the server has read anything.
+#[tokio::test(start_paused = true)]
+async fn a_connection_stops_at_its_share_within_a_turn_while_the_budget_is_short() {
+    const LARGE: usize = 8 << 20;
+    for version in [Version::Spdy3, Version::Spdy2] {
+        let (here, there) = duplex(1 << 20);
+        let (client, _) = mux(version, here);
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let stream = client.open(HeaderMap::new(), OpenOptions::default());
+            let mut stream = soon(stream).await.unwrap();
+            soon(stream.write_all(&[7; 60_000])).await.unwrap();
+            streams.push(stream);
+        }
+        settle().await;
+        let budget = MemoryBudget::new(LARGE);
+        let mut others: Vec<_> = (0..100).map(|_| budget.open_account()).collect();
+        others[0].report(LARGE * 66 / 100);
+        let before = budget.held();
+        let mut pair = Pair::serving(client, there, version, &budget, |_| {});
+        assert_eq!(pair.step().await, MemoryStep::Pause, "{version}");
+        settle_turns().await;
+        // The state of zlib, about as much content, and one small read.
+        let held = budget.held() - before;
+        assert!((64 << 10..220_000).contains(&held), "{version}: {held}");
     }
 }
 
