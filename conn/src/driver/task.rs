@@ -2,6 +2,7 @@
 //! between.
 
 mod deadlines;
+mod ending;
 mod last_input;
 mod memory;
 mod pulls;
@@ -22,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{
     deadlines::{Deadline, Deadlines},
+    ending::{Ending, Linger},
     last_input::LastInput,
 };
 use super::{
@@ -57,12 +59,6 @@ const MAX_UNREAD_OF_HUGE_READS: usize = 32 << 10;
 /// keeps its whole buffer, which is up to 16 times as long, and the rest may have been for others. So
 /// a peer could make each byte that waits cost 16. Beyond this, readers lag: what arrives is copied.
 const MAX_SHARED_UNREAD: usize = 128 << 10;
-
-/// The time for the peer to close its side after we closed ours, so that our last
-/// bytes reach it. After a graceful end it starts again while the peer still sends.
-/// A transport that is closed over unread input is reset, and the peer loses the
-/// bytes that it has not read (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Drives one connection: its engine, its transport and the application on top.
 ///
@@ -112,16 +108,6 @@ pub struct Driver<IO, A: Application> {
     ending: Option<Box<Ending>>,
 }
 
-/// What a connection needs at its end.
-#[derive(Debug, Default)]
-struct Ending {
-    /// The error that ended it.
-    error: Option<Error>,
-    /// The transport takes no more output.
-    last_input: Option<LastInput>,
-    linger: Option<Linger>,
-}
-
 /// The steps to a connection's end.
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
@@ -132,13 +118,6 @@ enum Phase {
     /// Our side of the transport is closed.
     Lingering,
     Over,
-}
-
-/// The time for the last output, and then for the peer to close its side.
-#[derive(Clone, Copy, Debug)]
-struct Linger {
-    until: Instant,
-    latest: Instant,
 }
 
 /// The step after a turn.
@@ -340,26 +319,6 @@ impl<IO, A: Application> Driver<IO, A> {
         self.application.handle_closed(&mut conn, &result);
     }
 
-    /// Returns the error that ended the connection.
-    fn error(&self) -> Option<&Error> {
-        self.ending.as_ref()?.error.as_ref()
-    }
-
-    /// Begins a phase with a time.
-    fn enter(&mut self, phase: Phase, linger: Linger) {
-        self.phase = phase;
-        self.ending.get_or_insert_default().linger = Some(linger);
-    }
-
-    /// Returns the time of this phase.
-    fn time(&self, now: Instant) -> Linger {
-        let linger = self.ending.as_ref().and_then(|ending| ending.linger);
-        linger.unwrap_or(Linger {
-            until: now,
-            latest: now,
-        })
-    }
-
     fn outcome(&self) -> Result<(), Error> {
         match self.error() {
             Some(error) if error.reason() != Reason::NoError => Err(error.clone()),
@@ -403,45 +362,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let due = [deadline, self.streams.alarm, next_read];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
-            Phase::Flushing => match self.flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.handle_written(now);
-                    if self.input_ended {
-                        return Turn::Over;
-                    }
-                    let until = now.checked_add(LINGER).unwrap_or(now);
-                    let drain = now.checked_add(self.engine.limits().drain_timeout);
-                    let latest = drain.filter(|_| self.outcome().is_ok());
-                    let latest = latest.unwrap_or(until);
-                    self.enter(Phase::Lingering, Linger { until, latest });
-                    Turn::Again
-                }
-                Poll::Ready(Err(_)) => Turn::Over,
-                Poll::Pending if now >= self.time(now).until => Turn::Over,
-                Poll::Pending => {
-                    let until = self.time(now).until;
-                    self.again_unless_asleep(false, cx, now, Some(until))
-                }
-            },
+            Phase::Flushing => self.finish_writing(cx, now),
             Phase::Lingering => self.linger(cx, now),
             Phase::Over => Turn::Over,
-        }
-    }
-
-    /// Waits for the peer to close its side.
-    fn linger(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
-        let Linger { until, latest } = self.time(now);
-        match self.transport.poll_discard(cx) {
-            Poll::Ready(Read::End) => Turn::Over,
-            Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
-            Poll::Ready(Read::Bytes) => {
-                let later = now.checked_add(LINGER).unwrap_or(latest);
-                let until = later.min(latest).max(until);
-                self.enter(Phase::Lingering, Linger { until, latest });
-                Turn::Again
-            }
-            Poll::Pending if now >= until => Turn::Over,
-            Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
         }
     }
 
@@ -549,13 +472,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 }
             }
         }
-    }
-
-    /// Writes the remaining output, and closes our side of the transport.
-    fn flush(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        task::ready!(self.transport.poll_write(cx, self.engine.output()))?;
-        task::ready!(self.transport.poll_flush(cx))?;
-        self.transport.poll_shutdown(cx)
     }
 
     fn again_unless_asleep(
