@@ -239,7 +239,8 @@ impl ClientBuilder {
     /// Each request has a connection to itself while it is under way:
     /// [`max_http1_connections`](Self::max_http1_connections). Over HTTP/1.1 there are no tunnels
     /// ([`RequestError::NotInHttp1`](crate::RequestError::NotInHttp1)), no pushes and no
-    /// [`Connection`]. Trailers of a request need its field `trailer`, with their names. Of
+    /// [`Connection`]. A request that a server of HTTP/2 ends with HTTP_1_1_REQUIRED (RFC 9113 §7) is
+    /// repeated in HTTP/1.1, if its body can be. Trailers of a request need its field `trailer`, with their names. Of
     /// [`Limits`](crate::Limits), these apply: `max_header_list_size`, `max_header_fields`,
     /// `headers_timeout`, `stall_timeout`, `write_stall_timeout`.
     ///

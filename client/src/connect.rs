@@ -42,6 +42,14 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ClientEr
 pub trait Connect: Send + Sync + 'static {
     /// Makes a transport to an origin, TLS and negotiation included.
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
+
+    /// Makes a transport for HTTP/1.1, to an origin whose server ended a request or a connection of
+    /// HTTP/2 with HTTP_1_1_REQUIRED (RFC 9113 §7). Default: `None`, and the request fails.
+    #[cfg(feature = "http1")]
+    fn connect_http1<'a>(&'a self, origin: &'a Origin) -> Option<Connecting<'a>> {
+        let _ = origin;
+        None
+    }
 }
 
 /// Connects by TCP, or by the [`dial`](Self::dial) that you set, with TLS for `https` origins.
@@ -142,6 +150,22 @@ impl Connector {
         self
     }
 
+    /// The same way to the servers, with HTTP/1.1 as the only protocol. `None` if it is not spoken.
+    #[cfg(feature = "http1")]
+    fn only_http1(&self) -> Option<Self> {
+        // OpenSSL does not offer it.
+        #[cfg(feature = "npn")]
+        if self.npn.is_some() {
+            return None;
+        }
+        self.http1.then(|| Self {
+            cleartext: None,
+            #[cfg(feature = "tls")]
+            tls: self.tls.as_ref().map(crate::tls::Tls::only_http1),
+            ..self.clone()
+        })
+    }
+
     /// Without TLS.
     pub(crate) fn plain(cleartext: Option<Version>) -> Self {
         Self {
@@ -235,6 +259,12 @@ impl Connector {
 impl Connect for Connector {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
         Box::pin(self.make(origin))
+    }
+
+    #[cfg(feature = "http1")]
+    fn connect_http1<'a>(&'a self, origin: &'a Origin) -> Option<Connecting<'a>> {
+        let only_http1 = self.only_http1()?;
+        Some(Box::pin(async move { only_http1.make(origin).await }))
     }
 }
 

@@ -276,8 +276,8 @@ pub(crate) fn is_pointless(error: &lacewing_conn::Error) -> bool {
 fn advice(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::Http11Required => Some(
-            "the server requires HTTP/1.1 for this, which this client does not speak; use a client \
-             that does",
+            "the server requires HTTP/1.1 for this; use a client that speaks it (`http1`), and \
+             content that can be sent again",
         ),
         Reason::InadequateSecurity => Some(
             "the server requires better TLS; offer TLS 1.2 or later with AEAD ciphers \

@@ -381,7 +381,11 @@ impl Pool {
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
     ) -> Result<Made, ClientError> {
-        let connected = self.connector.connect(origin).await?;
+        #[cfg(feature = "http1")]
+        let connecting = self.connect(origin);
+        #[cfg(not(feature = "http1"))]
+        let connecting = self.connector.connect(origin);
+        let connected = connecting.await?;
         let Some(version) = connected.version else {
             #[cfg(feature = "http1")]
             {

@@ -57,6 +57,13 @@ pub(crate) async fn again(
     mut failure: Box<Failure>,
 ) -> Result<Response<Incoming>, ClientError> {
     let mut tries = Tries::new(pool.settings().max_retries);
+    #[cfg(feature = "http1")]
+    {
+        failure = match in_http1(&pool, &origin, age, failure).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+    }
     loop {
         let Failure {
             error,
@@ -86,6 +93,33 @@ pub(crate) async fn again(
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
+    }
+}
+
+/// Repeats a request once in HTTP/1.1, if that is what its server requires.
+#[cfg(feature = "http1")]
+async fn in_http1(
+    pool: &Arc<Pool>,
+    origin: &Origin,
+    age: Age,
+    mut failure: Box<Failure>,
+) -> crate::link::Outcome {
+    let reason = failure.error.connection().map(lacewing_conn::Error::reason);
+    if reason != Some(Reason::Http11Required) {
+        return Err(failure);
+    }
+    match std::mem::replace(&mut failure.rest, Rest::Nothing) {
+        Rest::Whole(request) => match pool.repeat_in_http1(origin, request, age).await {
+            Ok(outcome) => outcome,
+            Err(request) => {
+                failure.rest = Rest::Whole(request);
+                Err(failure)
+            }
+        },
+        rest => {
+            failure.rest = rest;
+            Err(failure)
+        }
     }
 }
 

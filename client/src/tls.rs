@@ -6,8 +6,12 @@ use std::{fmt, io, sync::Arc};
 
 use lacewing_conn::Version;
 use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme, WantsVerifier,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, HandshakeKind, SignatureScheme,
+    WantsVerifier,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -92,6 +96,37 @@ impl Tls {
         self
     }
 
+    /// The same, with HTTP/1.1 as the only offer.
+    #[cfg(feature = "http1")]
+    pub(crate) fn only_http1(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols.clear();
+        let only = Self {
+            config: Arc::new(config),
+            offered: Vec::new(),
+            http1: false,
+        };
+        only.http1()
+    }
+
+    /// Resumes TLS sessions of servers that permit it (RFC 8446 §2.2), or performs a full handshake
+    /// for each connection. Default: it resumes, unless a configuration of your own says otherwise.
+    ///
+    /// ```
+    /// use lacewing_client::{Version, tls::Tls};
+    ///
+    /// let full_handshakes = Tls::new(vec![Version::Http2]).resumption(false);
+    /// # let _ = full_handshakes;
+    /// ```
+    #[must_use]
+    pub fn resumption(mut self, resume: bool) -> Self {
+        Arc::make_mut(&mut self.config).resumption = match resume {
+            true => Resumption::default(),
+            false => Resumption::disabled(),
+        };
+        self
+    }
+
     /// Passes the secrets of each connection to this log, so that a capture can be decrypted.
     /// rustls's `KeyLogFile` writes them to the file that the variable `SSLKEYLOGFILE` names.
     ///
@@ -134,13 +169,15 @@ impl Tls {
         let stream = in_time(origin, connector.connect(name, stream))
             .await?
             .map_err(|error| self.explain(origin, error))?;
-        let chosen = stream.get_ref().1.alpn_protocol();
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let chosen = session.alpn_protocol();
         #[cfg(feature = "http1")]
         if self.http1 && chosen.is_none_or(|name| name == HTTP_1_1) {
-            return Ok(Connected::http1(stream));
+            return Ok(Connected::http1(stream).resumed(resumed));
         }
         match chosen.and_then(Version::from_alpn) {
-            Some(version) => Ok(Connected::new(stream, version)),
+            Some(version) => Ok(Connected::new(stream, version).resumed(resumed)),
             None => Err(ClientError::not_negotiated(&self.offered, chosen)),
         }
     }

@@ -27,6 +27,9 @@ pub struct Connected {
     /// The address of the server, if there is one. The settings of SPDY servers are stored under
     /// it.
     pub address: Option<SocketAddr>,
+    /// Whether the TLS handshake resumed an earlier session. `None` without TLS, and if the
+    /// library does not tell.
+    pub resumed: Option<bool>,
 }
 
 impl Connected {
@@ -36,6 +39,7 @@ impl Connected {
             io: Box::new(io),
             version: Some(version),
             address: None,
+            resumed: None,
         }
     }
 
@@ -46,6 +50,7 @@ impl Connected {
             io: Box::new(io),
             version: None,
             address: None,
+            resumed: None,
         }
     }
 
@@ -53,6 +58,13 @@ impl Connected {
     #[must_use]
     pub fn at(mut self, address: Option<SocketAddr>) -> Self {
         self.address = address;
+        self
+    }
+
+    /// Sets whether its TLS handshake resumed an earlier session.
+    #[must_use]
+    pub fn resumed(mut self, resumed: bool) -> Self {
+        self.resumed = Some(resumed);
         self
     }
 }

@@ -31,8 +31,19 @@ impl<C> Logging<C> {
 
 impl<C: Connect> Connect for Logging<C> {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        self.log(origin, self.connector.connect(origin))
+    }
+
+    fn connect_http1<'a>(&'a self, origin: &'a Origin) -> Option<Connecting<'a>> {
+        let connecting = self.connector.connect_http1(origin)?;
+        Some(self.log(origin, connecting))
+    }
+}
+
+impl<C: Connect> Logging<C> {
+    fn log<'a>(&'a self, origin: &'a Origin, connecting: Connecting<'a>) -> Connecting<'a> {
         Box::pin(async move {
-            let connected = self.connector.connect(origin).await?;
+            let connected = connecting.await?;
             let number = self
                 .connections
                 .fetch_add(1, Ordering::Relaxed)

@@ -51,6 +51,8 @@ struct Entry {
     slots: Arc<Slots>,
     /// The latest is the last.
     idle: Vec<(Instant, Http1Connection)>,
+    /// The server offers HTTP/2, and ended a request of it with HTTP_1_1_REQUIRED.
+    required: bool,
 }
 
 /// The slots for connections to one origin.
@@ -77,6 +79,18 @@ impl Origins {
     /// Returns whether the origin's server chose HTTP/1.1.
     pub(crate) fn has(&self, origin: &Origin) -> bool {
         self.lock().by_origin.contains_key(origin)
+    }
+
+    /// The origin's server requires HTTP/1.1.
+    pub(crate) fn require(self: &Arc<Self>, origin: &Origin) {
+        self.entry(&mut self.lock(), origin).required = true;
+    }
+
+    /// Returns whether the origin's server requires HTTP/1.1.
+    pub(crate) fn is_required(&self, origin: &Origin) -> bool {
+        let state = self.lock();
+        let entry = state.by_origin.get(origin);
+        entry.is_some_and(|entry| entry.required)
     }
 
     /// The number of idle connections.
@@ -147,6 +161,7 @@ impl Origins {
                 waiting: AtomicUsize::new(0),
             }),
             idle: Vec::new(),
+            required: false,
         })
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::Request;
 
-use super::{Made, Pool, outcome};
+use super::{Kept, Made, Pool, outcome};
 use crate::{
-    Connection, Origin,
+    Connecting, Connection, Origin,
     age::Age,
     body::RequestBody,
     http1::{self, Http1Connection, Lease, Next, Sent},
@@ -15,6 +15,43 @@ use crate::{
 };
 
 impl Pool {
+    /// Repeats a request in HTTP/1.1, which the server requires. The origin's later requests go the
+    /// same way, as long as its HTTP/1.1 connections are kept. Returns the request if the connector
+    /// does not speak HTTP/1.1.
+    pub(crate) async fn repeat_in_http1(
+        self: &Arc<Self>,
+        origin: &Origin,
+        request: Box<Request<RequestBody>>,
+        age: Age,
+    ) -> Result<Outcome, Box<Request<RequestBody>>> {
+        if self.connector.connect_http1(origin).is_none() {
+            return Err(request);
+        }
+        self.http1.require(origin);
+        // They end when their last responses are complete.
+        drop(self.take_connections(origin));
+        Ok(self.send_http1(origin, *request, age).await)
+    }
+
+    /// Removes the origin's connections in multiplexed protocols.
+    fn take_connections(&self, origin: &Origin) -> Vec<Kept> {
+        let mut entries = self.lock();
+        let Some(entry) = entries.by_origin.get_mut(origin) else {
+            return Vec::new();
+        };
+        let taken = std::mem::take(&mut entry.connections);
+        entries.forget_empty(origin);
+        taken
+    }
+
+    /// Makes a transport in the protocol that the server chooses, or in HTTP/1.1 if it requires that.
+    pub(super) fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        let required = self.http1.is_required(origin);
+        let http1 = required.then(|| self.connector.connect_http1(origin));
+        let http1 = http1.flatten();
+        http1.unwrap_or_else(|| self.connector.connect(origin))
+    }
+
     /// Sends a request over an idle connection of the origin, or over a new one.
     pub(super) async fn send_http1(
         self: &Arc<Self>,

@@ -14,6 +14,7 @@ mod hostile;
 mod layers;
 mod negotiation;
 mod pool;
+mod required;
 mod script;
 #[path = "../support/lib.rs"]
 mod support;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
 
-fn tls() -> rustls::ServerConfig {
+pub(super) fn tls() -> rustls::ServerConfig {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -31,7 +31,7 @@ async fn https(protocols: &[Protocol]) -> String {
     format!("https://{}/hello", listen(server, service).await)
 }
 
-fn request(url: &str) -> http::Request<lacewing_client::Body> {
+pub(super) fn request(url: &str) -> http::Request<lacewing_client::Body> {
     http::Request::get(url)
         .body(lacewing_client::Body::empty())
         .unwrap()

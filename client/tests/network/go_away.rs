@@ -194,7 +194,8 @@ fn a_graceful_one_is_named_in_the_errors_of_requests() {
     });
 }
 
-/// A server that requires HTTP/1.1 receives no second request in HTTP/2.
+/// A server that requires HTTP/1.1 receives no second request in HTTP/2. `http1/required.rs` has the
+/// clients that speak HTTP/1.1.
 #[tokio::test]
 async fn http_1_1_required_is_said_and_not_retried() {
     let version = Version::Http2;
@@ -211,7 +212,10 @@ async fn http_1_1_required_is_said_and_not_retried() {
         assert!(!error.is_retryable(), "{how}: {error}");
         let text = error.to_string();
         assert!(text.contains("HTTP_1_1_REQUIRED"), "{how}: {text}");
-        assert!(text.contains("use a client that does"), "{how}: {text}");
+        assert!(
+            text.contains("use a client that speaks it"),
+            "{how}: {text}"
+        );
         if how == "GOAWAY" {
             let ClientError::NotProcessed { tries, why, .. } = error else {
                 panic!("{text}")

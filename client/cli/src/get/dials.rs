@@ -97,9 +97,20 @@ impl<T: Dial> Dial for Observed<T> {
 
 impl<T: Connect> Connect for Observed<T> {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
-        self.dials.start(origin);
+        self.note_ready(origin, self.inner.connect(origin))
+    }
+
+    fn connect_http1<'a>(&'a self, origin: &'a Origin) -> Option<Connecting<'a>> {
+        let connecting = self.inner.connect_http1(origin)?;
+        Some(self.note_ready(origin, connecting))
+    }
+}
+
+impl<T: Connect> Observed<T> {
+    fn note_ready<'a>(&'a self, origin: &'a Origin, connecting: Connecting<'a>) -> Connecting<'a> {
         Box::pin(async move {
-            let connected = self.inner.connect(origin).await?;
+            self.dials.start(origin);
+            let connected = connecting.await?;
             let now = Instant::now();
             self.dials.note(origin.host(), origin.port(), |times| {
                 times.ready = Some(now);

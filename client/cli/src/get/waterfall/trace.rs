@@ -116,6 +116,11 @@ impl<C: Connect> Connect for Tracing<C> {
             Ok(Connected::new(Watched::new(io, recorder), version).at(address))
         })
     }
+
+    /// HTTP/1.1 has no frames.
+    fn connect_http1<'a>(&'a self, origin: &'a Origin) -> Option<Connecting<'a>> {
+        self.connector.connect_http1(origin)
+    }
 }
 
 /// Records the frames of a transport.
