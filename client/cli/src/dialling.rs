@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lacewing_client::{
     Connector, Resolve, Resolving, Tcp, Trust, Version,
     tls::{Certificates, Tls},
@@ -38,6 +38,13 @@ pub(crate) enum Protocol {
     Multiplexed(Version),
 }
 
+/// The value of an option that can be turned off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Dialling {
@@ -57,6 +64,16 @@ pub(crate) struct Dialling {
     /// The private key of --cert, PEM, if it is not in the same file
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+
+    /// Resume the TLS sessions of earlier connections, if the server permits it: on or off
+    #[arg(
+        long,
+        value_enum,
+        value_name = "on|off",
+        default_value = "on",
+        hide_possible_values = true
+    )]
+    pub(crate) tls_resume: Switch,
 
     /// Connect to ADDRESS for HOST:PORT, as curl does; may be repeated.
     /// Several addresses are separated by commas
@@ -177,7 +194,9 @@ impl Dialling {
         }
         // It writes only if SSLKEYLOGFILE names a file.
         let log = Arc::new(lacewing_client::rustls::KeyLogFile::new());
-        let tls = Tls::with_certificates(self.certificates()?, offered).key_log(log);
+        let tls = Tls::with_certificates(self.certificates()?, offered)
+            .resumption(self.tls_resume == Switch::On)
+            .key_log(log);
         Ok(Connector::tls(tls, cleartext))
     }
 

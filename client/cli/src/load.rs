@@ -1,5 +1,6 @@
 //! `lacewing load`: loads a server with requests, and measures it.
 
+mod abort;
 mod account;
 mod args;
 mod arrivals;
@@ -24,6 +25,7 @@ mod requests;
 mod schedule;
 mod segment;
 mod series;
+mod shared_times;
 mod tally;
 mod template;
 mod threshold;
@@ -73,7 +75,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         .filter_map(|threshold| threshold.broken(&outcome))
         .collect();
     write(&args, &outcome)?;
-    if !outcome.broken.is_empty() {
+    if !outcome.broken.is_empty() || outcome.aborted {
         return Err(Failure::quiet(LOAD_THRESHOLD));
     }
     let failed = outcome.tally.succeeded() == 0 || outcome.error_rate() > args.max_error_rate;
@@ -113,7 +115,7 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
     if let (Some(arrivals), Some(rate)) = (&arrivals, args.pace.rate) {
         course::start_pacer(args, &plan, arrivals, rate, begin.at);
     }
-    let end = course.wait(args, steady_from).await?;
+    let end = course.wait(args, &plan).await?;
     drop(display);
     let cpu_time = clock.stop(args.threads.min(args.connections));
     let tally = course.tally();
@@ -132,7 +134,7 @@ async fn load(args: &Args) -> Result<Outcome, Failure> {
         let (counts, unsent) = arrivals.counts();
         // Those that a signal cut off were not planned any more.
         let cut = match end.kind {
-            EndKind::Signal => unsent,
+            EndKind::Signal | EndKind::Aborted => unsent,
             EndKind::Plan | EndKind::Duration => 0,
         };
         outcome.unsent = unsent - cut;
@@ -169,6 +171,7 @@ fn outcome(args: &Args, clock: SystemTime, plan: &Plan, end: &End, tally: Tally)
         },
         tally,
         cpu_time: None,
+        aborted: matches!(end.kind, EndKind::Aborted),
         broken: Vec::new(),
         notes: Vec::new(),
     }

@@ -57,6 +57,9 @@ impl Account {
             live.sent();
         }
         if !self.is_warm_up(begun) {
+            if let Some(judged) = &self.plan.judged {
+                judged.sent();
+            }
             self.tally.borrow_mut().sent += 1;
         }
     }
@@ -89,6 +92,10 @@ impl Account {
             let service = now.saturating_duration_since(begun.sent);
             let response = self.plan.is_open_loop();
             let response = response.then(|| now.saturating_duration_since(begun.planned));
+            if let Some(judged) = &self.plan.judged {
+                let good = status.is_none_or(|status| status.as_u16() < 400);
+                judged.answered(good, response.unwrap_or(service));
+            }
             tally.count_response(status, service, response, at);
         }
     }
@@ -106,6 +113,9 @@ impl Account {
         let mut tally = self.tally.borrow_mut();
         if !self.is_warm_up(begun) {
             tally.sent = tally.sent.saturating_sub(1);
+            if let Some(judged) = &self.plan.judged {
+                judged.left_alone();
+            }
         }
         tally.repeated.count(cause);
     }
@@ -119,6 +129,9 @@ impl Account {
         if self.is_warm_up(begun) {
             tally.warm_up_failed += 1;
         } else {
+            if let Some(judged) = &self.plan.judged {
+                judged.failed();
+            }
             tally.count_failure(cause, self.plan.steady_from.elapsed());
         }
     }

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
 use super::{
+    abort::AbortIf,
     schedule::Arrival,
     segment::Segment,
     threshold::Threshold,
@@ -44,7 +45,7 @@ Exit codes:
   0  the load ran
   1  more than --max-error-rate of the requests failed, or none succeeded
   2  could not run: the command line is wrong, or no connection was ever made
-  99 a --threshold does not hold
+  99 a --threshold does not hold, or --abort-if ended the run
 
 Examples:
   lacewing load -c 10 -m 100 -D 10s https://example.org/
@@ -52,6 +53,7 @@ Examples:
   lacewing load --protocol spdy/3.1 -n 10k -m 100 http://127.0.0.1:8080/
   lacewing load -D 30s --warm-up 5s -d @body.json -H 'content-type: application/json' URL
   lacewing load -D 30s --report json -o run.json --threshold 'p99<50ms' URL
+  lacewing load -D 1h --rate 500 -m 100 --abort-if 'errors>5% for 30s' https://example.org/
   lacewing load -D 10s http://127.0.0.1:8080/a*3 http://127.0.0.1:8080/b
   lacewing load -D 10s -c 10 --protocol http/1.1 http://127.0.0.1:8080/
   lacewing load --rate 500 -D 30s --warm-up 2s -c 10 -m 100 https://example.org/
@@ -253,6 +255,11 @@ pub(crate) struct ReportArgs {
     /// second), or errors (0.01 or 1%)
     #[arg(long = "threshold", value_name = "p99<50ms", value_parser = Threshold::parse)]
     pub(super) thresholds: Vec<Threshold>,
+
+    /// End the run early, with code 99, when this holds for the requests of the last seconds; may be
+    /// repeated. Left: as in --threshold. Right: the time, from 1s to 10m; without it, 10s
+    #[arg(long, value_name = "p99>500ms for 10s", value_parser = AbortIf::parse, conflicts_with = "merge")]
+    pub(super) abort_if: Vec<AbortIf>,
 }
 
 /// A form of the report.

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    abort,
     args::Args,
     arrivals::Arrivals,
     pacer::Pacer,
@@ -51,6 +52,8 @@ pub(super) enum EndKind {
     Plan,
     Duration,
     Signal,
+    /// By `--abort-if`.
+    Aborted,
 }
 
 impl Course {
@@ -77,9 +80,9 @@ impl Course {
     }
 
     /// Waits for the end of the run, and joins the threads' counts.
-    pub(super) async fn wait(&mut self, args: &Args, steady_from: Instant) -> Result<End, Failure> {
+    pub(super) async fn wait(&mut self, args: &Args, plan: &Plan) -> Result<End, Failure> {
         let duration = args.run_time();
-        let deadline = duration.map(|duration| steady_from + duration);
+        let deadline = duration.map(|duration| plan.steady_from + duration);
         let by_duration = || format!("--duration {:?}", duration.unwrap_or_default());
         let (kind, text) = tokio::select! {
             joined = self.join() => {
@@ -92,6 +95,7 @@ impl Course {
             }
             () = at(deadline) => (EndKind::Duration, by_duration()),
             signal = interrupted() => (EndKind::Signal, signal.to_owned()),
+            why = aborted(args, plan) => (EndKind::Aborted, why),
         };
         let end = End {
             kind,
@@ -177,6 +181,15 @@ pub(super) fn start_pacer(
     };
     let arrivals = Arc::clone(arrivals);
     std::thread::spawn(move || pacer.run(&arrivals));
+}
+
+/// Waits until a condition of `--abort-if` holds.
+async fn aborted(args: &Args, plan: &Plan) -> String {
+    let Some(judged) = &plan.judged else {
+        return std::future::pending().await;
+    };
+    let conditions = &args.report.abort_if;
+    abort::until_met(conditions, judged, plan.steady_from, || plan.has_waiting()).await
 }
 
 async fn at(deadline: Option<Instant>) {

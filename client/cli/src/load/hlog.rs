@@ -166,6 +166,7 @@ mod tests {
             unsent: 0,
             tally,
             cpu_time: None,
+            aborted: false,
             broken: Vec::new(),
             notes: Vec::new(),
         }

@@ -57,6 +57,8 @@ pub(super) fn report(outcome: &Outcome) -> String {
         "connections": {
             "made": tally.connections.made,
             "notMade": causes(&tally.connections.failed),
+            "tlsHandshakes": tally.connections.handshakes,
+            "tlsResumed": tally.connections.resumed,
             "endedEarly": causes(&tally.connections.ended),
             "connectTime": times(&tally.connections.connect),
         },

@@ -7,10 +7,7 @@ use std::{
 
 use lacewing_server::live::Board;
 
-/// The parts of each power of two in a distribution.
-const PARTS: usize = 8;
-/// Up to more than an hour, in microseconds.
-const BUCKETS: usize = 32 * PARTS;
+use super::shared_times::{Counts, SharedTimes};
 
 /// The longest time since the last look over which a rate is one of now.
 const MAX_SINCE: Duration = Duration::from_secs(2);
@@ -23,7 +20,7 @@ pub(super) struct Live {
     failed: AtomicU64,
     connections: AtomicU64,
     /// Service times.
-    times: Vec<AtomicU64>,
+    times: SharedTimes,
     /// Times are recorded while somebody looks at this board; `None`: always.
     board: Option<Board>,
 }
@@ -33,7 +30,7 @@ pub(super) struct Live {
 pub(super) struct Look {
     at: Instant,
     answered: u64,
-    times: Vec<u64>,
+    times: Counts,
 }
 
 /// The figures at one look.
@@ -61,7 +58,7 @@ impl Live {
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             connections: AtomicU64::new(0),
-            times: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            times: SharedTimes::new(),
         }
     }
 
@@ -87,9 +84,7 @@ impl Live {
         if self.board.as_ref().is_some_and(|board| !board.is_watched()) {
             return;
         }
-        if let Some(count) = self.times.get(bucket(service)) {
-            count.fetch_add(1, Relaxed);
-        }
+        self.times.record(service);
     }
 }
 
@@ -99,7 +94,7 @@ impl Look {
         Self {
             at,
             answered: 0,
-            times: vec![0; BUCKETS],
+            times: Counts::none(),
         }
     }
 
@@ -123,64 +118,16 @@ impl Look {
     }
 
     fn percentiles(&mut self, live: &Live) -> Option<(Duration, Duration)> {
-        let counts = live.times.iter().zip(&mut self.times);
-        let counts: Vec<u64> = counts
-            .map(|(count, before)| {
-                let now = count.load(Relaxed);
-                now.saturating_sub(std::mem::replace(before, now))
-            })
-            .collect();
-        let all: u64 = counts.iter().sum();
-        let at = |part: u64| {
-            // The rank is at least 1.
-            let mut left = (all * part).div_ceil(100);
-            let reached = counts.iter().position(|count| {
-                let reached = *count >= left;
-                left = left.saturating_sub(*count);
-                reached
-            });
-            upper(reached.unwrap_or(BUCKETS))
-        };
-        (all > 0).then(|| (at(50), at(99)))
+        let now = live.times.counts();
+        let new = now.since(&self.times);
+        self.times = now;
+        new.percentile(50.0).zip(new.percentile(99.0))
     }
-}
-
-/// The bucket of a time: its power of two, and the part of it.
-fn bucket(time: Duration) -> usize {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let power = micros.max(1).ilog2() as usize;
-    let part = match power {
-        0..3 => (micros << (3 - power)) & 7,
-        _ => (micros >> (power - 3)) & 7,
-    };
-    let bucket = power * PARTS + usize::try_from(part).unwrap_or(0);
-    bucket.min(BUCKETS - 1)
-}
-
-/// The end of a bucket.
-fn upper(bucket: usize) -> Duration {
-    let (power, part) = (bucket / PARTS, bucket % PARTS);
-    let part = u64::try_from(part).unwrap_or(0) + PARTS as u64 + 1;
-    Duration::from_nanos((part * 1000).saturating_mul(1 << power.min(40)) / PARTS as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bucket_ends_at_most_an_eighth_above_its_times() {
-        for micros in [1, 2, 3, 5, 7, 8, 9, 100, 1023, 1024, 999_999, 60_000_000] {
-            let time = Duration::from_micros(micros);
-            let end = upper(bucket(time));
-            assert!(time <= end, "{time:?} {end:?}");
-            assert!(
-                end <= time * 9 / 8 + Duration::from_nanos(1),
-                "{time:?} {end:?}"
-            );
-        }
-        assert_eq!(bucket(Duration::MAX), BUCKETS - 1);
-    }
 
     #[test]
     fn each_who_looks_sees_what_is_new() {
@@ -200,8 +147,8 @@ mod tests {
             assert_eq!((seen.open, seen.connections), (1, 1));
             assert!((seen.rate.unwrap() - 200.0).abs() < 1e-6, "{seen:?}");
             let (half, most) = seen.times.unwrap();
-            assert!((50..=57).contains(&half.as_millis()), "{seen:?}");
-            assert!((99..=112).contains(&most.as_millis()), "{seen:?}");
+            assert!((50..=51).contains(&half.as_millis()), "{seen:?}");
+            assert!((99..=101).contains(&most.as_millis()), "{seen:?}");
             let next = look.figures(&live, start + Duration::from_secs(1));
             assert_eq!((next.answered, next.times), (100, None));
             assert!(next.rate.unwrap().abs() < 1e-6, "{next:?}");

@@ -139,6 +139,7 @@ fn join(runs: Vec<Outcome>) -> Option<Outcome> {
             .fold(0, u64::saturating_add),
         tally,
         cpu_time: None,
+        aborted: false,
         broken: Vec::new(),
         notes,
     })

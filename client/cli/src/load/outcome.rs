@@ -29,6 +29,9 @@ pub(super) struct Outcome {
     /// The CPU time of this program; none where runs were merged, or the system does not tell it.
     #[serde(skip)]
     pub(super) cpu_time: Option<CpuTime>,
+    /// `--abort-if` ended the run.
+    #[serde(skip)]
+    pub(super) aborted: bool,
     /// The thresholds that do not hold, each with the value found.
     #[serde(skip)]
     pub(super) broken: Vec<String>,

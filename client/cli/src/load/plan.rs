@@ -14,6 +14,7 @@ use lacewing_server::live::Board;
 use tokio::sync::watch;
 
 use super::{
+    abort::Judged,
     args::Args,
     arrivals::{Arrivals, Joined, Wake},
     display,
@@ -47,6 +48,8 @@ pub(super) struct Plan {
     pub(super) semantics: Semantics,
     /// The counts, if somebody may look at them.
     pub(super) live: Option<Arc<Live>>,
+    /// The counts of `--abort-if`, if there is one.
+    pub(super) judged: Option<Judged>,
     /// What the live page shows, if there is one.
     pub(super) board: Option<Board>,
     pub(super) waits: Waits,
@@ -109,6 +112,7 @@ impl Plan {
                 true => Some(Arc::new(Live::new(None))),
                 false => board.clone().map(|board| Arc::new(Live::new(Some(board)))),
             },
+            judged: (!args.report.abort_if.is_empty()).then(Judged::new),
             board,
             waits: Waits {
                 response: args.timeout,

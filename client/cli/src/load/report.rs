@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     machine::CpuTime,
     outcome::Outcome,
-    tally::{Causes, Tally},
+    tally::{Causes, Connections, Tally},
     times::Times,
 };
 
@@ -48,6 +48,7 @@ impl fmt::Display for Report<'_> {
             _ => statuses(f, tally)?,
         }
         writeln!(f, "connections    {} made", tally.connections.made)?;
+        resumptions(f, &tally.connections)?;
         causes(f, "not made", &tally.connections.failed)?;
         causes(f, "ended early", &tally.connections.ended)?;
         writeln!(
@@ -122,6 +123,24 @@ fn causes(f: &mut fmt::Formatter<'_>, heading: &str, causes: &Causes) -> fmt::Re
         writeln!(f, "  {heading:<12} {count} × {cause}")?;
     }
     Ok(())
+}
+
+/// The TLS handshakes that resumed an earlier session.
+fn resumptions(f: &mut fmt::Formatter<'_>, connections: &Connections) -> fmt::Result {
+    let Connections {
+        handshakes,
+        resumed,
+        ..
+    } = connections;
+    if *handshakes == 0 {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    let share = *resumed as f64 / *handshakes as f64 * 100.0;
+    writeln!(
+        f,
+        "TLS            {handshakes} handshakes, {resumed} resumed ({share:.1} %)"
+    )
 }
 
 fn saved(bytes: &lacewing_conn::proto::HeaderBytes) -> String {

@@ -72,6 +72,12 @@ pub(super) struct Connections {
     pub(super) ended: Causes,
     /// The protocol's name in ALPN.
     pub(super) protocol: Option<String>,
+    /// TLS handshakes of the connections that were made, as far as they are known.
+    #[serde(default)]
+    pub(super) handshakes: u64,
+    /// Those that resumed an earlier session.
+    #[serde(default)]
+    pub(super) resumed: u64,
     /// From the first step of an attempt to the agreement on a protocol.
     #[serde(skip)]
     pub(super) connect: Times,
@@ -187,6 +193,8 @@ impl Connections {
         add(&mut self.made, other.made);
         self.failed.merge(&other.failed);
         self.ended.merge(&other.ended);
+        add(&mut self.handshakes, other.handshakes);
+        add(&mut self.resumed, other.resumed);
         self.connect.merge(&other.connect);
         if self.protocol.is_none() {
             self.protocol.clone_from(&other.protocol);

@@ -131,10 +131,17 @@ async fn drive(
     connected: Connected,
 ) -> bool {
     let watched = watched(plan, number, &connected);
-    let Connected { io, version, .. } = connected;
+    let Connected {
+        io,
+        version,
+        resumed,
+        ..
+    } = connected;
     {
         let connections = &mut tally.borrow_mut().connections;
         connections.made += 1;
+        connections.handshakes += u64::from(resumed.is_some());
+        connections.resumed += u64::from(resumed == Some(true));
         let protocol = version.map_or(HTTP1, |version| version.alpn());
         connections.protocol = Some(protocol.to_owned());
     }

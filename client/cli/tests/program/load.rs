@@ -1,5 +1,6 @@
 //! `lacewing load` against servers on loopback, honest and hostile.
 
+mod abort;
 mod bounds;
 mod charts;
 #[cfg(target_os = "linux")]
@@ -7,6 +8,7 @@ mod live;
 mod mux;
 mod open_loop;
 mod protocols;
+mod resumption;
 mod segments;
 
 use std::{

@@ -21,6 +21,7 @@ mod foreign;
 mod generate;
 mod get;
 mod headers;
+mod http1_required;
 #[cfg(all(unix, feature = "kube"))]
 mod kube;
 mod lacewing;

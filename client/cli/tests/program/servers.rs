@@ -101,7 +101,7 @@ pub(crate) fn server_reading(length: usize, bytes: &'static [u8]) -> SocketAddr 
     address
 }
 
-fn self_signed_config() -> rustls::ServerConfig {
+pub(crate) fn self_signed_config() -> rustls::ServerConfig {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
