@@ -29,6 +29,7 @@ mod python_h2;
 mod qt;
 mod raw;
 mod reverse_proxy;
+mod rolling_restart;
 mod spdy;
 mod spdystream_kube;
 
@@ -89,6 +90,7 @@ fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
         jetty::cases,
         proxies::cases,
         reverse_proxy::cases,
+        rolling_restart::cases,
         connect_info::cases,
         keepalive::cases,
         python_h2::cases,

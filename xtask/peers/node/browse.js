@@ -9,6 +9,8 @@
 //   events PATH N       reads N Server-Sent Events
 //   live CAUSE          loads URL, a live page, until it shows a stall with this cause; prints what
 //                       it shows in 1280 and in 360 pixels, and writes a picture of each to $SCREENSHOTS
+//   directory NAME      loads URL, a page of a directory with a file of this name; prints how it is set in
+//                       1280 and in 360 pixels, with pictures as for live
 //   websocket PATH N    sends N messages of growing size, each echoed
 //
 // Drives a chromedriver that listens on DRIVER-PORT. CERT is trusted by its key.
@@ -96,6 +98,27 @@ const commands = {
       root.scrollWidth > root.clientWidth ? `FAIL ${root.scrollWidth} pixels wide` : 'fits'
     ].join(', '))
   },
+  directory (done, name) {
+    const root = document.documentElement
+    const link = [...document.querySelectorAll('td a')].find((link) => link.textContent === name)
+    if (!link) return done('FAIL the file is not there')
+    const [named, size, time] = [...link.closest('tr').children].map((cell) => cell.getBoundingClientRect())
+    const inside = (box) => box.left >= 0 && box.right <= root.clientWidth && box.width > 0
+    const text = document.createRange()
+    text.selectNodeContents(link)
+    const lines = new Set([...text.getClientRects()].map((line) => Math.round(line.top))).size
+    const orders = [...document.querySelectorAll('th a')].filter((order) => inside(order.getBoundingClientRect()))
+    const heading = document.querySelector('h1').getBoundingClientRect()
+    const first = document.querySelector('tbody tr').getBoundingClientRect()
+    done([
+      inside(text.getBoundingClientRect()) ? (lines > 1 ? 'name wraps' : 'name in a line') : 'FAIL name is cut',
+      size.top >= named.bottom - 1 && time.top >= named.bottom - 1 ? 'size and time below' : 'size and time beside',
+      inside(size) && inside(time) ? 'both inside' : 'FAIL size or time is outside',
+      `${orders.length} orders`,
+      first.top - heading.bottom < 120 ? 'list at the top' : 'FAIL the list is pushed away',
+      root.scrollWidth > root.clientWidth ? `FAIL ${root.scrollWidth} pixels wide` : 'fits'
+    ].join(', '))
+  },
   websocket (done, path, count) {
     const socket = new WebSocket(`wss://${location.host}${path}`)
     const message = (number) => `${number} `.repeat(1 + number * number)
@@ -145,7 +168,7 @@ async function run () {
     }
   })
   try {
-    if (command === 'live') {
+    if (command === 'live' || command === 'directory') {
       fs.mkdirSync(process.env.SCREENSHOTS, { recursive: true })
       const shown = []
       for (const [width, scheme] of [[1280, 'light'], [360, 'dark']]) {
@@ -154,7 +177,7 @@ async function run () {
         await webdriver('POST', `/${sessionId}/url`, { url })
         shown.push(`${width}: ${await inPage(sessionId)}`)
         const picture = await cdp(sessionId, 'Page.captureScreenshot', { captureBeyondViewport: true })
-        fs.writeFileSync(`${process.env.SCREENSHOTS}/live-${width}-${scheme}.png`, Buffer.from(picture.data, 'base64'))
+        fs.writeFileSync(`${process.env.SCREENSHOTS}/${command}-${width}-${scheme}.png`, Buffer.from(picture.data, 'base64'))
       }
       // What the policy of the page forbids is in the browser's log.
       const log = await webdriver('POST', `/${sessionId}/se/log`, { type: 'browser' })

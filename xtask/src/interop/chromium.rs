@@ -37,6 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("http2/chromium/live-page", live_page),
         Case::new("http2/chromium/live-page-of-tap", live_page_of_tap),
         Case::new("http2/chromium/live-page-of-load", live_page_of_load),
+        Case::new("http2/chromium/directory", directory),
         // Nothing but extended CONNECT opens a WebSocket there.
         Case::new("http2/chromium/websocket", |fixture| {
             websocket(fixture, "/chat")
@@ -45,6 +46,26 @@ pub(super) fn cases() -> Vec<Case> {
             websocket(fixture, "/axum-websocket")
         }),
     ]
+}
+
+/// The page of a directory with a long name, for a desk and for a phone.
+fn directory(fixture: &Fixture) -> Outcome {
+    let folder = fixture.files().join("wide");
+    let name = format!("{}.txt", "a".repeat(196));
+    std::fs::create_dir_all(folder.join("directory")).map_err(|e| e.to_string())?;
+    for file in [&name, "short.txt"] {
+        std::fs::write(folder.join(file), "content").map_err(|e| e.to_string())?;
+    }
+    let started = fixture.start_lacewingd("", &[])?;
+    let url = format!("http://127.0.0.1:{}/wide/", started.plain);
+    let printed = browse_url(fixture, None, &url, &["directory", &name])?;
+    for (width, place) in [(1280, "beside"), (360, "below")] {
+        let expected = format!(
+            "{width}: name wraps, size and time {place}, both inside, 3 orders, list at the top, fits"
+        );
+        expect_part(&printed, &expected)?;
+    }
+    Ok("1280 and 360 pixels".to_owned())
 }
 
 /// The live page of `lacewingd`, while a client does not read.
