@@ -94,6 +94,8 @@ pub enum ClientError {
         /// The time given.
         after: Duration,
     },
+    /// The future of a response was polled again after it had returned its outcome.
+    AlreadyReturned,
     /// The request's own body failed; the stream was reset.
     Body(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream or its connection ended before the response arrived.
@@ -228,6 +230,7 @@ impl ClientError {
             | Self::NotUpgraded { .. }
             | Self::Upgrade(_)
             | Self::PingTimeout { .. }
+            | Self::AlreadyReturned
             | Self::Body(_) => false,
         }
     }
@@ -286,6 +289,9 @@ fn advice(reason: Reason) -> Option<&'static str> {
         _ => None,
     }
 }
+
+const ALREADY_RETURNED: &str =
+    "the future of this response has returned its outcome already; poll it no more, or fuse it";
 
 /// The remedy for a failed handshake.
 fn tls_advice(error: &io::Error) -> &'static str {
@@ -361,6 +367,7 @@ impl fmt::Display for ClientError {
             Self::PingTimeout { after } => {
                 write!(f, "the server did not answer a PING within {after:?}")
             }
+            Self::AlreadyReturned => f.write_str(ALREADY_RETURNED),
             Self::Body(error) => write!(f, "the request's body failed: {error}"),
             Self::Connection(error) => {
                 error.fmt(f)?;
@@ -401,7 +408,8 @@ impl std::error::Error for ClientError {
             | Self::TooManyStreams { .. }
             | Self::TunnelRefused { .. }
             | Self::NotUpgraded { .. }
-            | Self::PingTimeout { .. } => None,
+            | Self::PingTimeout { .. }
+            | Self::AlreadyReturned => None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// The response to a request; from
 /// [`Connection::request`](crate::Connection::request). Dropping it cancels the
-/// request.
+/// request. After its outcome, it returns [`ClientError::AlreadyReturned`].
 #[derive(Debug)]
 #[must_use = "dropping it cancels the request"]
 pub struct ResponseFuture {
@@ -64,6 +64,9 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Incoming>, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waiting.is_none() {
+            return Poll::Ready(Err(ClientError::AlreadyReturned));
+        }
         self.poll_outcome(cx).map_err(|failure| failure.error)
     }
 }

@@ -268,6 +268,12 @@ impl Decoder {
         }
     }
 
+    /// Frees all memory, since the connection has ended. Every later call returns
+    /// [`DecodeError::Poisoned`].
+    pub fn end(&mut self) {
+        self.poison();
+    }
+
     /// The heap that the decoder holds, in bytes.
     pub fn memory(&self) -> usize {
         let inflater = self.inflater.as_ref().map_or(0, |it| it.memory());

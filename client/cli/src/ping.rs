@@ -97,7 +97,7 @@ pub(crate) async fn run(ping: &Ping) -> Result<(), Failure> {
             "PING {origin}{address}, speaking {version}; connected in {connect_ms:.3} ms\n"
         ))?;
     }
-    let (sent, times, ended) = exchange(ping, &connection).await?;
+    let Pings { sent, times, end } = exchange(ping, &connection).await?;
     connection.shutdown();
     drop(connection);
     // The connection says GOAWAY and closes; a server that does not is left.
@@ -111,34 +111,54 @@ pub(crate) async fn run(ping: &Ping) -> Result<(), Failure> {
         times: Times::of(&times),
     };
     print(ping, &origin, &summary)?;
-    match ended {
-        Some(error) => Err(failed(&error)),
-        None if times.is_empty() => Err(Failure::no_answer(&ping.url, ping.timeout)),
-        None => Ok(()),
+    match end {
+        End::Connection(error) => Err(failed(&error)),
+        _ if !times.is_empty() => Ok(()),
+        End::Count => Err(Failure::no_answer(&ping.url, ping.timeout)),
+        End::Interrupted => Err(Failure::interrupted(&ping.url)),
     }
 }
 
-/// Sends the PINGs. Returns their number, the times of the answers, and the error that ended the
-/// connection.
-async fn exchange(
-    ping: &Ping,
-    connection: &Connection,
-) -> Result<(usize, Vec<f64>, Option<ClientError>), Failure> {
+/// The PINGs of a run.
+struct Pings {
+    sent: usize,
+    /// The times of the answers, in milliseconds.
+    times: Vec<f64>,
+    end: End,
+}
+
+/// The end of a run.
+enum End {
+    /// As many were sent as were to be sent.
+    Count,
+    /// Ctrl-C.
+    Interrupted,
+    Connection(ClientError),
+}
+
+/// Sends the PINGs.
+async fn exchange(ping: &Ping, connection: &Connection) -> Result<Pings, Failure> {
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut ticks = interval(ping.interval.max(Duration::from_millis(1)));
     // One PING at a time: after a slow answer the next one follows at once, without a burst.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut sent, mut times) = (0_usize, Vec::new());
-    while ping.count.is_none_or(|count| sent < count) {
-        let answered = async {
-            ticks.tick().await;
-            connection.ping(ping.timeout).await
-        };
-        let answer = tokio::select! {
-            answer = answered => answer,
-            _ = &mut interrupted => break,
-        };
+    let end = loop {
+        if ping.count.is_some_and(|count| sent >= count) {
+            break End::Count;
+        }
+        // Ctrl-C is awaited before the first PING is sent.
+        tokio::select! {
+            biased;
+            _ = &mut interrupted => break End::Interrupted,
+            _ = ticks.tick() => {}
+        }
         sent = sent.saturating_add(1);
+        let answer = tokio::select! {
+            biased;
+            _ = &mut interrupted => break End::Interrupted,
+            answer = connection.ping(ping.timeout) => answer,
+        };
         let text = match answer {
             Ok(time) => {
                 times.push(milliseconds(time));
@@ -147,13 +167,13 @@ async fn exchange(
             Err(ClientError::PingTimeout { after }) => {
                 format!("PING {sent}: no answer within {after:?}")
             }
-            Err(error) => return Ok((sent, times, Some(error))),
+            Err(error) => break End::Connection(error),
         };
         if !ping.json {
             console::print(format_args!("{text}\n"))?;
         }
-    }
-    Ok((sent, times, None))
+    };
+    Ok(Pings { sent, times, end })
 }
 
 fn print(ping: &Ping, origin: &Origin, summary: &Summary) -> Result<(), Failure> {

@@ -184,6 +184,11 @@ impl Failure {
         Self::new(TIME, format!("{url}: no answer within {after:?}"))
     }
 
+    /// Ctrl-C came before the first answer.
+    pub(crate) fn interrupted(url: &http::Uri) -> Self {
+        Self::new(TIME, format!("{url}: no answer before Ctrl-C"))
+    }
+
     /// A response that ended before its body was complete, after so many bytes.
     pub(crate) fn response(url: &http::Uri, received: u64, error: &Error) -> Self {
         let rule = error.rule().map(|rule| rule.to_string());

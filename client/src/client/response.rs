@@ -15,7 +15,8 @@ use crate::{
     pool::Pool, retry, telemetry,
 };
 
-/// The future of a response; from [`Client::request`](crate::Client::request).
+/// The future of a response; from [`Client::request`](crate::Client::request). After its outcome, it
+/// returns [`ClientError::AlreadyReturned`].
 #[must_use = "the request is not made unless the future is polled"]
 pub struct ClientResponse {
     stage: Stage,
@@ -112,8 +113,12 @@ impl Future for ClientResponse {
                         self.stage = unsent.send()?;
                     }
                 }
-                Stage::Long(response) => return response.as_mut().poll(cx),
-                Stage::Over => return Poll::Pending,
+                Stage::Long(response) => {
+                    let outcome = ready!(response.as_mut().poll(cx));
+                    self.stage = Stage::Over;
+                    return Poll::Ready(outcome);
+                }
+                Stage::Over => return Poll::Ready(Err(ClientError::AlreadyReturned)),
             }
         }
     }

@@ -430,3 +430,37 @@ fn connections_are_bounded_and_idle_ones_are_closed() {
         no_tasks_left().await;
     });
 }
+
+/// A future that is polled after its end says so. It neither panics nor waits for ever.
+#[test]
+fn a_response_that_was_returned_is_not_returned_again() {
+    every_version(|version| async move {
+        let server = Running::start(&[protocol(version)]).await;
+        let client = Client::builder().cleartext_protocol(version).build();
+        let url = format!("http://{}/hello", server.http);
+        // The first one makes a connection, and the second one finds it.
+        for _ in 0..2 {
+            let mut response = client.request(request(url.clone()));
+            assert_eq!((&mut response).await.unwrap().status(), 200);
+            for _ in 0..2 {
+                let again = (&mut response).await.unwrap_err();
+                assert!(matches!(again, ClientError::AlreadyReturned), "{again}");
+                assert!(!again.is_retryable() && !again.is_connect());
+            }
+        }
+        let mut unsendable = client.request(request("ftp://127.0.0.1/".into()));
+        let error = (&mut unsendable).await.unwrap_err();
+        assert!(matches!(error, ClientError::Request(_)), "{error}");
+        let again = (&mut unsendable).await.unwrap_err();
+        assert!(matches!(again, ClientError::AlreadyReturned), "{again}");
+
+        let origin = Origin::of(&url.parse().unwrap()).unwrap();
+        let connection = client.connection(&origin).await.unwrap();
+        let mut response = connection.request(request(url));
+        assert_eq!((&mut response).await.unwrap().status(), 200);
+        let again = (&mut response).await.unwrap_err();
+        assert!(matches!(again, ClientError::AlreadyReturned), "{again}");
+        drop((client, connection));
+        server.stop().await;
+    });
+}

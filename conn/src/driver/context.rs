@@ -286,12 +286,13 @@ impl<'a> Context<'a> {
 
     /// Returns `true` if the first piece of a body may be sent before the stream's
     /// turn. `false` while its window is small and much waits for windows
-    /// already ([`max_unsent_bytes`](Limits::max_unsent_bytes)): then
-    /// [`offer`](StreamMut::offer) the body.
+    /// already ([`max_unsent_bytes`](Limits::max_unsent_bytes)), or while memory is short and much
+    /// waits for the transport: then [`offer`](StreamMut::offer) the body.
     #[inline]
     pub fn may_send_ahead(&mut self, stream: StreamKey) -> bool {
-        self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
-            || self.stream(stream).send_capacity() >= LARGE_WINDOW
+        self.engine.has_output_room()
+            && (self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
+                || self.stream(stream).send_capacity() >= LARGE_WINDOW)
     }
 
     /// Takes the body of the message that this stream receives: its data and

@@ -35,6 +35,10 @@ const REFUSE_AT: u64 = 72;
 const SHED_AT: u64 = 78;
 const CLOSE_AT: u64 = 85;
 
+/// The part from which nothing is read that can wait, in hundredths: connections that were ordered
+/// to end must have their turns first.
+const FULL_AT: u64 = 95;
+
 /// The part of the capacity to which connections are closed once the last step is
 /// reached.
 const CLOSED_TO: usize = 80;
@@ -112,7 +116,7 @@ pub enum MemoryStep {
     /// From 78 %: the costliest stalled stream of the costliest connection ends.
     Shed,
     /// From 85 %: the costliest connection ends (ENHANCE_YOUR_CALM where the
-    /// protocol has it).
+    /// protocol has it). From 95 %, every connection waits for that before it reads.
     Close,
 }
 
@@ -274,6 +278,12 @@ impl MemoryBudget {
         held > share.max(least)
     }
 
+    /// Returns `true` from 95 %: connections that were ordered to end are not gone yet, and what is
+    /// read now may need more than is left. Reads wait for these, for ten seconds at most.
+    pub fn is_full(&self) -> bool {
+        is_part(self.held(), self.0.capacity, FULL_AT)
+    }
+
     /// Orders the costliest connections to free memory, as far as the step asks for
     /// it and earlier orders do not free enough.
     fn relieve(&self) {
@@ -334,9 +344,7 @@ impl MemoryBudget {
 impl MemoryStep {
     /// Returns the step for `held` bytes of a capacity.
     fn at(held: usize, capacity: usize) -> Self {
-        let held = u64::try_from(held).unwrap_or(u64::MAX).saturating_mul(100);
-        let capacity = u64::try_from(capacity).unwrap_or(u64::MAX);
-        let reached = |percent: u64| held >= capacity.saturating_mul(percent);
+        let reached = |percent| is_part(held, capacity, percent);
         if !reached(PAUSE_AT) {
             Self::None
         } else if !reached(REFUSE_AT) {
@@ -349,6 +357,13 @@ impl MemoryStep {
             Self::Close
         }
     }
+}
+
+/// Returns `true` if `held` is so many hundredths of a capacity, or more.
+fn is_part(held: usize, capacity: usize, percent: u64) -> bool {
+    let held = u64::try_from(held).unwrap_or(u64::MAX).saturating_mul(100);
+    let capacity = u64::try_from(capacity).unwrap_or(u64::MAX);
+    held >= capacity.saturating_mul(percent)
 }
 
 impl MemoryReport {

@@ -20,6 +20,12 @@ enum Limit {
 /// its memory.
 const SLOW_READ: Duration = Duration::from_millis(100);
 
+/// The most reads in a row that wait while nearly all memory is held: ten seconds of them.
+const MOST_SKIPPED: u8 = 100;
+
+/// The bytes of header compression that are enough to keep a stream from being ended.
+const LEAST_SHRUNK: usize = 16 << 10;
+
 /// The least time between two reports of a pause of one connection.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
@@ -38,6 +44,8 @@ pub(super) struct Pressure {
 struct Steps {
     /// The time of the next read, while the connection is read slowly.
     next_read: Option<Instant>,
+    /// The reads in a row that waited since nearly all memory was held.
+    skipped: u8,
     pause_reported: Option<Instant>,
     refusal_reported: Option<Instant>,
     /// The steps to report to the application: each kind at most once for each limit.
@@ -138,6 +146,12 @@ impl Pressure {
                 self.account.note(MemoryStep::Close);
             }
             Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
+                // What costs no stream goes first.
+                let shrunk = engine.shrink();
+                if shrunk >= LEAST_SHRUNK {
+                    self.account.finish_order(shrunk);
+                    return;
+                }
                 let freed = engine.shed(now, "memory_budget").unwrap_or(0);
                 self.account.finish_order(freed);
                 if freed > 0 {
@@ -168,6 +182,20 @@ impl Pressure {
         self.account.step() >= MemoryStep::Pause
     }
 
+    /// The budget was nearly used up at the start of this turn. The connection reports what it holds
+    /// after each turn, and keeps nothing while it sleeps that it can make again.
+    #[inline]
+    pub(super) fn was_tight(&self) -> bool {
+        self.step >= MemoryStep::Pause
+    }
+
+    /// The budget has ordered the connection to end, and memory is still short: its last output does
+    /// not wait for the peer. A connection that holds little by now may wait.
+    pub(super) fn must_leave(&self) -> bool {
+        let ordered = self.account.order() == Some(MemoryOrder::Close);
+        ordered && self.account.step() >= MemoryStep::Shed && self.account.is_above_share()
+    }
+
     /// Returns `true` if the connection may be read now.
     #[inline]
     pub(super) fn may_read(&mut self, engine: &Engine, now: Instant) -> bool {
@@ -179,6 +207,9 @@ impl Pressure {
     }
 
     fn may_read_slowly(&mut self, engine: &Engine, now: Instant) -> bool {
+        if self.account.budget().is_full() {
+            return self.may_read_at_full(engine, now);
+        }
         // Handlers free content, and need little input for it. Other memory may wait
         // for a frame of the peer.
         // The last report was made at the end of a poll: this one may have read much since.
@@ -189,6 +220,7 @@ impl Pressure {
         if !slowly {
             if let Some(steps) = &mut self.steps {
                 steps.next_read = None;
+                steps.skipped = 0;
             }
             return true;
         }
@@ -198,18 +230,43 @@ impl Pressure {
         }
         self.steps().next_read = now.checked_add(SLOW_READ);
         if begins {
-            self.account.note(MemoryStep::Pause);
-            if is_reported(&mut self.steps().pause_reported, now) {
-                let limit = match above {
-                    true => Limit::Budget,
-                    false => Limit::Connection {
-                        held: engine.held_bytes(),
-                    },
-                };
-                self.report(MemoryStep::Pause, limit, engine);
-            }
+            let limit = match above {
+                true => Limit::Budget,
+                false => Limit::Connection {
+                    held: engine.held_bytes(),
+                },
+            };
+            self.note_pause(limit, engine, now);
         }
         !begins
+    }
+
+    /// Nearly all memory is held. All connections that wait would read in the same moment, before those
+    /// that must leave have their turns. Reads wait for these, and not for ever: an account may belong
+    /// to something that does not obey.
+    fn may_read_at_full(&mut self, engine: &Engine, now: Instant) -> bool {
+        let begins = self.next_read().is_none();
+        let steps = self.steps();
+        if steps.next_read.is_some_and(|next| now < next) {
+            return false;
+        }
+        steps.next_read = now.checked_add(SLOW_READ);
+        steps.skipped = steps.skipped.saturating_add(1);
+        let reads = steps.skipped > MOST_SKIPPED;
+        if reads {
+            steps.skipped = 0;
+        }
+        if begins {
+            self.note_pause(Limit::Budget, engine, now);
+        }
+        reads
+    }
+
+    fn note_pause(&mut self, limit: Limit, engine: &Engine, now: Instant) {
+        self.account.note(MemoryStep::Pause);
+        if is_reported(&mut self.steps().pause_reported, now) {
+            self.report(MemoryStep::Pause, limit, engine);
+        }
     }
 
     /// The time of the next read, while the connection is read slowly.

@@ -350,6 +350,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     let until = until.unwrap_or(now);
                     let latest = until;
                     self.enter(Phase::Flushing, Linger { until, latest });
+                    self.report_memory();
                     return Turn::Again;
                 }
                 let Deadline::At(deadline) = deadline else {
@@ -493,6 +494,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     /// Frees the memory that a sleeping connection does not need.
     fn release_memory(&mut self) {
         self.transport.release_buffers(self.engine.output());
+        if self.pressure.was_tight() {
+            self.engine.shrink();
+        }
         if self.phase != Phase::Open || self.engine.is_idle() {
             self.streams.clear();
             if let Some(spares) = self.engine.take_spares() {
@@ -522,6 +526,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         for _ in 0..TURNS {
             match this.turn(cx, at) {
                 Turn::Again => {
+                    if this.pressure.was_tight() {
+                        this.report_memory();
+                    }
                     at = now();
                     let bytes = this.transport.received.wrapping_sub(received);
                     if at.saturating_duration_since(began) >= SLICE || bytes >= SLICE_BYTES {

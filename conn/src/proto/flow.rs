@@ -26,6 +26,9 @@ const PROTOCOL_WINDOW: u32 = 64 << 10;
 pub(crate) struct ConnectionFlow {
     /// The bytes that the peer permits us to send.
     send: SendWindow,
+    /// That window does not bind us, since the peer seems not to know of it. What we send counts all
+    /// the same, and makes it negative.
+    unbound: bool,
     /// The bytes that we permit the peer to send.
     recv: RecvWindow,
     /// Bytes that the peer may send beyond that window: the change of a stream's initial window by
@@ -57,6 +60,7 @@ impl ConnectionFlow {
         let limits = &config.limits;
         Self {
             send: SendWindow::new(initial),
+            unbound: false,
             recv: RecvWindow::new(initial.map(|initial| limits.connection_window.max(initial))),
             tolerance: rules
                 .stream_window
@@ -80,7 +84,10 @@ impl ConnectionFlow {
 
     /// Bytes that we may send now.
     pub(crate) fn send_available(&self) -> usize {
-        self.send.available()
+        match self.unbound {
+            true => usize::MAX,
+            false => self.send.available(),
+        }
     }
 
     /// A DATA frame of `len` bytes is sent.
@@ -89,9 +96,13 @@ impl ConnectionFlow {
         self.stalled = false;
     }
 
-    /// The peer's WINDOW_UPDATE for the connection.
+    /// The peer's WINDOW_UPDATE for the connection. A peer that sends one counts what we send, and
+    /// may end the connection over what exceeds its window. If the window was
+    /// [forgotten](Self::forget_send_window), it binds us again, at the value that it has for the
+    /// peer: nothing is sent until all that went beyond it is granted.
     pub(crate) fn credit_send(&mut self, increment: u32) -> Result<(), WindowError> {
         self.knowledge = Knowledge::Certain;
+        self.unbound = false;
         self.send.credit(increment)
     }
 
@@ -101,13 +112,11 @@ impl ConnectionFlow {
         !std::mem::replace(&mut self.stalled, true)
     }
 
-    /// Drops the send window if it is used up and the peer has not shown that it knows
-    /// of it. Returns `true` if it was dropped.
+    /// Ignores the send window from now on, if it is used up and the peer has not shown that it knows
+    /// of it. Returns `true` if it did not before.
     pub(crate) fn forget_send_window(&mut self) -> bool {
-        let forget = self.knowledge == Knowledge::Uncertain && self.send.available() == 0;
-        if forget {
-            self.send = SendWindow::new(None);
-        }
+        let forget = self.knowledge == Knowledge::Uncertain && self.send_available() == 0;
+        self.unbound |= forget;
         forget
     }
 
@@ -264,7 +273,15 @@ mod tests {
             }
             flow.debit_send(flow.send_available());
             assert!(flow.forget_send_window());
+            assert!(!flow.forget_send_window());
+            assert_eq!(flow.send_available(), usize::MAX);
             assert_eq!(flow.debit_recv(0x7fff_ffff), Ok(()));
+            // A peer that grants it does know of it.
+            flow.debit_send(10_000);
+            assert_eq!(flow.credit_send(10_000), Ok(()));
+            assert_eq!(flow.send_available(), 0);
+            assert_eq!(flow.credit_send(1), Ok(()));
+            assert_eq!(flow.send_available(), 1);
 
             let mut flow = self::flow(version, |config| {
                 config.version_source = VersionSource::FirstBytes

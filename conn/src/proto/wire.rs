@@ -280,6 +280,23 @@ impl Wire {
         }
     }
 
+    /// Frees what the codec can make again, or do without, while streams are open. Until the next
+    /// header list it keeps only what that list may refer to.
+    pub(crate) fn shrink(&mut self) {
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.forget(),
+            Codec::Spdy(wire) => wire.shrink(),
+        }
+    }
+
+    /// Frees what codes header lists, since the connection has ended.
+    pub(crate) fn end(&mut self) {
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.end(),
+            Codec::Spdy(wire) => wire.end(),
+        }
+    }
+
     /// Returns what the codec does not need before the next frame.
     pub(crate) fn take_spare(&mut self) -> Spare {
         let mut spare = Spare::default();

@@ -17,6 +17,7 @@ mod contents;
 mod fairness;
 mod lateness;
 mod memory;
+mod short_memory;
 mod support;
 mod turns;
 mod watched;

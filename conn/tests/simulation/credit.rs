@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, OpenOptions, Rule, StreamKey},
+    proto::{Config, Engine, Event, Head, OpenOptions, Rule, StreamKey, VersionSource},
 };
 
 use crate::{
     hostile::{Peer, Victim},
+    monitor::Monitor,
     pair::{Body, Pair, every_version},
 };
 
@@ -467,4 +468,47 @@ fn data_is_copied_below_a_length_of_the_drivers_choice() {
             assert!(seen, "{version}");
         }
     });
+}
+
+/// SPDY/3.1 from first bytes: a window of the connection that was used up, and taken for one that the
+/// peer does not know. The peer's first grant shows that it counts. What went beyond the window has to
+/// be granted before more is sent: a peer may end the connection over what exceeds it.
+#[test]
+fn a_connection_window_that_the_peer_grants_late_binds_again() {
+    let mut victim = Victim::with(Config::new(Version::Spdy31, Side::Server).with(|config| {
+        config.version_source = VersionSource::FirstBytes;
+        config.limits.idle_timeout = None;
+        config.limits.max_silence = None;
+    }));
+    // The monitor holds it to the windows of streams, until the connection's is known.
+    victim.monitor = Monitor::new(Version::Spdy3, Side::Server);
+    let mut peer = Peer::new(Version::Spdy31, Side::Client);
+    peer.initial_window(300_000);
+    peer.request(1, true, &[]);
+    victim.grant(&mut peer);
+    let opened = victim.events.iter().find_map(|event| match event {
+        Event::Opened { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    let key = opened.unwrap();
+    let mut stream = victim.stream(key);
+    stream.reply(Head::response(StatusCode::OK), false).unwrap();
+    let body = Bytes::from(vec![7; 900_000]);
+    stream.send_data(body, false).unwrap();
+    while !victim.flush().is_empty() {}
+    assert_eq!(victim.engine.stats().data_sent, 300_000);
+    let mut grant = |stream, increment| {
+        peer.window_update(stream, increment);
+        victim.grant(&mut peer);
+        while !victim.flush().is_empty() {}
+        let stats = victim.engine.stats();
+        (stats.data_sent, stats.send_window)
+    };
+    // The window of the stream does not matter while that of the connection is 234,464 bytes below 0.
+    assert_eq!(grant(0, 200_000), (300_000, 0));
+    assert_eq!(grant(1, 600_000), (300_000, 0));
+    assert_eq!(grant(0, 34_464), (300_000, 0));
+    assert_eq!(grant(0, 20_000), (320_000, 0));
+    assert_eq!(grant(0, 580_000), (900_000, 0));
+    assert_eq!(grant(0, 1_000), (900_000, 1_000));
 }

@@ -1,15 +1,17 @@
 //! The memory that a connection reports, and the streams that it ends when memory is scarce.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lacewing_conn::{
-    Side,
+    Side, Version,
     proto::{Config, Event, Head, Rule, StreamKey},
 };
 
 use crate::{
     hostile::{Peer, Victim},
-    pair::every_version,
+    pair::{Pair, every_version},
 };
 
 fn opened(victim: &mut Victim) -> Vec<StreamKey> {
@@ -20,7 +22,7 @@ fn opened(victim: &mut Victim) -> Vec<StreamKey> {
     events.collect()
 }
 
-fn server(version: lacewing_conn::Version) -> (Victim, Peer) {
+fn server(version: Version) -> (Victim, Peer) {
     let mut victim = Victim::with(Config::new(version, Side::Server).with(|config| {
         config.limits.idle_timeout = None;
         config.limits.max_silence = None;
@@ -170,7 +172,7 @@ fn a_closed_stream_is_shed_without_a_reset() {
     every_version(|version| {
         // The protocol's own.
         let window: u16 = u16::MAX;
-        let extra = usize::from(version != lacewing_conn::Version::Http2);
+        let extra = usize::from(version != Version::Http2);
         let window = usize::from(window) + extra;
         let mut victim = Victim::with(Config::new(version, Side::Server).with(|config| {
             config.limits.idle_timeout = None;
@@ -237,5 +239,86 @@ fn streams_that_move_are_not_shed() {
         stream.reply(Head::response(StatusCode::OK), false).unwrap();
         stream.offer();
         assert_eq!(victim.engine.shed(victim.now, "max_memory"), None);
+    });
+}
+
+/// The last output may wait for the transport for long. Nothing is decoded or encoded meanwhile.
+#[test]
+fn a_connection_that_has_ended_holds_no_state_of_header_compression() {
+    let ends: [fn(&mut Victim); 3] = [
+        |victim| {
+            victim
+                .engine
+                .end_over_budget(victim.now, "max_memory".into())
+        },
+        |victim| victim.engine.handle_eof(victim.now),
+        |victim| {
+            victim.engine.shutdown(victim.now);
+            victim.flush();
+            victim.now += Duration::from_secs(5);
+            victim.engine.handle_timeout(victim.now);
+        },
+    ];
+    for end in ends {
+        every_version(|version| {
+            let (mut victim, mut peer) = server(version);
+            let empty = victim.engine.held_bytes();
+            let names: Vec<_> = (0..50).map(|n| format!("x-{n:03}")).collect();
+            let fields: Vec<_> = names.iter().map(|name| (&name[..], "some value")).collect();
+            peer.request(1, true, &fields);
+            victim.take(&mut peer);
+            let stream = opened(&mut victim)[0];
+            let mut head = Head::response(StatusCode::OK);
+            for name in names {
+                let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+                head.fields
+                    .insert(name, HeaderValue::from_static("a value"));
+            }
+            victim.stream(stream).reply(head, true).unwrap();
+            victim.flush();
+            let before = victim.engine.held_bytes();
+            assert!(before > empty + 10_000, "{version}: {before} of {empty}");
+            end(&mut victim);
+            victim.poll();
+            assert!(victim.engine.is_closed(), "{version}");
+            victim.flush();
+            let left = victim.engine.held_bytes();
+            // The tables of streams stay.
+            assert!(left < empty + 4_000, "{version}: {left} of {empty}");
+            // The figures of the connection outlast it.
+            assert!(
+                victim.engine.stats().headers_received.plain > 500,
+                "{version}"
+            );
+        });
+    }
+}
+
+/// What header compression can make again is freed while streams are open, at both ends and at any
+/// time. Both ends stay in step.
+#[test]
+fn a_connection_shrinks_and_its_header_lists_stay_in_step() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let open = pair.get("/never/");
+        for n in 0..40 {
+            let stream = pair.get(&format!("/bytes/{n}"));
+            pair.run();
+            assert_eq!(pair.response(stream).body.len(), n, "{version}");
+            if n % 3 > 0 {
+                continue;
+            }
+            for end in [&mut pair.client, &mut pair.server] {
+                let before = end.engine.held_bytes();
+                let freed = end.engine.shrink();
+                assert_eq!(end.engine.held_bytes(), before - freed, "{version}");
+                if version != Version::Http2 {
+                    assert!(freed > 48 << 10, "{version}: {freed}");
+                }
+                assert_eq!(end.engine.shrink(), 0, "{version}");
+            }
+        }
+        assert!(!pair.response(open).ended);
+        pair.assert_alive();
     });
 }

@@ -272,6 +272,15 @@ impl<L: HeaderList> Decoder<L> {
         self.spare.take()
     }
 
+    /// Frees the memory of header compression and of an incomplete header block, since the connection
+    /// has ended. A later header block that refers to the HPACK table is an error.
+    pub fn end(&mut self) {
+        self.hpack = hpack::Decoder::new(0);
+        self.open = None;
+        self.spare = None;
+        self.known = None;
+    }
+
     /// The size of the header blocks so far, before and after compression.
     pub fn block_bytes(&self) -> BlockBytes {
         self.block_bytes

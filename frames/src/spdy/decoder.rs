@@ -97,6 +97,12 @@ impl<L: HeaderList> Decoder<L> {
         self.blocks.lend_spare(spare);
     }
 
+    /// Frees the memory of header compression, since the connection has ended. Every later header
+    /// block is an error.
+    pub fn end(&mut self) {
+        self.blocks.end();
+    }
+
     /// The heap that the decoder of header blocks holds, in bytes.
     pub fn memory(&self) -> usize {
         self.blocks.memory()

@@ -1,5 +1,10 @@
 //! `lacewing ping`: the round trip by PING frames.
 
+#[cfg(unix)]
+use std::{
+    io::{BufRead, BufReader, Read as _},
+    process::{Command, Stdio},
+};
 use std::{net::TcpListener, process::Output};
 
 use lacewing_client::Version;
@@ -46,6 +51,72 @@ fn a_server_that_is_silent_is_left() {
     assert!(text.contains("PING 1: no answer within 100ms"), "{text}");
     assert!(text.contains("2 PINGs sent, 0 answered"), "{text}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("no answer"));
+}
+
+/// Runs until the test wants Ctrl-C. Returns what it printed before, and its end.
+#[cfg(unix)]
+fn interrupted(args: &[&str], wait: impl FnOnce(&mut dyn BufRead) -> String) -> (String, Output) {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_lacewing"))
+        .arg("ping")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(run.stdout.take().unwrap());
+    let mut said = wait(&mut stdout);
+    let pid = run.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    stdout.read_to_string(&mut said).unwrap();
+    (said, run.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_with_the_figures_of_what_was_answered() {
+    let url = format!("http://{}/", server(Version::Http2));
+    let (said, output) = interrupted(&["-i", "60", &url], |stdout| {
+        let mut said = String::new();
+        while !said.contains("PING 1: ") {
+            assert!(stdout.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        said
+    });
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        said.contains("1 PINGs sent, 1 answered\nrtt min/avg/max/mdev = "),
+        "{said}"
+    );
+    assert!(output.stderr.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_before_the_first_answer_does_not_claim_that_a_time_has_passed() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let mut silent = None;
+    let (said, output) = interrupted(&["-W", "60", &url], |_| {
+        let (mut peer, _) = listener.accept().unwrap();
+        let (mut frames, mut buffer) = (Vec::new(), [0; 4096]);
+        // The head of PING.
+        let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0];
+        while !frames.windows(ping.len()).any(|frame| frame == ping) {
+            let len = peer.read(&mut buffer).unwrap();
+            assert!(len > 0, "{frames:?}");
+            frames.extend_from_slice(&buffer[..len]);
+        }
+        silent = Some(peer);
+        String::new()
+    });
+    drop(silent);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(28), "{complaint}");
+    assert!(said.contains("1 PINGs sent, 0 answered"), "{said}");
+    assert!(complaint.contains("no answer before Ctrl-C"), "{complaint}");
+    assert!(!complaint.contains("within"), "{complaint}");
 }
 
 #[test]

@@ -76,7 +76,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 Turn::Again
             }
             Poll::Ready(Err(_)) => Turn::Over,
-            Poll::Pending if now >= self.time(now).until => Turn::Over,
+            Poll::Pending if now >= self.time(now).until || self.pressure.must_leave() => {
+                Turn::Over
+            }
             Poll::Pending => {
                 let until = self.time(now).until;
                 self.again_unless_asleep(false, cx, now, Some(until))
@@ -96,7 +98,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 self.enter(Phase::Lingering, Linger { until, latest });
                 Turn::Again
             }
-            Poll::Pending if now >= until => Turn::Over,
+            Poll::Pending if now >= until || self.pressure.must_leave() => Turn::Over,
             Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
         }
     }

@@ -13,9 +13,11 @@ use crate::{
 
 impl<IO, A: Application> Driver<IO, A> {
     /// Asks the source of a stream for data. While much waits for windows, a stream
-    /// with a small one is not asked: most of its piece would wait too.
+    /// with a small one is not asked: most of its piece would wait too. While memory is short and
+    /// output waits for the transport, none is asked.
     pub(super) fn pull(&mut self, now: Instant, stream: StreamKey, max: usize) {
-        if max < LARGE_WINDOW && !self.may_pull_all() {
+        let declines = max < LARGE_WINDOW && !self.may_pull_all();
+        if declines || !self.engine.has_output_room() {
             self.declined.get_or_insert_default().push(stream);
             return;
         }
@@ -23,10 +25,11 @@ impl<IO, A: Application> Driver<IO, A> {
         self.application.pull(&mut conn, stream, max);
     }
 
-    /// So little waits for windows that no source is declined.
+    /// So little waits for windows and the transport that no source is declined.
     #[inline]
     pub(super) fn may_pull_all(&self) -> bool {
         self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
+            && self.engine.has_output_room()
     }
 
     /// Offers the sources again that were declined in this turn, if `received` from the peer, or

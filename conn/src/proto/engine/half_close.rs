@@ -40,6 +40,7 @@ impl Engine {
                 for key in self.streams.keys() {
                     self.remove(now, key);
                 }
+                self.wire.end();
             }
         }
     }

@@ -115,6 +115,9 @@ impl Engine {
         if self.shutdown.drained() {
             self.send_last_go_away();
         }
+        if self.shutdown.is_closed() {
+            self.wire.end();
+        }
     }
 
     /// The peer's GOAWAY: our streams above `last` were not processed. After an
@@ -269,6 +272,8 @@ impl Engine {
             error: error.clone(),
         });
         self.shutdown.note_reported();
+        // The last output may wait for the transport for long.
+        self.wire.end();
     }
 
     /// Sends RST_STREAM, and remembers it: frames of the stream on their way are ignored.

@@ -66,6 +66,16 @@ impl Engine {
         self.streams.unsent()
     }
 
+    /// Frees what header compression can make again, since memory is short: the state of SPDY's zlib
+    /// streams, between two blocks, and copies of HTTP/2's last fields. Streams may be open. The next
+    /// header lists cost more time for it, and ours some bytes more. Returns the bytes that this
+    /// freed.
+    pub fn shrink(&mut self) -> usize {
+        let before = self.wire.memory();
+        self.wire.shrink();
+        before.saturating_sub(self.wire.memory())
+    }
+
     /// Ends the costliest stream that stands still, since memory is short: those
     /// first that have stood still for longer than a sweep. Its peer gets RST_STREAM,
     /// unless both halves are closed. An [`Event::Reset`] follows, whose error names `limit`:

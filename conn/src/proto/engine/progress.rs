@@ -48,6 +48,9 @@ const SWEEPS: u32 = 8;
 /// The engine has not read yet what the peer sent meanwhile.
 const LATE: Duration = Duration::from_secs(1);
 
+/// The output under pressure, in bytes, at which sources give no more.
+const PRESSED_OUTPUT: usize = 32 << 10;
+
 /// The shortage of memory or another resource of the process.
 ///
 /// ```
@@ -68,7 +71,8 @@ pub enum Pressure {
     #[default]
     Normal,
     /// Memory, files or connections run short: streams that wait for the peer get
-    /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more.
+    /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more, and little output is made
+    /// in advance ([`Engine::has_output_room`]).
     High,
     /// As [`High`](Self::High), and new streams of the peer are refused.
     Critical,
@@ -165,6 +169,14 @@ impl Engine {
     /// the waits of streams for their peer, until it is set back.
     pub fn set_pressure(&mut self, pressure: Pressure) {
         self.progress.pressure = pressure;
+    }
+
+    /// Returns `true` if sources should give more data now. Without pressure, they always should: the
+    /// engine cuts up to `cut_ahead` bytes. Under pressure, no more than 32 KiB should wait for the
+    /// transport of each connection.
+    #[inline]
+    pub fn has_output_room(&self) -> bool {
+        self.progress.pressure == Pressure::Normal || self.wire.output.len() < PRESSED_OUTPUT
     }
 
     /// New streams of the peer are refused.

@@ -93,9 +93,20 @@ impl Wire {
         self.decoder.recycle(fields);
     }
 
+    /// Forgets the fields that it remembers to copy them.
+    pub(super) fn forget(&mut self) {
+        self.decoder.forget();
+    }
+
     pub(super) fn take_spare(&mut self) -> Option<Box<Fields>> {
         self.decoder.forget();
         self.decoder.take_spare()
+    }
+
+    /// Frees what codes header lists: none is sent or received any more.
+    pub(super) fn end(&mut self) {
+        self.decoder.end();
+        self.encoder = frames::Encoder::new();
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {

@@ -126,6 +126,14 @@ impl Wire {
         self.spare.deflater = self.encoder.take_spare();
     }
 
+    /// Frees the state that it can do without until the next header block.
+    pub(super) fn shrink(&mut self) {
+        if self.can_rest() {
+            self.rest();
+        }
+        drop(self.take_spare());
+    }
+
     /// Takes what was put aside, or lent in vain.
     pub(super) fn take_spare(&mut self) -> Spare {
         let mut spare = mem::take(&mut self.spare);
@@ -136,6 +144,14 @@ impl Wire {
             spare.deflater = self.encoder.take_spare();
         }
         spare
+    }
+
+    /// Frees what codes header lists: none is sent or received any more.
+    pub(super) fn end(&mut self) {
+        self.decoder.end();
+        let version = self.encoder.version();
+        self.encoder = frames::Encoder::new(version, frames::Compression::Stored);
+        self.spare = Spare::default();
     }
 
     pub(super) fn lend_spare(&mut self, spare: Spare) {
