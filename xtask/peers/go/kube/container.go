@@ -44,11 +44,19 @@ func run(argv []string, streams map[string]Stream, tty bool, s *session) []byte 
 
 // runInTerminal has one output, and follows the client's sizes.
 func runInTerminal(command *osexec.Cmd, streams map[string]Stream, s *session) []byte {
-	controller, err := startInTerminal(command)
-	if err != nil {
+	controller, terminal, err := openTerminal()
+	check("terminal", err)
+	// The command sees the first size at once.
+	sizes := json.NewDecoder(streams["resize"])
+	followSize(sizes, controller)
+	if err := startInTerminal(command, terminal); err != nil {
+		controller.Close()
 		return failure("InternalError", "cannot run: "+err.Error(), "")
 	}
-	go followSizes(streams["resize"], controller)
+	go func() {
+		for followSize(sizes, controller) {
+		}
+	}()
 	if stdin := streams["stdin"]; stdin != nil {
 		go io.Copy(controller, stdin)
 	}
@@ -65,17 +73,15 @@ func runInTerminal(command *osexec.Cmd, streams map[string]Stream, s *session) [
 	return status
 }
 
-// followSizes ends at the first size that is none.
-func followSizes(resize io.Reader, controller *os.File) {
-	decoder := json.NewDecoder(resize)
-	for {
-		var size struct{ Width, Height uint16 }
-		if err := decoder.Decode(&size); err != nil {
-			return
-		}
-		fmt.Printf("size %dx%d\n", size.Width, size.Height)
-		setSize(controller, size.Width, size.Height)
+// followSize returns false behind the last size, and at one that is none.
+func followSize(sizes *json.Decoder, controller *os.File) bool {
+	var size struct{ Width, Height uint16 }
+	if err := sizes.Decode(&size); err != nil {
+		return false
 	}
+	fmt.Printf("size %dx%d\n", size.Width, size.Height)
+	setSize(controller, size.Width, size.Height)
+	return true
 }
 
 // wait kills the command once its client is gone.

@@ -8,28 +8,29 @@ import (
 	"unsafe"
 )
 
-// startInTerminal starts a command with a terminal of its own, and returns the
-// controlling side.
-func startInTerminal(command *osexec.Cmd) (*os.File, error) {
-	controller, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+// openTerminal returns both sides of a new terminal.
+func openTerminal() (controller, terminal *os.File, err error) {
+	controller, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var unlocked, number int32
-	if err := control(controller, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked)); err != nil {
-		return nil, err
+	if err = control(controller, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked)); err != nil {
+		return nil, nil, err
 	}
-	if err := control(controller, syscall.TIOCGPTN, unsafe.Pointer(&number)); err != nil {
-		return nil, err
+	if err = control(controller, syscall.TIOCGPTN, unsafe.Pointer(&number)); err != nil {
+		return nil, nil, err
 	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
+	path := fmt.Sprintf("/dev/pts/%d", number)
+	terminal, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	return controller, terminal, err
+}
+
+func startInTerminal(command *osexec.Cmd, terminal *os.File) error {
 	defer terminal.Close()
 	command.Stdin, command.Stdout, command.Stderr = terminal, terminal, terminal
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	return controller, command.Start()
+	return command.Start()
 }
 
 func setSize(controller *os.File, columns, rows uint16) {
