@@ -5,6 +5,7 @@
 //! behaviour of the newest one.
 
 mod ends;
+mod moby;
 mod sessions;
 
 use super::fixture::Fixture;
@@ -33,24 +34,27 @@ pub(super) fn cases() -> Vec<Case> {
         ("refused-forward", Weight::Light, sessions::refused_forward),
     ];
     let mut cases = Vec::new();
-    for (name, weight, run) in both {
-        for go in [Go::Kubectl, Go::Kubelet] {
-            cases.push(case(Setup::docker(go), name, weight, run));
+    for library in [Setup::docker, Setup::moby] {
+        for (name, weight, run) in both {
+            for go in [Go::Kubectl, Go::Kubelet] {
+                cases.push(case(library(go), name, weight, run));
+            }
         }
+        let (kubectl, kubelet) = (library(Go::Kubectl), library(Go::Kubelet));
+        cases.push(case(
+            kubectl,
+            "killed-client",
+            Weight::Heavy,
+            sessions::killed_client,
+        ));
+        cases.push(case(
+            kubelet,
+            "killed-server",
+            Weight::Light,
+            sessions::killed_server,
+        ));
     }
-    let (kubectl, kubelet) = (Setup::docker(Go::Kubectl), Setup::docker(Go::Kubelet));
-    cases.push(case(
-        kubectl,
-        "killed-client",
-        Weight::Heavy,
-        sessions::killed_client,
-    ));
-    cases.push(case(
-        kubelet,
-        "killed-server",
-        Weight::Light,
-        sessions::killed_server,
-    ));
+    cases.extend(moby::cases());
     cases
 }
 
@@ -68,7 +72,7 @@ fn repeat(fixture: &Fixture, setup: Setup, weight: Weight, run: Run) -> Outcome 
             let log = server(&ends).unwrap_or_default();
             format!("time {time} of {times}: {error}\n{log}")
         })?;
-        if let Some(what) = ends.server.as_mut().and_then(Server::casualty) {
+        if let Some(what) = ends.casualty() {
             return Err(what);
         }
     }

@@ -120,10 +120,10 @@ func (p *Program) serveCommand(w http.ResponseWriter, r *http.Request, argv []st
 	if attached {
 		status = success
 	}
-	if attached || p.options.ending == endByReset {
-		streams["error"].Write(status)
-	} else {
+	if p.options.ending == endByFinish {
 		finish(s, streams, status)
+	} else {
+		streams["error"].Write(status)
 	}
 	if p.options.report {
 		s.report(os.Stdout)

@@ -32,10 +32,10 @@ type options struct {
 	sizes  string
 }
 
-// The ends of a kubelet's command. Attach has only the first.
+// The ends of a kubelet's command.
 const (
-	// The status, RST_STREAM on every stream, GOAWAY, and the end of the transport:
-	// until 2026, and today for attach.
+	// The status, RST_STREAM on every stream, GOAWAY, and the end of the transport: all
+	// but the newest releases.
 	endByReset = "reset"
 	// RST_STREAM on stdin and resize, the status, FIN on the outputs and on the error
 	// stream. The client closes: what it sends to a closed socket would discard

@@ -22,6 +22,9 @@ pub(super) struct Setup {
     options: &'static [&'static str],
 }
 
+/// The newest end of a kubelet's command. Without it, all streams are reset behind the status.
+pub(super) const FINISH: &[&str] = &["-end", "finish"];
+
 impl Setup {
     pub(super) fn docker(go: Go) -> Self {
         Self {
@@ -30,6 +33,24 @@ impl Setup {
             go,
             options: &[],
         }
+    }
+
+    /// A kubelet as of today ends a command by FIN, and waits for the client.
+    pub(super) fn moby(go: Go) -> Self {
+        Self {
+            library: "moby",
+            program: "moby-spdystream",
+            go,
+            options: match go {
+                Go::Kubectl => &[],
+                Go::Kubelet => FINISH,
+            },
+        }
+    }
+
+    /// The same program with these options alone.
+    pub(super) fn with(self, options: &'static [&'static str]) -> Self {
+        Self { options, ..self }
     }
 
     /// The first part of the names of its cases.
@@ -48,6 +69,9 @@ impl Setup {
         Ok(command)
     }
 }
+
+/// What moby-spdystream prints before it ends a connection.
+const DECODER: &str = "decoder: ";
 
 /// A running server, and the client of the other side.
 pub(super) struct Ends<'a> {
@@ -93,20 +117,53 @@ impl<'a> Ends<'a> {
     }
 
     pub(super) fn run(&self, argv: &[&str]) -> Result<Finished, String> {
-        self.fixture.run(self.exec()?.args(argv), 60)
+        self.decoded(self.fixture.run(self.exec()?.args(argv), 60)?)
     }
 
     /// The same, in a line of a shell.
     pub(super) fn exec_line(&self) -> Result<String, String> {
-        let exec = self.exec()?;
-        let words = std::iter::once(exec.get_program()).chain(exec.get_args());
-        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-        Ok(words.join(" "))
+        self.exec().map(|exec| words(&exec))
     }
 
     pub(super) fn run_line(&self, before: &str, behind: &str) -> Result<Finished, String> {
-        let line = format!("{before} {} {behind}", self.exec_line()?);
-        self.fixture.run(&mut shell(&line), 120)
+        self.shell(&format!("{before} {} {behind}", self.exec_line()?))
+    }
+
+    pub(super) fn shell(&self, line: &str) -> Result<Finished, String> {
+        self.decoded(self.fixture.run(&mut shell(line), 120)?)
+    }
+
+    /// Go's kubectl in one of its modes, in a line of a shell.
+    pub(super) fn go_line(&self, mode: &str) -> Result<String, String> {
+        let mut command = self.setup.command(self.fixture, mode)?;
+        Ok(words(command.arg(&self.address)))
+    }
+
+    /// Our kubectl, in a line of a shell. It reads no file of the user.
+    pub(super) fn lacewing_kube(&self) -> String {
+        let mut command = self.fixture.ours("lacewing");
+        command.args(["kube", "--server", &format!("http://{}", self.address)]);
+        format!("KUBECONFIG=/none {}", words(&command))
+    }
+
+    /// A frame of ours that Go's decoder does not take is a failure, whatever came of it.
+    fn decoded(&self, finished: Finished) -> Result<Finished, String> {
+        match finished
+            .stderr
+            .lines()
+            .find(|line| line.starts_with(DECODER))
+        {
+            Some(line) => Err(line.to_owned()),
+            None => Ok(finished),
+        }
+    }
+
+    /// The same of Go's kubelet, and its end.
+    pub(super) fn casualty(&mut self) -> Option<String> {
+        let server = self.server.as_mut()?;
+        let log = server.log();
+        let refused = log.lines().find(|line| line.starts_with(DECODER));
+        refused.map(str::to_owned).or_else(|| server.casualty())
     }
 
     /// A port-forward under way, and its local port.
@@ -131,6 +188,13 @@ impl<'a> Ends<'a> {
         let port = port.and_then(|port| port.parse().ok());
         Ok((running, port.ok_or(format!("no port in {printed:?}"))?))
     }
+}
+
+/// A command as a line of a shell. None of its words needs quotes.
+fn words(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
 }
 
 pub(super) fn shell(line: &str) -> Command {

@@ -7,7 +7,7 @@ use crate::interop::fixture::{MB_50, MB_100, SMALL, Security, Shared};
 use crate::interop::kube_checks::{
     command_ends_with_its_client, curl, expect_code, is_full, ten_downloads, wait_until,
 };
-use crate::interop::process::free_port;
+use crate::interop::process::{Running, free_port};
 use crate::interop::{expect, expect_part};
 
 pub(super) fn exit_codes(ends: &mut Ends<'_>) -> Result<(), String> {
@@ -82,20 +82,29 @@ pub(super) fn killed_client(ends: &mut Ends<'_>) -> Result<(), String> {
 
 /// A server that is killed is a failure of the client, and never a success.
 pub(super) fn killed_server(ends: &mut Ends<'_>) -> Result<(), String> {
-    let mut running =
-        ends.fixture.spawn(
-            ends.exec()?
-                .args(["sh", "-c", "echo started; exec sleep 30"]),
-        )?;
-    running.wait_for("started", 15)?;
+    let running = start_sleep(ends)?;
     ends.server = None;
-    let killed = Instant::now();
+    fails_soon(running)
+}
+
+/// A client whose command prints a line, and then nothing more.
+pub(super) fn start_sleep(ends: &Ends<'_>) -> Result<Running, String> {
+    let mut exec = ends.exec()?;
+    exec.args(["sh", "-c", "echo started; exec sleep 30"]);
+    let mut running = ends.fixture.spawn(&mut exec)?;
+    running.wait_for("started", 15)?;
+    Ok(running)
+}
+
+/// The client ends with a failure of its own.
+pub(super) fn fails_soon(running: Running) -> Result<(), String> {
+    let began = Instant::now();
     let finished = running.finish(20)?;
     match finished.status.code() {
-        Some(1) if killed.elapsed() < Duration::from_secs(10) => Ok(()),
+        Some(1) if began.elapsed() < Duration::from_secs(10) => Ok(()),
         code => Err(format!(
             "exit code {code:?} after {:?}: {}",
-            killed.elapsed(),
+            began.elapsed(),
             finished.stderr
         )),
     }
