@@ -439,6 +439,48 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
     }
 }
 
+/// A server may have closed its socket behind its last byte, as Go's kubelets do. Its kernel resets the
+/// connection for any byte of ours, and discards what a slow reader has not taken.
+#[tokio::test(start_paused = true)]
+async fn a_client_sends_nothing_while_its_reader_stands_still() {
+    for version in SPDY {
+        let config = MuxConfig::kubernetes(Side::Client).with(|config| {
+            let limits = &mut config.connection.limits;
+            limits.max_buffered_bytes = 100_000;
+            limits.keep_alive_interval = Some(Duration::from_secs(5));
+        });
+        let (here, there) = tokio::io::duplex(64 << 10);
+        let (mux, connection) = Mux::client(there, version, config);
+        tokio::spawn(connection);
+        let mut peer = Peer::new(here, version);
+        let mut stream = open(&mux).await;
+        soon(peer.expect_open(1)).await;
+        peer.reply(1, &[]).await;
+        let filled = async {
+            loop {
+                peer.data(1, &[0; 1_000], false).await;
+            }
+        };
+        let filled = tokio::time::timeout(Duration::from_secs(60), filled);
+        filled.await.unwrap_err();
+        let buffered = mux.stats().await.unwrap().buffered_bytes;
+        assert!(buffered > 100_000, "{version}: {buffered}");
+        // Nor behind the pause, which is no silence of the server.
+        let sent = async {
+            if let Ok(frame) = tokio::time::timeout(Duration::from_secs(300), peer.any()).await {
+                panic!("{version}: {frame:?}");
+            }
+            tokio::time::timeout(Duration::from_secs(4), peer.any()).await
+        };
+        let (sent, ()) = tokio::join!(sent, async {
+            tokio::time::sleep(Duration::from_secs(301)).await;
+            let mut all = vec![0; usize::try_from(buffered).unwrap()];
+            soon(stream.read_exact(&mut all)).await.unwrap();
+        });
+        assert!(sent.is_err(), "{version}: {sent:?}");
+    }
+}
+
 /// A server that is silent for a long time is only slow.
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_waited_for() {

@@ -320,6 +320,7 @@ impl Fixture {
             "http2-server",
             "http2-client",
             "kubernetes",
+            "moby-spdystream",
         ] {
             go::build(program, &folder)?;
         }

@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::expect_part;
 use super::fixture::{Fixture, MB_50, sha256};
 use super::process::{Finished, Running};
 use crate::shell;
@@ -96,6 +97,46 @@ pub(super) fn command_ends_with_its_client(
     drop(running);
     let pid = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
     wait_until("the command ends", || !is_alive(pid.trim()))
+}
+
+/// `script` gives the client a terminal, and `stty` changes its size while the command runs. `exec`
+/// is the client in the line of a shell.
+pub(super) fn terminal_is_resized(
+    fixture: &Fixture,
+    exec: &str,
+    shell: impl Fn(&str) -> Result<Finished, String>,
+) -> Result<(), String> {
+    let started = fixture.scratch("started");
+    let started = started.display();
+    let command = terminal_command(&format!(": > {started}"));
+    let inner = fixture.scratch("terminal.sh");
+    // The size changes only once the command has printed the first one.
+    let script = format!(
+        "stty rows 33 cols 101\n\
+         (n=0; while [ ! -e {started} ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n+1)); done; \
+         stty rows 44 cols 122 < /dev/tty) &\n\
+         {exec} sh -c '{command}'\n",
+    );
+    std::fs::write(&inner, script).map_err(|error| error.to_string())?;
+    let line = format!("script -qec 'sh {}' /dev/null", inner.display());
+    expect_terminal(&shell(&line)?)
+}
+
+/// A command that prints the size of its terminal, runs `then`, and prints the next size.
+pub(super) fn terminal_command(then: &str) -> String {
+    format!(
+        "stty size; {then}; n=0; while [ \"$(stty size)\" != \"44 122\" ] && [ $n -lt 200 ]; \
+         do sleep 0.05; n=$((n+1)); done; stty size; tty; exit 5"
+    )
+}
+
+/// What this command has seen.
+pub(super) fn expect_terminal(finished: &Finished) -> Result<(), String> {
+    expect_code(finished, 5)?;
+    for part in ["33 101", "44 122", "/dev/pts/"] {
+        expect_part(&finished.stdout, part)?;
+    }
+    Ok(())
 }
 
 fn is_alive(pid: &str) -> bool {

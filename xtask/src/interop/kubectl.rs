@@ -14,7 +14,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::fixture::{Fixture, MB_100, Security};
-use super::kube_checks::{Weight, command_ends_with_its_client, expect_code, times};
+use super::kube_checks::{
+    Weight, command_ends_with_its_client, expect_code, terminal_is_resized, times,
+};
 use super::process::{Finished, Running, Server, free_port};
 use super::{Case, Outcome, expect, expect_part};
 use crate::shell;
@@ -273,31 +275,10 @@ fn hundred_megabytes(kubectl: &Kubectl<'_>) -> Result<(), String> {
     expect_part(&printed, kubectl.fixture.digest(MB_100)).map(drop)
 }
 
-/// `script` gives kubectl a terminal; `stty` changes its size while the command runs.
 fn terminal(kubectl: &Kubectl<'_>) -> Result<(), String> {
-    let started = kubectl.fixture.scratch("started");
-    let command = format!(
-        "stty size; : > {}; n=0; while [ \"$(stty size)\" != \"44 122\" ] && [ $n -lt 200 ]; \
-         do sleep 0.05; n=$((n+1)); done; stty size; tty; exit 5",
-        started.display()
-    );
-    let inner = kubectl.fixture.scratch("terminal.sh");
-    // The size changes only once the command has printed the first one.
-    let script = format!(
-        "stty rows 33 cols 101\n\
-         (n=0; while [ ! -e {} ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n+1)); done; \
-         stty rows 44 cols 122 < /dev/tty) &\n\
-         $K exec -it mypod -- sh -c '{command}'\n",
-        started.display()
-    );
-    std::fs::write(&inner, script).map_err(|error| error.to_string())?;
-    let line = format!("script -qec 'sh {}' /dev/null", inner.display());
-    let finished = kubectl.shell(&line)?;
-    expect_code(&finished, 5)?;
-    for part in ["33 101", "44 122", "/dev/pts/"] {
-        expect_part(&finished.stdout, part)?;
-    }
-    Ok(())
+    terminal_is_resized(kubectl.fixture, "$K exec -it mypod --", |line| {
+        kubectl.shell(line)
+    })
 }
 
 fn copy_tree(kubectl: &Kubectl<'_>) -> Result<(), String> {

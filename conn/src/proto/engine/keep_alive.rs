@@ -38,12 +38,12 @@ struct Seldom {
 }
 
 /// The interval of probes. While the user holds so much that nothing is read, the end of
-/// the peer is not noticed either. A probe is a write, which fails on the transport of a
-/// peer that is gone.
+/// the peer is not noticed either. A server's probe is a write, which fails on the transport of a
+/// client that is gone.
 const PROBE: Duration = Duration::from_millis(400);
 
-/// The largest value of a PING, of either parity: no peer counts so far.
-const PROBE_OPAQUE: u64 = 0xffff_fffe;
+/// The largest value of a client's PING: no peer counts so far.
+const PROBE_OPAQUE: u64 = 0xffff_ffff;
 
 /// The time without streams after which the codec rests: longer than most round trips, and so short
 /// that few of the connections of a burst hold their state at once.
@@ -123,7 +123,9 @@ impl Life {
 }
 
 impl Engine {
-    /// Asks the transport whether the peer is still there.
+    /// Asks the transport whether the client is still there. A client does not ask: a server may end
+    /// the transport behind its last byte, as Go's kubelets do. The answer of a closed socket to any
+    /// byte of ours discards what the transport still has for a slow reader.
     pub(super) fn probe(&mut self, now: Instant) {
         self.life.seldom.get_or_insert_default().probed = Some(now);
         // While we read nothing, the silence of the peer is our doing.
@@ -133,8 +135,9 @@ impl Engine {
         // An answer to a PING that the peer never sent: it is ignored (the drafts' §2.6.5, RFC 9113
         // §6.7). With a PING, a peer with one loop for both directions, such as Go's spdystream,
         // would write the answer. It would wait for us to read it, while we wait for it to read.
-        let odd = u64::from(self.config.side == Side::Server);
-        self.wire.pong(PROBE_OPAQUE | odd);
+        if self.config.side == Side::Server {
+            self.wire.pong(PROBE_OPAQUE);
+        }
     }
 
     /// Sends a PING, or misses the answer to the one that was sent.

@@ -1,4 +1,4 @@
-package main
+package kube
 
 import (
 	"fmt"
@@ -7,44 +7,39 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/docker/spdystream"
 )
 
 // load moves length bytes and prints the CPU time of this process. The kinds:
 // exec-stdout, exec-stdin; forward-down and forward-up with the port of the pod
 // behind a colon; raw-down and raw-up.
-func load(address, kind string, length int) {
+func (p *Program) load(address, kind string, length int) {
 	kind, argument, _ := strings.Cut(kind, ":")
 	switch kind {
 	case "exec-stdout":
 		out := &counter{}
 		argv := []string{"head", "-c", strconv.Itoa(length), "/dev/zero"}
-		code := exec(address, "stdout=true", argv, nil, out, nil)
-		expect(code, 0)
+		expect(p.run(address, &command{path: "exec", argv: argv, stdout: out}), 0)
 		expect(out.count, length)
 	case "exec-stdin":
 		argv := []string{"sh", "-c", "exec cat > /dev/null"}
-		expect(exec(address, "stdin=true", argv, &zeros{length}, nil, nil), 0)
+		expect(p.run(address, &command{path: "exec", argv: argv, stdin: &zeros{length}}), 0)
 	case "forward-down", "forward-up":
 		port, err := strconv.Atoi(argument)
 		check("port", err)
-		connection := connect(address, pod+"/portforward", "portforward.k8s.io")
-		data, failed := openPair(connection, port, 0)
+		s := p.connect(address, pod+"/portforward", "portforward.k8s.io")
+		data, failed := s.openPair(port, 0)
 		exchange(data, kind == "forward-down", length)
 		data.Reset()
 		if text := <-failed; text != "" {
 			fail(text)
 		}
-		connection.Close()
+		s.Close()
 	case "raw-down", "raw-up":
 		conn, err := dial(address)
 		check("dial", err)
-		connection, err := spdystream.NewConnection(conn, false)
-		check("connection", err)
-		go connection.Serve(spdystream.NoOpStreamHandler)
-		exchange(open(connection, http.Header{}), kind == "raw-down", length)
-		connection.Close()
+		s := p.start(conn, false, nil)
+		exchange(s.open(http.Header{}), kind == "raw-down", length)
+		s.Close()
 	default:
 		fail("no kind " + kind)
 	}
@@ -57,7 +52,7 @@ func load(address, kind string, length int) {
 // exchange says how many bytes go which way, and moves them. The other side sends
 // back a byte once it has received all of an upload. Received bytes are not copied,
 // as ours are not.
-func exchange(stream *spdystream.Stream, down bool, length int) {
+func exchange(stream Stream, down bool, length int) {
 	direction := "up"
 	if down {
 		direction = "down"
