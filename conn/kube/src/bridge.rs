@@ -23,18 +23,27 @@ use crate::{
 /// ```no_run
 /// use http::Uri;
 /// use lacewing_kube::{
-///     CommandOutcome, KubeError, bridge,
-///     client::{CommandRequest, StreamingProtocol},
+///     CommandOutcome, CommandStreams, bridge,
+///     client::CommandRequest,
 ///     server::ExecSession,
 /// };
 /// use tokio::net::TcpStream;
 ///
-/// async fn proxy(downstream: ExecSession, upstream: Uri) -> Result<(), KubeError> {
-///     let request = CommandRequest::new(upstream);
+/// /// `url` is that of a runtime, which has answered the RPC `Exec` for these streams with it.
+/// async fn proxy(
+///     downstream: ExecSession,
+///     url: Uri,
+///     streams: CommandStreams,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let request = CommandRequest::of_url(&url, streams)?;
 ///     match request.connect(|| TcpStream::connect("127.0.0.1:10010")).await {
-///         Ok(upstream) => bridge::join_command(downstream, upstream).await.map(drop),
-///         Err(error) => downstream.finish(CommandOutcome::Failed(error.to_string())).await,
+///         Ok(upstream) => drop(bridge::join_command(downstream, upstream).await?),
+///         Err(error) => {
+///             let outcome = CommandOutcome::Failed(error.to_string());
+///             downstream.finish(outcome).await?;
+///         }
 ///     }
+///     Ok(())
 /// }
 /// # let _ = proxy;
 /// ```

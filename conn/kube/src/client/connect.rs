@@ -52,6 +52,7 @@ impl CommandRequest {
         F: Future<Output = io::Result<IO>>,
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.check()?;
         let upgraded = self.ask().connect(&mut connect).await?;
         CommandSession::start(upgraded, self).await
     }
@@ -67,8 +68,17 @@ impl CommandRequest {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.check()?;
         let upgraded = self.ask().upgrade_on(io).await?;
         CommandSession::start(upgraded, self).await
+    }
+
+    /// A session without streams has no command: the server would wait for them.
+    fn check(&self) -> Result<(), ConnectError> {
+        match self.streams().is_empty() {
+            true => Err(ConnectError::NoStreams),
+            false => Ok(()),
+        }
     }
 
     fn ask(&self) -> Ask<'_> {

@@ -11,6 +11,8 @@ use crate::error::KubeError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The request's query names none of stdin, stdout and stderr. Nothing was sent.
+    NoStreams,
     /// The connector failed: DNS, TCP, TLS.
     Connect(io::Error),
     /// The server's response is not 101 (Switching Protocols).
@@ -46,6 +48,10 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoStreams => f.write_str(
+                "the request names no stream: its query needs stdin, stdout or stderr, such as \
+                 `stdout=true` (`CommandRequest::of_url` adds them to the URL of a runtime)",
+            ),
             Self::Connect(error) => write!(f, "unable to connect to the server: {error}"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::WrongProtocol(Some(name)) => write!(
@@ -71,7 +77,7 @@ impl std::error::Error for ConnectError {
             Self::Upgrade(error) => Some(error),
             Self::WebSocket(error) => Some(error.as_ref()),
             Self::Session(error) => Some(error),
-            Self::Refused(_) | Self::WrongProtocol(_) | Self::TimedOut(_) => None,
+            Self::NoStreams | Self::Refused(_) | Self::WrongProtocol(_) | Self::TimedOut(_) => None,
         }
     }
 }

@@ -68,7 +68,7 @@ pub struct CommandRequest {
 }
 
 impl CommandRequest {
-    /// Creates a request with a URI as a kubelet or container runtime has it.
+    /// Creates a request with a URI as a kubelet has it. Its query names the streams.
     pub fn new(uri: Uri) -> Self {
         Self {
             uri,
@@ -76,6 +76,39 @@ impl CommandRequest {
             transport: StreamingProtocol::default(),
             limits: KubeLimits::new(Side::Client),
         }
+    }
+
+    /// Creates a request for the URL of a container runtime, which answers the RPCs `Exec` and `Attach`
+    /// with it. The URL does not name the streams. They must be those that the RPC named: the
+    /// server waits for each of them.
+    ///
+    /// ```
+    /// use http::Uri;
+    /// use lacewing_kube::{CommandStreams, client::CommandRequest};
+    ///
+    /// let url = Uri::from_static("http://127.0.0.1:10010/exec/Zm9vYmFy");
+    /// let request = CommandRequest::of_url(&url, CommandStreams::from_query("stdout=true"))?;
+    /// assert_eq!(request.uri, "http://127.0.0.1:10010/exec/Zm9vYmFy?stdout=true");
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The path and the query together are too long for a URI.
+    pub fn of_url(url: &Uri, streams: CommandStreams) -> Result<Self, http::Error> {
+        let mut path = url.path().to_owned();
+        let queries = [url.query().unwrap_or_default(), &streams.to_query()];
+        for (query, separator) in queries
+            .iter()
+            .filter(|query| !query.is_empty())
+            .zip(['?', '&'])
+        {
+            path.push(separator);
+            path.push_str(query);
+        }
+        let mut parts = url.clone().into_parts();
+        parts.path_and_query = Some(path.parse()?);
+        Ok(Self::new(Uri::from_parts(parts)?))
     }
 
     /// Creates a request to run a command. `server` is the API server's URI; it may have

@@ -27,6 +27,13 @@ pub(super) struct BulkPipe<P> {
     moved: u64,
 }
 
+/// Two pipes that are read as one. It ends when both have.
+#[derive(Debug)]
+pub(super) struct JoinedPipes<P, Q> {
+    first: Option<BulkPipe<P>>,
+    second: Option<BulkPipe<Q>>,
+}
+
 /// A pipe that can be enlarged, where the system can.
 pub(super) trait Enlarge {
     fn enlarge(&self);
@@ -49,6 +56,14 @@ enlarge!(ChildStdin, ChildStdout, ChildStderr);
 impl<P: Enlarge> BulkPipe<P> {
     pub(super) fn new(pipe: P) -> Self {
         Self { pipe, moved: 0 }
+    }
+
+    /// Both pipes as one, each piece in the order of its arrival.
+    pub(super) fn joined<Q>(self, other: BulkPipe<Q>) -> JoinedPipes<P, Q> {
+        JoinedPipes {
+            first: Some(self),
+            second: Some(other),
+        }
     }
 
     fn count(&mut self, bytes: usize) {
@@ -105,6 +120,51 @@ impl<P: AsyncWrite + Enlarge + Unpin> AsyncWrite for BulkPipe<P> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.pipe).poll_shutdown(cx)
     }
+}
+
+impl<P, Q> AsyncRead for JoinedPipes<P, Q>
+where
+    P: AsyncRead + Enlarge + Unpin,
+    Q: AsyncRead + Enlarge + Unpin,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let Self { first, second } = self.get_mut();
+        let read = (
+            poll_part(first, cx, buffer)?,
+            poll_part(second, cx, buffer)?,
+        );
+        match read {
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+            (Poll::Ready(()), Poll::Pending) | (Poll::Pending, Poll::Ready(()))
+                if buffer.filled().len() == before =>
+            {
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// Reads a pipe that has not ended. Ready without new bytes: it has, or the buffer is full.
+fn poll_part<P: AsyncRead + Enlarge + Unpin>(
+    part: &mut Option<BulkPipe<P>>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let Some(pipe) = part else {
+        return Poll::Ready(Ok(()));
+    };
+    let (before, room) = (buffer.filled().len(), buffer.remaining());
+    ready!(Pin::new(pipe).poll_read(cx, buffer))?;
+    if room > 0 && buffer.filled().len() == before {
+        *part = None;
+    }
+    Poll::Ready(Ok(()))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -29,7 +29,8 @@ impl ExecSession {
     /// * A background process that keeps the pipes open delays the end by `drain` at most.
     /// * If the client is gone, the command is killed, with its process group on Unix.
     ///
-    /// A command in a terminal needs [`run_with`](Self::run_with).
+    /// The command has pipes, and no terminal. If the client has a terminal, it receives stderr within
+    /// stdout. A command in a terminal needs [`run_with`](Self::run_with).
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -56,13 +57,21 @@ impl ExecSession {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        #[cfg(unix)]
+        command.process_group(0);
         let mut child = spawn(&mut command)?;
         let stdin = child.stdin.take().map(BulkPipe::new);
         let stdout = child.stdout.take().map(BulkPipe::new);
         let stderr = child.stderr.take().map(BulkPipe::new);
         let exited = CancellationToken::new();
         let (to_out, to_err) = (self.stdout.take(), self.stderr.take());
+        // The client of a terminal has no stderr, and what a terminal shows has both.
+        let joined = to_err.is_none() && self.sizes.is_some();
         let output = async {
+            if joined {
+                let both = stdout.zip(stderr).map(|(out, err)| out.joined(err));
+                return copy(both, to_out, &exited, drain).await;
+            }
             tokio::join!(
                 copy(stdout, to_out, &exited, drain),
                 copy(stderr, to_err, &exited, drain),
@@ -74,7 +83,10 @@ impl ExecSession {
 
     /// Starts a command whose stdin, stdout and stderr the caller has set, such as the end of
     /// a terminal. Copies between the session and the other end, `reader` and `writer`.
-    /// Otherwise as [`run`](Self::run).
+    /// Otherwise as [`run`](Self::run), but for the process group: a command with a terminal begins a
+    /// session (`setsid`), which fails for the leader of a group. If the client is gone, the group that the
+    /// command leads is killed; without one, the command alone. For a command without a terminal, call
+    /// [`Command::process_group`] with 0.
     ///
     /// # Errors
     ///
@@ -98,8 +110,6 @@ impl ExecSession {
 
 fn spawn(command: &mut Command) -> io::Result<Child> {
     command.kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
     command.spawn().map_err(|error| {
         // The client's user sees this text.
         let program = command.as_std().get_program().to_string_lossy();

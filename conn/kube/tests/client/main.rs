@@ -21,6 +21,8 @@ mod fan_out;
 mod forward;
 #[path = "../../../tests/raw/peer.rs"]
 mod peer;
+#[cfg(unix)]
+mod process;
 mod refusal;
 mod server;
 #[cfg(unix)]
