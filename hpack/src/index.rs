@@ -299,7 +299,7 @@ impl Index {
         if self.table.len() < self.buckets.len() {
             return;
         }
-        let buckets = (self.buckets.len() * 2).max(4);
+        let buckets = (self.buckets.len() * 2).max(1);
         self.buckets.clear();
         self.buckets.resize(buckets, Bucket::default());
         let mask = buckets - 1;

@@ -1,6 +1,6 @@
 //! Information about a request's connection, for handlers.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{cell::RefCell, fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -26,7 +26,8 @@ pub struct ConnectionInfo(Arc<Facts>);
 #[derive(Clone, Debug)]
 struct Facts {
     protocol: Protocol,
-    endpoints: Endpoints,
+    peer: Option<Address>,
+    local: Option<Arc<Address>>,
     tls: Option<Box<TlsInfo>>,
 }
 
@@ -36,7 +37,8 @@ impl ConnectionInfo {
     pub fn new(protocol: Protocol) -> Self {
         Self(Arc::new(Facts {
             protocol,
-            endpoints: Endpoints::default(),
+            peer: None,
+            local: None,
             tls: None,
         }))
     }
@@ -53,7 +55,9 @@ impl ConnectionInfo {
     /// Returns the same information, with addresses of any kind.
     #[must_use]
     pub fn with_endpoints(mut self, endpoints: Endpoints) -> Self {
-        Arc::make_mut(&mut self.0).endpoints = endpoints;
+        let facts = Arc::make_mut(&mut self.0);
+        facts.peer = endpoints.peer;
+        facts.local = endpoints.local.map(shared);
         self
     }
 
@@ -85,12 +89,12 @@ impl ConnectionInfo {
 
     /// The peer's address, of any kind.
     pub fn peer(&self) -> Option<&Address> {
-        self.0.endpoints.peer.as_ref()
+        self.0.peer.as_ref()
     }
 
     /// The address that the peer connected to, of any kind.
     pub fn local(&self) -> Option<&Address> {
-        self.0.endpoints.local.as_ref()
+        self.0.local.as_deref()
     }
 
     /// The peer's IP address and port; `None` on a Unix socket.
@@ -114,6 +118,18 @@ impl ConnectionInfo {
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_deref()
     }
+}
+
+/// Most connections that a thread accepts have one local address. They share it.
+fn shared(address: Address) -> Arc<Address> {
+    thread_local! {
+        static LAST: RefCell<Option<Arc<Address>>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        let known = last.take().filter(|last| **last == address);
+        let shared = known.unwrap_or_else(|| Arc::new(address));
+        Arc::clone(last.insert(shared))
+    })
 }
 
 impl fmt::Display for ConnectionInfo {

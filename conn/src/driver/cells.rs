@@ -91,11 +91,10 @@ pub(super) struct Body {
 struct State {
     /// Bounded by the receive window, or by `max_buffered_bytes`.
     data: Pieces,
-    fields: VecDeque<HeaderMap>,
-    lists: ListCharge,
+    /// Made for the first of them, or for who waits for it.
+    lists: Option<Box<Lists>>,
     end: End,
     reader: Option<Waker>,
-    fields_reader: Option<Waker>,
     /// Consumed bytes that are not yet reported to the engine.
     unreported: usize,
     /// The application's interest in a reader that waits for the first data.
@@ -108,6 +107,15 @@ struct State {
     detached: bool,
     /// Unread bytes that count as detached in the ready queue.
     counted: usize,
+}
+
+/// The header lists after the head.
+#[derive(Debug, Default)]
+struct Lists {
+    /// Those that wait for the reader.
+    waiting: VecDeque<HeaderMap>,
+    charge: ListCharge,
+    reader: Option<Waker>,
 }
 
 /// The application's interest in a waiting reader: a peer may hold its body back
@@ -140,7 +148,7 @@ enum End {
     #[default]
     Open,
     Fin,
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 /// The work that a body leaves to the connection's task.
@@ -214,12 +222,13 @@ impl Body {
         if state.dropped {
             due.lists = ListCharge::Read;
         } else {
+            let known = state.lists.get_or_insert_default();
             if lists == ListCharge::Charged {
-                state.lists = lists;
+                known.charge = lists;
             }
-            due.overflow = state.fields.len() >= MAX_FIELD_LISTS;
+            due.overflow = known.waiting.len() >= MAX_FIELD_LISTS;
             if !due.overflow {
-                state.fields.push_back(fields);
+                known.waiting.push_back(fields);
             }
         }
         if fin {
@@ -269,7 +278,7 @@ impl Body {
     pub(super) fn detach(&self, error: &Error) {
         let mut state = self.state.lock();
         if matches!(state.end, End::Open) {
-            state.end = End::Failed(error.clone());
+            state.end = End::Failed(Box::new(error.clone()));
         }
         if !std::mem::replace(&mut state.detached, true) {
             state.counted = state.data.len();
@@ -286,7 +295,7 @@ impl Body {
         let mut state = self.state.lock();
         let unread = std::mem::take(&mut state.data);
         if matches!(state.end, End::Open) || !unread.is_empty() {
-            state.end = End::Failed(error.clone());
+            state.end = End::Failed(Box::new(error.clone()));
         }
         if state.detached {
             state.consume(unread.len(), &self.ready);
@@ -322,7 +331,7 @@ impl Body {
             }
             End::Fin => Poll::Ready(None),
             End::Failed(_) => match std::mem::replace(&mut state.end, End::Fin) {
-                End::Failed(error) => Poll::Ready(Some(Err(error))),
+                End::Failed(error) => Poll::Ready(Some(Err(*error))),
                 End::Open | End::Fin => Poll::Ready(None),
             },
         }
@@ -331,7 +340,7 @@ impl Body {
     /// Takes the next header list for the reader; `None` when no more will arrive.
     pub(super) fn poll_fields(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         let mut state = self.state.lock();
-        if let Some(fields) = state.fields.pop_front() {
+        if let Some(fields) = state.next_list() {
             let report = state.read_lists();
             drop(state);
             if report {
@@ -342,7 +351,8 @@ impl Body {
         if !matches!(state.end, End::Open) {
             return Poll::Ready(None);
         }
-        wakers::register(&mut state.fields_reader, cx.waker());
+        let lists = state.lists.get_or_insert_default();
+        wakers::register(&mut lists.reader, cx.waker());
         Poll::Pending
     }
 
@@ -362,7 +372,7 @@ impl Body {
     /// Returns `true` once the reader has taken everything.
     pub(super) fn is_read(&self) -> bool {
         let state = self.state.lock();
-        state.data.is_empty() && state.fields.is_empty() && matches!(state.end, End::Fin)
+        state.data.is_empty() && !state.has_lists() && matches!(state.end, End::Fin)
     }
 
     /// Returns `true` once the peer has sent all of it.
@@ -382,7 +392,8 @@ impl Body {
         state.dropped = true;
         state.reader = None;
         let unread = std::mem::take(&mut state.data);
-        let fields = std::mem::take(&mut state.fields);
+        let lists = state.lists.as_mut();
+        let fields = lists.map(|lists| std::mem::take(&mut lists.waiting));
         let read = state.read_lists();
         let report = state.consume(unread.len(), &self.ready) || matches!(state.end, End::Open);
         let report = (report || read) && !state.detached;
@@ -396,7 +407,8 @@ impl Body {
     fn finish(&self, mut state: Guard<'_, State>, mut due: Due) -> Due {
         due.credit = due.credit.saturating_add(state.report(&self.ready));
         let reader = state.reader.take();
-        let fields_reader = state.fields_reader.take();
+        let lists = state.lists.as_mut();
+        let fields_reader = lists.and_then(|lists| lists.reader.take());
         drop(state);
         wakers::wake([reader, fields_reader].into_iter().flatten());
         due
@@ -430,26 +442,44 @@ impl State {
     /// Ends the body. Returns the credit to release.
     fn end(&mut self, ready: &ReadyQueue<Signal>) -> usize {
         self.end = End::Fin;
-        if self.data.len() > SMALL_REST || self.lists == ListCharge::Charged {
+        let charged = self.charge() == ListCharge::Charged;
+        if self.data.len() > SMALL_REST || charged {
             return 0;
         }
         self.detached = true;
         self.data.len().saturating_add(self.report(ready))
     }
 
+    fn charge(&self) -> ListCharge {
+        let lists = self.lists.as_ref();
+        lists.map_or(ListCharge::Free, |lists| lists.charge)
+    }
+
+    fn has_lists(&self) -> bool {
+        let lists = self.lists.as_ref();
+        lists.is_some_and(|lists| !lists.waiting.is_empty())
+    }
+
+    fn next_list(&mut self) -> Option<HeaderMap> {
+        self.lists.as_mut()?.waiting.pop_front()
+    }
+
     /// Returns `true` if the reader took the last of the lists that are charged.
     fn read_lists(&mut self) -> bool {
-        let read = self.lists == ListCharge::Charged && self.fields.is_empty();
+        let Some(lists) = &mut self.lists else {
+            return false;
+        };
+        let read = lists.charge == ListCharge::Charged && lists.waiting.is_empty();
         if read {
-            self.lists = ListCharge::Read;
+            lists.charge = ListCharge::Read;
         }
         read && !self.detached
     }
 
     fn take_lists(&mut self) -> ListCharge {
-        match self.lists {
-            ListCharge::Read => std::mem::take(&mut self.lists),
-            ListCharge::Charged | ListCharge::Free => ListCharge::Free,
+        match &mut self.lists {
+            Some(lists) if lists.charge == ListCharge::Read => std::mem::take(&mut lists.charge),
+            _ => ListCharge::Free,
         }
     }
 
@@ -462,8 +492,8 @@ impl State {
     }
 
     fn trailers(&mut self) -> Option<HeaderMap> {
-        let mut trailers = self.fields.pop_front()?;
-        while let Some(more) = self.fields.pop_front() {
+        let mut trailers = self.next_list()?;
+        while let Some(more) = self.next_list() {
             for (name, value) in &more {
                 trailers.append(name, value.clone());
             }

@@ -19,13 +19,18 @@ const BLOCK: usize = 16 << 10;
 /// A reader that keeps up gets each piece as it arrived.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    /// The oldest piece, or none: most bodies have one, and need no queue.
+    /// The oldest piece, or none.
     first: Bytes,
-    /// Those behind it.
+    /// Those behind it. Made for the first of them: most bodies have none.
+    rest: Option<Box<Rest>>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
     whole: VecDeque<Bytes>,
     /// The last piece, while more can be joined to it.
     joined: BytesMut,
-    len: usize,
 }
 
 impl Pieces {
@@ -47,7 +52,25 @@ impl Pieces {
         self.len = self.len.saturating_add(piece.len());
         if first {
             self.first = piece;
-        } else if piece.len() < JOIN_BELOW {
+        } else {
+            self.rest.get_or_insert_default().push(piece);
+        }
+    }
+
+    /// Takes the next piece.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let mut piece = std::mem::take(&mut self.first);
+        if piece.is_empty() {
+            piece = self.rest.as_mut()?.pop()?;
+        }
+        self.len = self.len.saturating_sub(piece.len());
+        Some(piece)
+    }
+}
+
+impl Rest {
+    fn push(&mut self, piece: Bytes) {
+        if piece.len() < JOIN_BELOW {
             if self.joined.len().saturating_add(piece.len()) > BLOCK {
                 self.close_joined();
             }
@@ -58,17 +81,11 @@ impl Pieces {
         }
     }
 
-    /// Takes the next piece.
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let mut piece = std::mem::take(&mut self.first);
-        if piece.is_empty() {
-            if self.whole.is_empty() {
-                self.close_joined();
-            }
-            piece = self.whole.pop_front()?;
+    fn pop(&mut self) -> Option<Bytes> {
+        if self.whole.is_empty() {
+            self.close_joined();
         }
-        self.len = self.len.saturating_sub(piece.len());
-        Some(piece)
+        self.whole.pop_front()
     }
 
     fn close_joined(&mut self) {
@@ -124,9 +141,10 @@ mod tests {
         for _ in 0..1 << 20 {
             pieces.push(Bytes::from_static(b"x"));
         }
-        let slots = pieces.whole.capacity() * size_of::<Bytes>();
-        assert!(pieces.whole.len() <= 1 + (1 << 20) / BLOCK);
+        let rest = pieces.rest.unwrap();
+        let slots = rest.whole.capacity() * size_of::<Bytes>();
+        assert!(rest.whole.len() <= 1 + (1 << 20) / BLOCK);
         assert!(slots < 16 << 10, "{slots} bytes of slots");
-        assert!(pieces.joined.capacity() <= 2 * BLOCK);
+        assert!(rest.joined.capacity() <= 2 * BLOCK);
     }
 }

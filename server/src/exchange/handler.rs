@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
@@ -80,7 +80,7 @@ impl<S: HttpService> Running<S> {
             // If the task was cancelled, its connection has ended.
             Self::Spawned(task) => Pin::new(&mut task.0)
                 .poll(cx)
-                .map(|joined| joined.unwrap_or(Outcome::Panicked)),
+                .map(|joined| joined.map_or(Outcome::Panicked, |outcome| *outcome)),
             Self::Here(handler) => poll_here(handler, cx),
         }
     }
@@ -136,7 +136,7 @@ fn poll_here<S: HttpService>(
 }
 
 /// A handler on a task of its own. Dropping this ends the task.
-pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
+pub(super) struct Task<S: HttpService>(JoinHandle<Box<Outcome<S>>>);
 
 impl<S: HttpService> Drop for Task<S> {
     fn drop(&mut self) {
@@ -145,15 +145,34 @@ impl<S: HttpService> Drop for Task<S> {
 }
 
 /// Gives a pending handler a task.
-pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Running<S> {
-    Running::Spawned(Task(tokio::spawn(in_span(async move {
-        let result = poll_fn(|cx| handler.poll(cx)).await.map_err(Into::into);
+pub(super) fn spawn<S: HttpService>(handler: Handler<S>) -> Running<S> {
+    let handler = Some(handler);
+    Running::Spawned(Task(tokio::spawn(in_span(Spawned::<S> { handler }))))
+}
+
+/// A handler on its way. A response is large, and would make the task large while it waits: it gets
+/// a box when it is there. A future of this size takes the smallest task that tokio has: 128 bytes.
+struct Spawned<S: HttpService> {
+    handler: Option<Handler<S>>,
+}
+
+/// The handler is pinned in its box.
+impl<S: HttpService> Unpin for Spawned<S> {}
+
+impl<S: HttpService> Future for Spawned<S> {
+    type Output = Box<Outcome<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(handler) = &mut self.handler else {
+            return Poll::Pending;
+        };
+        let result = ready!(handler.poll(cx)).map_err(Into::into);
         handler.clear();
-        Outcome::Answered {
+        Poll::Ready(Box::new(Outcome::Answered {
             result,
-            handler: Some(handler),
-        }
-    }))))
+            handler: self.handler.take(),
+        }))
+    }
 }
 
 /// Calls the service on a task, once it is ready.
@@ -173,9 +192,9 @@ pub(super) fn spawn_call<S: HttpService>(
             }
             Err(error) => Err(error),
         };
-        Outcome::Answered {
+        Box::new(Outcome::Answered {
             result,
             handler: None,
-        }
+        })
     }))))
 }

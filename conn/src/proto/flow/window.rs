@@ -1,15 +1,20 @@
 //! Flow-control windows (RFC 9113 §5.2, §6.9; SPDY/3 §2.6.8), of a stream or
 //! of the connection. A window that does not exist never fills.
 
+use std::num::NonZeroU32;
+
 /// No window may exceed this (RFC 9113 §6.9.1, SPDY/3.1 §2.6.8).
 pub(crate) const MAX_WINDOW: i64 = 0x7fff_ffff;
 
 /// A send window: the bytes that the peer permits us to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendWindow {
-    /// `None`: this protocol has no such window.
-    available: Option<i64>,
+    /// [`NO_WINDOW`]: this protocol has none.
+    available: i64,
 }
+
+/// More than any window has.
+const NO_WINDOW: i64 = i64::MAX;
 
 /// A window would exceed 2³¹−1, or more bytes arrived than it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,20 +23,20 @@ pub(crate) struct WindowError;
 impl SendWindow {
     pub(crate) fn new(initial: Option<u32>) -> Self {
         Self {
-            available: initial.map(i64::from),
+            available: initial.map_or(NO_WINDOW, i64::from),
         }
     }
 
     /// Bytes that may be sent now.
     pub(crate) fn available(&self) -> usize {
-        let available = self.available.unwrap_or(i64::MAX).max(0);
-        usize::try_from(available).unwrap_or(usize::MAX)
+        usize::try_from(self.available.max(0)).unwrap_or(usize::MAX)
     }
 
     /// Takes what a DATA frame carries.
     pub(crate) fn debit(&mut self, len: usize) {
-        if let Some(available) = &mut self.available {
-            *available = available.saturating_sub(i64::try_from(len).unwrap_or(i64::MAX));
+        if self.available != NO_WINDOW {
+            let len = i64::try_from(len).unwrap_or(i64::MAX);
+            self.available = self.available.saturating_sub(len);
         }
     }
 
@@ -43,14 +48,14 @@ impl SendWindow {
     /// Moves by the change of the initial window; below zero is legal
     /// (RFC 9113 §6.9.2).
     pub(crate) fn shift(&mut self, change: i64) -> Result<(), WindowError> {
-        let Some(available) = self.available else {
+        if self.available == NO_WINDOW {
             return Ok(());
-        };
-        let moved = available.saturating_add(change);
+        }
+        let moved = self.available.saturating_add(change);
         if moved > MAX_WINDOW {
             return Err(WindowError);
         }
-        self.available = Some(moved);
+        self.available = moved;
         Ok(())
     }
 }
@@ -58,11 +63,16 @@ impl SendWindow {
 /// A receive window: the bytes that we permit the peer to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecvWindow {
-    size: Option<u32>,
+    /// The whole window, of one byte or more; `None` where there is none.
+    size: Option<NonZeroU32>,
     /// Bytes that the peer may still send.
     available: i64,
     /// Bytes consumed and not advertised yet.
     unadvertised: u32,
+}
+
+fn at_least_one(size: u32) -> NonZeroU32 {
+    NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Credit that must be advertised to the peer now.
@@ -73,7 +83,7 @@ pub(crate) struct Increment(pub(crate) u32);
 impl RecvWindow {
     pub(crate) fn new(size: Option<u32>) -> Self {
         Self {
-            size,
+            size: size.map(at_least_one),
             available: size.map_or(0, i64::from),
             unadvertised: 0,
         }
@@ -109,25 +119,25 @@ impl RecvWindow {
     /// The peer may send an eighth of the window, or more. As long as readers keep
     /// up, it always may: they report what they consumed before more is missing.
     pub(crate) fn is_open(&self) -> bool {
-        self.size
+        self.size()
             .is_none_or(|size| self.available > i64::from(size / 8))
     }
 
     /// The whole window; `None` where there is none.
     pub(crate) fn size(&self) -> Option<u32> {
-        self.size
+        self.size.map(NonZeroU32::get)
     }
 
     /// Makes a connection's window larger. [`replenish`](Self::replenish)
     /// advertises the difference.
     pub(crate) fn grow(&mut self, size: u32) {
-        self.size = self.size.map(|old| old.max(size));
+        self.size = self.size.map(|old| old.max(at_least_one(size)));
     }
 
     /// Releases what was consumed of a stream. Updates are few: one for each
     /// half of the window. With the next one the window grows to `target`.
     pub(crate) fn credit(&mut self, len: usize, target: u32) -> Option<Increment> {
-        let size = self.size?;
+        let size = self.size()?;
         let consumed = u32::try_from(len).unwrap_or(u32::MAX);
         self.unadvertised = self.unadvertised.saturating_add(consumed);
         if self.unadvertised < (size / 2).max(1) {
@@ -139,7 +149,7 @@ impl RecvWindow {
 
     /// Makes a stream's window grow to `target` at once, before its reader takes more.
     pub(crate) fn grow_now(&mut self, target: u32) -> Option<Increment> {
-        let growth = target.saturating_sub(self.size?);
+        let growth = target.saturating_sub(self.size()?);
         if growth == 0 {
             return None;
         }
@@ -151,7 +161,7 @@ impl RecvWindow {
     /// then send no more than `room`. Half of the window at once, or an eighth where
     /// `room` permits no more and the peer has used the window up.
     pub(crate) fn replenish(&mut self, room: i64) -> Option<Increment> {
-        let size = self.size?;
+        let size = self.size()?;
         let target = i64::from(size).min(room);
         let owed = target.saturating_sub(self.accounted());
         if let Ok(owed @ 1..) = u32::try_from(owed) {
