@@ -26,6 +26,7 @@ use crate::{
     age::Age,
     body::RequestBody,
     link::{Failure, Outcome, Submission},
+    origin,
     spare::Again,
     telemetry,
 };
@@ -177,8 +178,13 @@ impl Pool {
         age: Age,
     ) -> Outcome {
         #[cfg(feature = "http1")]
-        if self.http1.has(origin) {
-            return self.send_http1(origin, request, age).await;
+        {
+            if let Some(idle) = self.http1.take_with_place(origin) {
+                return self.send_http1_over(idle, origin, request, age).await;
+            }
+            if self.http1.has(origin) {
+                return self.send_http1(origin, request, age).await;
+            }
         }
         let waiter = match self.submit(origin, request, age) {
             Ok(response) => return outcome(response).await,
@@ -282,7 +288,7 @@ impl Pool {
             Concurrency::Queue | Concurrency::Fail => 1,
         };
         let is_full = another > 1 && entries.is_full_and_busy(self.settings.max_connections);
-        let Some(entry) = entries.by_origin.get_mut(origin) else {
+        let Some(entry) = origin::find(&mut entries.by_origin, origin) else {
             return Choice::Dial(None);
         };
         entry.connections.retain(|kept| kept.connection.is_open());
@@ -390,7 +396,9 @@ impl Pool {
             #[cfg(feature = "http1")]
             {
                 let limits = &self.settings.options.connection.limits;
-                let made = crate::http1::Http1Connection::start(connected.io, limits).await?;
+                let keeper = self.http1.keeper();
+                let start = crate::http1::Http1Connection::start(connected.io, limits, keeper);
+                let made = start.await?;
                 return Ok(Made::Http1(made));
             }
             #[cfg(not(feature = "http1"))]

@@ -25,7 +25,7 @@ pub(crate) enum Again {
 
 impl Spare {
     /// Copies a request that something consumes.
-    #[cfg(any(feature = "h2c", feature = "http1"))]
+    #[cfg(feature = "h2c")]
     pub(crate) fn new(request: &Request<RequestBody>) -> Self {
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();

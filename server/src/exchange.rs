@@ -107,6 +107,8 @@ struct Boxes<S: HttpService> {
     handlers: Vec<Handler<S>>,
     bodies: Vec<PinnedBody<S>>,
     probe: Probe,
+    /// The last handler was not ready at its first poll.
+    handlers_wait: bool,
 }
 
 impl<S: HttpService> Boxes<S> {
@@ -119,6 +121,7 @@ impl<S: HttpService> Boxes<S> {
                 handlers: Vec::new(),
                 bodies: Vec::new(),
                 probe: Probe::new(),
+                handlers_wait: false,
             })
         })
     }

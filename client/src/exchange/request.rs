@@ -136,6 +136,22 @@ impl PreparedRequest {
         }
     }
 
+    /// Copies the head for another try, before something consumes it.
+    #[cfg(feature = "http1")]
+    pub(crate) fn copy(&mut self) -> Spare {
+        let mut head = Request::new(());
+        if let Control::Request { method, uri, .. } = &self.head.control {
+            head.method_mut().clone_from(method);
+            head.uri_mut().clone_from(uri);
+        }
+        head.headers_mut().clone_from(&self.head.fields);
+        *head.extensions_mut() = mem::take(&mut self.all);
+        Spare {
+            head,
+            body: self.body.replay(),
+        }
+    }
+
     /// Checks the request, and adds what is missing.
     pub(super) fn complete(
         &mut self,

@@ -64,6 +64,8 @@ impl Lease {
 /// A response's body.
 pub(super) struct Download {
     body: hyper::body::Incoming,
+    /// The piece that came with the head.
+    first: Piece,
     /// `None` after its end.
     lease: Option<Lease>,
     upload: Arc<UploadState>,
@@ -72,27 +74,52 @@ pub(super) struct Download {
     stall: Option<Pin<Box<Sleep>>>,
 }
 
+/// A piece of a body, or its end.
+type Piece = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+
 impl Download {
     pub(super) fn of(
         response: Response<hyper::body::Incoming>,
-        lease: Lease,
+        mut lease: Lease,
         upload: Arc<UploadState>,
         limits: &SharedLimits,
     ) -> Response<Incoming> {
-        response.map(|body| {
-            let is_empty = body.is_end_stream();
+        if !upload.is_done() {
+            // It goes on, whether or not somebody reads the response.
+            lease.connection.driver.spawn();
+        }
+        response.map(|mut body| {
+            let mut first = Poll::Pending;
+            if !body.is_end_stream() {
+                let driver = &mut lease.connection.driver;
+                first = driver.take(|cx| Pin::new(&mut body).poll_frame(cx));
+            }
+            let content = match (body.is_end_stream(), first) {
+                (true, Poll::Pending) => Ok(Bytes::new()),
+                (true, Poll::Ready(Some(Ok(frame)))) => frame
+                    .into_data()
+                    .map_err(|frame| Poll::Ready(Some(Ok(frame)))),
+                (_, first) => Err(first),
+            };
+            let (content, first) = match content {
+                Ok(content) => (Some(content), Poll::Pending),
+                Err(first) => (None, first),
+            };
             let mut download = Self {
                 body,
+                first,
                 lease: Some(lease),
                 upload,
                 limits: limits.clone(),
                 stall: None,
             };
-            if is_empty {
-                download.finish();
-                return Incoming::empty();
+            match content {
+                Some(content) => {
+                    download.finish();
+                    Incoming::from(content)
+                }
+                None => Incoming::from_body(download),
             }
-            Incoming::from_body(download)
         })
     }
 
@@ -103,6 +130,20 @@ impl Download {
             if self.upload.is_done() {
                 lease.give_back();
             }
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Piece {
+        if self.first.is_ready() {
+            return std::mem::replace(&mut self.first, Poll::Pending);
+        }
+        let body = &mut self.body;
+        match &mut self.lease {
+            Some(lease) => {
+                let driver = &mut lease.connection.driver;
+                driver.poll(cx, |cx| Pin::new(&mut *body).poll_frame(cx))
+            }
+            None => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -122,7 +163,7 @@ impl http_body::Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+        let Poll::Ready(frame) = this.poll_piece(cx) else {
             let after = std::task::ready!(this.poll_stall(cx));
             this.lease = None;
             return Poll::Ready(Some(Err(failure::stalled("the body stood still", after))));
@@ -153,10 +194,18 @@ impl http_body::Body for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_pending() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let Poll::Ready(Some(Ok(frame))) = &self.first else {
+            return self.body.size_hint();
+        };
+        let first = frame.data_ref().map_or(0, Bytes::len);
+        let first = u64::try_from(first).unwrap_or(u64::MAX);
+        match self.body.size_hint().exact() {
+            Some(rest) => SizeHint::with_exact(rest.saturating_add(first)),
+            None => SizeHint::default(),
+        }
     }
 }

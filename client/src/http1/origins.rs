@@ -11,13 +11,13 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::Http1Connection;
-use crate::{ClientError, Origin};
+use crate::{ClientError, Origin, origin};
 
 /// The shortest time between two looks at the idle connections.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
@@ -26,6 +26,8 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Origins {
     bounds: Bounds,
     state: Mutex<State>,
+    /// Something happened to an idle connection.
+    changed: Arc<Notify>,
 }
 
 /// The limits of all origins.
@@ -51,8 +53,8 @@ struct Entry {
     slots: Arc<Slots>,
     /// The latest is the last.
     idle: Vec<(Instant, Http1Connection)>,
-    /// The server offers HTTP/2, and ended a request of it with HTTP_1_1_REQUIRED.
-    required: bool,
+    /// When the server, which offers HTTP/2, ended a request of it with HTTP_1_1_REQUIRED.
+    required: Option<Instant>,
 }
 
 /// The slots for connections to one origin.
@@ -73,7 +75,13 @@ impl Origins {
         Self {
             bounds,
             state: Mutex::default(),
+            changed: Arc::default(),
         }
+    }
+
+    /// Notified of what happens to idle connections.
+    pub(crate) fn keeper(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 
     /// Returns whether the origin's server chose HTTP/1.1.
@@ -83,14 +91,14 @@ impl Origins {
 
     /// The origin's server requires HTTP/1.1.
     pub(crate) fn require(self: &Arc<Self>, origin: &Origin) {
-        self.entry(&mut self.lock(), origin).required = true;
+        self.entry(&mut self.lock(), origin).required = Some(Instant::now());
     }
 
     /// Returns whether the origin's server requires HTTP/1.1.
     pub(crate) fn is_required(&self, origin: &Origin) -> bool {
         let state = self.lock();
         let entry = state.by_origin.get(origin);
-        entry.is_some_and(|entry| entry.required)
+        entry.is_some_and(|entry| entry.required.is_some())
     }
 
     /// The number of idle connections.
@@ -98,17 +106,25 @@ impl Origins {
         self.lock().idle()
     }
 
+    /// Takes the connection that was used last, if one is idle, and a place for it.
+    pub(crate) fn take_with_place(&self, origin: &Origin) -> Option<(Http1Connection, Permit)> {
+        let mut state = self.lock();
+        let entry = origin::find(&mut state.by_origin, origin)?;
+        let place = entry.slots.try_place()?;
+        Some((entry.take()?, place))
+    }
+
     /// Waits for a place for a connection, in the order of the calls.
     pub(crate) async fn place(self: &Arc<Self>, origin: &Origin) -> Result<Permit, ClientError> {
         let slots = Arc::clone(&self.entry(&mut self.lock(), origin).slots);
-        let free = Arc::clone(&slots.free);
-        let place = match Arc::clone(&free).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let _waiting = Waiting::new(&slots, self.bounds.queued)?;
-                let closed = |_| ClientError::QueueFull { limit: 0 };
-                free.acquire_owned().await.map_err(closed)?
-            }
+        if let Some(place) = slots.try_place() {
+            return Ok(place);
+        }
+        let place = {
+            let _waiting = Waiting::new(&slots, self.bounds.queued)?;
+            let closed = |_| ClientError::QueueFull { limit: 0 };
+            let free = Arc::clone(&slots.free);
+            free.acquire_owned().await.map_err(closed)?
         };
         Ok(Permit {
             _place: place,
@@ -118,18 +134,21 @@ impl Origins {
 
     /// Takes the connection that was used last, if one is idle.
     pub(crate) fn take(&self, origin: &Origin) -> Option<Http1Connection> {
-        let mut state = self.lock();
-        let idle = &mut state.by_origin.get_mut(origin)?.idle;
-        idle.retain(|(_, connection)| !connection.is_closed());
-        idle.pop().map(|(_, connection)| connection)
+        self.lock().by_origin.get_mut(origin)?.take()
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn put(self: &Arc<Self>, origin: &Origin, connection: Http1Connection) {
+    pub(crate) fn put(self: &Arc<Self>, origin: &Origin, mut connection: Http1Connection) {
+        connection.rest();
+        if connection.is_closed() {
+            return;
+        }
         let mut state = self.lock();
-        self.entry(&mut state, origin)
-            .idle
-            .push((Instant::now(), connection));
+        let idle = match origin::find(&mut state.by_origin, origin) {
+            Some(entry) => &mut entry.idle,
+            None => &mut self.entry(&mut state, origin).idle,
+        };
+        idle.push((Instant::now(), connection));
         let mut closed = Vec::new();
         while state.idle() > self.bounds.idle.max(1) {
             match state.take_oldest() {
@@ -149,7 +168,11 @@ impl Origins {
 
     fn entry<'a>(self: &Arc<Self>, state: &'a mut State, origin: &Origin) -> &'a mut Entry {
         if state.reaper.is_none() {
-            let task = reap(Arc::downgrade(self), self.bounds.idle_timeout);
+            let task = reap(
+                Arc::downgrade(self),
+                self.keeper(),
+                self.bounds.idle_timeout,
+            );
             state.reaper = Some(tokio::spawn(task).abort_handle());
         }
         let entry = state.by_origin.entry(origin.clone());
@@ -161,41 +184,72 @@ impl Origins {
                 waiting: AtomicUsize::new(0),
             }),
             idle: Vec::new(),
-            required: false,
+            required: None,
         })
     }
 
-    /// Closes connections that were idle for the timeout, and forgets origins without any. Returns
-    /// the time of the next look, if origins remain.
+    /// Drops connections that their servers closed, and those that were idle for the timeout.
+    /// Forgets origins without any. Returns the time of the next look, if origins remain.
     fn close_idle(&self) -> Option<Instant> {
         let timeout = self.bounds.idle_timeout;
         let mut closed = Vec::new();
         let mut state = self.lock();
         state.by_origin.retain(|_, entry| {
-            let late = |since: &Instant| since.elapsed() >= timeout;
-            let many = entry
-                .idle
-                .iter()
-                .take_while(|(since, _)| late(since))
-                .count();
-            closed.extend(entry.idle.drain(..many));
-            !entry.idle.is_empty() || Arc::strong_count(&entry.slots) > 1
+            for (_, connection) in &mut entry.idle {
+                connection.look();
+            }
+            let all = std::mem::take(&mut entry.idle).into_iter();
+            let (gone, left): (Vec<_>, _) = all.partition(|(since, connection)| {
+                connection.is_closed() || since.elapsed() >= timeout
+            });
+            closed.extend(gone);
+            entry.idle = left;
+            let required = entry.required.is_some_and(|at| at.elapsed() < timeout);
+            required || !entry.idle.is_empty() || Arc::strong_count(&entry.slots) > 1
         });
         if state.by_origin.is_empty() {
             state.reaper = None;
             drop(state);
             return None;
         }
-        let all = state.by_origin.values().flat_map(|entry| &entry.idle);
-        let oldest = all.map(|(since, _)| *since).min();
+        let each = state.by_origin.values();
+        let all = each.flat_map(|entry| {
+            let idle = entry.idle.iter().map(|(since, _)| *since);
+            // One that has passed keeps no entry.
+            let required = entry.required.filter(|at| at.elapsed() < timeout);
+            idle.chain(required)
+        });
+        let oldest = all.min();
         drop(state);
-        let now = Instant::now();
-        oldest.unwrap_or(now).checked_add(timeout).or(Some(now))
+        Some(later(oldest.unwrap_or_else(Instant::now), timeout))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under this lock leaves a valid map.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Takes the connection that was used last, if one is idle.
+    fn take(&mut self) -> Option<Http1Connection> {
+        while let Some((_, connection)) = self.idle.pop() {
+            if !connection.is_closed() {
+                connection.driver.wake_up();
+                return Some(connection);
+            }
+        }
+        None
+    }
+}
+
+impl Slots {
+    fn try_place(self: &Arc<Self>) -> Option<Permit> {
+        let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some(Permit {
+            _place: place,
+            _slots: Arc::clone(self),
+        })
     }
 }
 
@@ -234,16 +288,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Wakes when the oldest connection may have been idle for the timeout. Ends with the client, or
-/// when there is no origin.
-async fn reap(origins: Weak<Origins>, timeout: Duration) {
-    sleep(timeout.max(SHORTEST_LOOK)).await;
+/// A time after `start`, in a day at most.
+fn later(start: Instant, time: Duration) -> Instant {
+    start + time.min(Duration::from_secs(24 * 3600))
+}
+
+/// Wakes when something happened to an idle connection, or when the oldest may have been idle for
+/// the timeout. Ends with the client, or when there is no origin.
+async fn reap(origins: Weak<Origins>, changed: Arc<Notify>, idle_timeout: Duration) {
+    let mut next = later(Instant::now(), idle_timeout);
     loop {
-        let Some(next) = origins.upgrade().and_then(|origins| origins.close_idle()) else {
-            return;
+        // A pause, so that neither a clock nor a server can cause a busy loop.
+        sleep(SHORTEST_LOOK).await;
+        let _ = timeout_at(next, changed.notified()).await;
+        next = match origins.upgrade().and_then(|origins| origins.close_idle()) {
+            Some(next) => next,
+            None => return,
         };
-        // A pause, so that no clock can cause a busy loop.
-        tokio::time::sleep_until(next.max(Instant::now() + SHORTEST_LOOK)).await;
     }
 }
 

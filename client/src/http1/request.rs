@@ -1,12 +1,16 @@
 //! Turns requests into those of HTTP/1.1 (RFC 9112 §3).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{self, Entry},
+};
 use lacewing_conn::proto::Control;
 
 use crate::{
     AbsoluteForm, OnInformational, RequestError, Security,
     body::RequestBody,
     exchange::{Expectation, Vocabulary, prepare},
+    spare::Spare,
 };
 
 /// A request in HTTP/1.1, and what goes with it.
@@ -17,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) informational: Option<OnInformational>,
     /// The names in the `trailer` field.
     pub(super) trailers: Vec<HeaderName>,
+    /// For another try.
+    pub(super) spare: Spare,
 }
 
 /// Prepares a request. The rules for its fields are those of the other protocols, so that a request
@@ -25,7 +31,8 @@ pub(super) fn prepare_http1(
     request: Request<RequestBody>,
     security: Security,
 ) -> Result<Prepared, RequestError> {
-    let prepared = prepare(request, Vocabulary::HTTP, security)?;
+    let mut prepared = prepare(request, Vocabulary::HTTP, security)?;
+    let spare = prepared.copy();
     let Control::Request {
         method,
         uri,
@@ -47,7 +54,7 @@ pub(super) fn prepare_http1(
     if let Some(authority) = uri.authority() {
         // Else the field has it already. It comes first (RFC 9110 §7.2).
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| RequestError::NoHost)?;
-        fields = first(header::HOST, host, fields);
+        insert_first(&mut fields, header::HOST, host);
     }
     if fields.contains_key(header::TE) {
         // RFC 9110 §10.1.4.
@@ -77,6 +84,7 @@ pub(super) fn prepare_http1(
         expectation: prepared.expectation,
         informational: prepared.extensions.informational,
         trailers,
+        spare,
     })
 }
 
@@ -101,11 +109,19 @@ fn absolute_target(method: &Method, uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-fn first(name: HeaderName, value: HeaderValue, fields: HeaderMap) -> HeaderMap {
-    let mut all = HeaderMap::with_capacity(fields.len().saturating_add(1));
-    all.insert(name, value);
-    all.extend(fields);
-    all
+/// Inserts a field before all others. The field that was the first becomes the last: a map fills the
+/// place of a field that is removed with its last one.
+fn insert_first(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let front = fields.keys().next().cloned();
+    fields.insert(name, value);
+    let Some(front) = front else { return };
+    if let Entry::Occupied(entry) = fields.entry(front) {
+        let (front, values) = entry.remove_entry_mult();
+        let values: Vec<_> = values.collect();
+        for value in values {
+            fields.append(front.clone(), value);
+        }
+    }
 }
 
 fn named_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
@@ -141,6 +157,35 @@ mod tests {
         assert_eq!(head.headers()["host"], "a.example:81");
         assert_eq!(prepared(Request::get("http://a.example")).uri(), "/");
         assert_eq!(prepared(Request::get("http://a.example?q")).uri(), "/?q");
+    }
+
+    #[test]
+    fn host_is_first_and_every_other_field_stays() {
+        for list in [
+            &["a=1"][..],
+            &["a=1", "a=2", "b=3"],
+            &["a=1", "b=2", "a=3", "c=4"],
+            &[],
+        ] {
+            let mut request = Request::get("http://h.example/");
+            for field in list {
+                let (name, value) = field.split_once('=').unwrap();
+                request = request.header(name, value);
+            }
+            let head = prepared(request);
+            let fields = head.headers();
+            assert_eq!(fields.keys().next(), Some(&header::HOST), "{list:?}");
+            let all = fields.iter().skip(1);
+            let mut all: Vec<_> = all
+                .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+                .collect();
+            all.sort();
+            let mut expected = list.to_vec();
+            expected.sort_unstable();
+            assert_eq!(all, expected);
+            let of_a: Vec<_> = fields.get_all("a").iter().collect();
+            assert!(of_a.is_sorted(), "{of_a:?}");
+        }
     }
 
     #[test]

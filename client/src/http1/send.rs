@@ -1,22 +1,23 @@
 //! One request over a connection, up to the head of its response.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use http::{Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use lacewing_conn::{Error, Limits, driver::Incoming};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{
-    Use,
+    Http1Connection, Use,
     download::{Download, Lease},
     failure,
     request::{Prepared, prepare_http1},
@@ -70,8 +71,7 @@ pub(crate) async fn send(
             next,
         };
     }
-    let spare = Spare::new(&request);
-    let prepared = match prepare_http1(request, security) {
+    let mut prepared = match prepare_http1(request, security) {
         Ok(prepared) => prepared,
         Err(error) => {
             // The connection is as it was.
@@ -79,15 +79,15 @@ pub(crate) async fn send(
             return Sent::Failed(Failure::new(error.into()));
         }
     };
+    let spare = std::mem::take(&mut prepared.spare);
     lease.connection.use_ = Use::Busy;
     let limits = &options.connection.limits;
     let traffic = Arc::clone(&lease.connection.traffic);
     let sent_before = traffic.read();
     let watch = HeadWatch::new(Arc::clone(&traffic), limits);
     let (request, upload) = for_hyper(prepared, options.continue_timeout, &watch.interim, &traffic);
-    let answered = watch
-        .wait(pin!(lease.connection.sender.try_send_request(request)))
-        .await;
+    let response = pin!(lease.connection.sender.try_send_request(request));
+    let answered = watch.wait(&mut lease.connection, response).await;
     let mut error = match answered {
         Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             return Sent::Failed(Failure::new(failure::switched().into()));
@@ -211,7 +211,12 @@ impl<'a> HeadWatch<'a> {
 
     /// Looks at the connection now and then, so that no byte costs a timer. A head takes at most
     /// twice `headers_timeout`.
-    async fn wait<F: Future>(&self, mut response: Pin<&mut F>) -> Result<F::Output, Error> {
+    async fn wait<F: Future>(
+        &self,
+        connection: &mut Http1Connection,
+        mut response: Pin<&mut F>,
+    ) -> Result<F::Output, Error> {
+        let Http1Connection { driver, timer, .. } = connection;
         let limits = self.limits;
         let pause = limits.headers_timeout.min(limits.stall_timeout);
         let pause = pause.max(Duration::from_millis(1));
@@ -219,7 +224,14 @@ impl<'a> HeadWatch<'a> {
         let mut since = Instant::now();
         let mut begun = None;
         loop {
-            if let Ok(answered) = timeout(pause, response.as_mut()).await {
+            timer.start(pause);
+            let answered = poll_fn(
+                |cx| match driver.poll(cx, |cx| response.as_mut().poll(cx)) {
+                    Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                    Poll::Pending => timer.poll(cx).map(|()| None),
+                },
+            );
+            if let Some(answered) = answered.await {
                 return Ok(answered);
             }
             let now = (self.traffic.read(), self.traffic.written());

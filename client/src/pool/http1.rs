@@ -16,7 +16,7 @@ use crate::{
 
 impl Pool {
     /// Repeats a request in HTTP/1.1, which the server requires. The origin's later requests go the
-    /// same way, as long as its HTTP/1.1 connections are kept. Returns the request if the connector
+    /// same way, for `idle_timeout` and as long as its HTTP/1.1 connections are kept. Returns the request if the connector
     /// does not speak HTTP/1.1.
     pub(crate) async fn repeat_in_http1(
         self: &Arc<Self>,
@@ -52,18 +52,57 @@ impl Pool {
         http1.unwrap_or_else(|| self.connector.connect(origin))
     }
 
+    /// Sends a request over an idle connection. If the server closed that one, over another.
+    pub(super) async fn send_http1_over(
+        self: &Arc<Self>,
+        (connection, place): (Http1Connection, http1::Permit),
+        origin: &Origin,
+        request: Request<RequestBody>,
+        age: Age,
+    ) -> Outcome {
+        let origins = Arc::clone(&self.http1);
+        let lease = Lease::new(connection, Some(place), origins, origin.clone());
+        let options = &self.settings.options;
+        match http1::send(lease, request, options, origin.security()).await {
+            Sent::Response(response) => Ok(response),
+            Sent::Failed(failure) => Err(failure),
+            Sent::Closed {
+                request,
+                place,
+                next,
+            } => {
+                // In a box: it is rare, and each request would have room for it.
+                let other = self.send_http1_again(origin, *request, age, place, next);
+                Box::pin(other).await
+            }
+        }
+    }
+
     /// Sends a request over an idle connection of the origin, or over a new one.
     pub(super) async fn send_http1(
         self: &Arc<Self>,
         origin: &Origin,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         age: Age,
     ) -> Outcome {
-        let mut place = match self.http1.place(origin).await {
-            Ok(place) => Some(place),
-            Err(error) => return Err(Failure::unsent(error, request)),
-        };
-        let mut next = Next::Any;
+        match self.http1.place(origin).await {
+            Ok(place) => {
+                let place = Some(place);
+                let sent = self.send_http1_again(origin, request, age, place, Next::Any);
+                sent.await
+            }
+            Err(error) => Err(Failure::unsent(error, request)),
+        }
+    }
+
+    async fn send_http1_again(
+        self: &Arc<Self>,
+        origin: &Origin,
+        mut request: Request<RequestBody>,
+        age: Age,
+        mut place: Option<http1::Permit>,
+        mut next: Next,
+    ) -> Outcome {
         // Each turn uses up an idle connection; a new one is never `Closed`.
         loop {
             let idle = match next {

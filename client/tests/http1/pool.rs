@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderValue, Method, header::CONTENT_LENGTH};
 use lacewing_client::{Body, ClientError};
+use tokio::sync::Notify;
 
 use super::script::{self, Server};
 use crate::support::*;
@@ -144,11 +146,68 @@ async fn a_post_is_not_repeated_if_the_server_may_have_it() {
         },
     );
     assert_eq!(text(client.request(get("/")).await.unwrap()).await, "ok");
-    until("the close is seen", || client.connections() == 1).await;
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    until("the close is seen", || client.connections() == 0).await;
     let response = client.request(post("/", Body::from("x"))).await.unwrap();
     assert_eq!(text(response).await, "ok");
     assert_eq!(dials.load(Ordering::SeqCst), 2);
+}
+
+/// A server that closes its idle connections must not have to wait for the client's next request.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_the_server_closes_while_it_is_idle_is_dropped() {
+    let (client, _) = script::client(
+        |it| it.idle_timeout(Duration::from_secs(3600)),
+        |mut server, _| async move {
+            server.head().await;
+            server.say(OK).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        },
+    );
+    assert_eq!(text(client.request(get("/")).await.unwrap()).await, "ok");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(client.connections(), 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(client.connections(), 0);
+}
+
+/// Whoever waits for a response moves its connection, but need not read the content at once.
+#[tokio::test(start_paused = true)]
+async fn an_upload_goes_on_while_nobody_reads_the_response() {
+    let all = Arc::new(Notify::new());
+    let arrived = Arc::clone(&all);
+    let (client, _) = script::client(
+        |it| it,
+        move |mut server, _| {
+            let arrived = Arc::clone(&arrived);
+            async move {
+                server.head().await;
+                server
+                    .say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+                    .await;
+                server.read(300_000).await;
+                arrived.notify_one();
+                server.say("ok").await;
+                server.hold().await;
+            }
+        },
+    );
+    let (pieces, body) = tokio::sync::mpsc::channel::<Bytes>(3);
+    let frames = futures_util::stream::unfold(body, |mut body| async {
+        let piece = body.recv().await?;
+        Some((Ok::<_, std::io::Error>(http_body::Frame::data(piece)), body))
+    });
+    let mut request = post("/", http_body_util::StreamBody::new(frames));
+    let length = HeaderValue::from_static("300000");
+    request.headers_mut().insert(CONTENT_LENGTH, length);
+    let response = client.request(request).await.unwrap();
+    for _ in 0..3 {
+        pieces.send(vec![b'x'; 100_000].into()).await.unwrap();
+    }
+    drop(pieces);
+    let wait = Duration::from_secs(10);
+    let waited = tokio::time::timeout(wait, all.notified()).await;
+    assert!(waited.is_ok(), "the upload stands still");
+    assert_eq!(text(response).await, "ok");
 }
 
 /// An idempotent request is repeated once, not for ever.

@@ -1,8 +1,11 @@
 //! Servers of HTTP/2 that require HTTP/1.1 for a request (HTTP_1_1_REQUIRED, RFC 9113 §7).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -196,6 +199,36 @@ async fn all_requests_of_a_connection_are_repeated() {
     futures_util::future::join_all(each).await;
     assert_eq!(seen.http1().len(), 20);
     assert_eq!(seen.http2(), 1);
+}
+
+/// A server that closes each connection of HTTP/1.1 is not asked in HTTP/2 before each request.
+#[tokio::test]
+async fn it_is_remembered_without_a_connection() {
+    let seen = Seen::default();
+    let server = seen.clone();
+    let change = |builder: ClientBuilder| {
+        let builder = builder.cleartext_protocol(Version::Http2);
+        builder.idle_timeout(Duration::from_secs(60))
+    };
+    let (client, _) = script::client(change, move |io, _| {
+        let server = server.clone();
+        async move {
+            let both =
+                tokio::time::timeout(Duration::from_millis(500), server.serve(io.0, How::GoAway));
+            let _ = both.await;
+        }
+    });
+    for number in 1..=3 {
+        let response = client
+            .request(request(Method::GET, whole("")))
+            .await
+            .unwrap();
+        assert_eq!(text(response).await, "older");
+        assert_eq!((seen.http1().len(), seen.http2()), (number, 1));
+        // The connection has ended meanwhile.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(client.connections(), 0);
 }
 
 /// With TLS, the second connection offers HTTP/1.1 alone.

@@ -54,6 +54,13 @@ impl Default for Incoming {
     }
 }
 
+/// A body that has arrived, from another implementation.
+impl From<Bytes> for Incoming {
+    fn from(content: Bytes) -> Self {
+        Self::whole(content)
+    }
+}
+
 /// A body of another implementation. The lock makes [`Incoming`] `Sync`, and is never contended.
 struct Foreign {
     body: Mutex<Pin<Box<ForeignBody>>>,

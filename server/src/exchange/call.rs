@@ -140,8 +140,10 @@ impl<S: HttpService> Exchanges<S> {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
     }
 
-    /// The service is ready: calls it, and polls the handler once. The waker
-    /// is none, because a handler that is pending is polled again by its task.
+    /// The service is ready: calls it, and polls the handler once. The waker is none, because a
+    /// handler that is pending is polled again: by its task, or with the waker of the stream. If the
+    /// last handler had to wait on this task, this one has that waker at once: it probably forwards
+    /// to another server, as that one did.
     fn call(
         &mut self,
         conn: &mut Context<'_>,
@@ -149,9 +151,10 @@ impl<S: HttpService> Exchanges<S> {
         ticket: Ticket,
         request: &mut Option<Request<RequestBody>>,
     ) {
-        let boxes = self.boxes.as_mut();
-        let handler = boxes.and_then(|boxes| boxes.handlers.pop());
-        let mut handler = handler.unwrap_or_default();
+        let boxes = self.boxes.get_or_insert_with(Boxes::take);
+        let mut handler = boxes.handlers.pop().unwrap_or_default();
+        let stays = self.options.spawn == Spawn::Never;
+        let waker = boxes.handlers_wait.then(|| conn.waker(stream));
         let service = &mut self.service;
         // The result stays where it is: a response is large, and each layer would copy it.
         let mut first = None;
@@ -160,11 +163,17 @@ impl<S: HttpService> Exchanges<S> {
                 return;
             };
             handler.put(service.call(request));
-            let polled = handler.poll(&mut task::Context::from_waker(Waker::noop()));
+            let waker = waker.as_ref().unwrap_or(Waker::noop());
+            let polled = handler.poll(&mut task::Context::from_waker(waker));
             if first.insert(polled).is_ready() {
                 handler.clear();
             }
         }));
+        if let Some(Poll::Pending) = first {
+            boxes.handlers_wait = stays;
+        } else if waker.is_some() {
+            boxes.handlers_wait = false;
+        }
         match (called, first) {
             // There was no request.
             (Ok(()), None) => self.keep_handler(handler),
@@ -177,10 +186,13 @@ impl<S: HttpService> Exchanges<S> {
                 self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
             }
             (Ok(()), Some(Poll::Pending)) => {
-                let running = match self.options.spawn {
-                    Spawn::Never => Running::Here(Some(handler)),
-                    _ => handler::spawn(handler),
+                let running = match stays {
+                    true => Running::Here(Some(handler)),
+                    false => handler::spawn(handler),
                 };
+                if waker.is_some() {
+                    return self.keep(stream, Pending::Handling { ticket, running });
+                }
                 self.watch(conn, stream, ticket, running);
             }
             (Err(_), result) => {

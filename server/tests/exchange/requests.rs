@@ -2,6 +2,12 @@
 
 use std::{
     convert::Infallible,
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,7 +16,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions};
 use lacewing_server::{
-    ConnectionInfo, Reason, RequestBody, ServerOptions, Side, Version, serve_connection, service_fn,
+    ConnectionInfo, Reason, RequestBody, ServerOptions, Side, Spawn, Version, serve_connection,
+    service_fn,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -124,5 +131,34 @@ async fn a_request_that_takes_no_response_is_refused() {
             }
         };
         assert_eq!(reason, Reason::RefusedStream, "{version}");
+    }
+}
+
+/// Each poll of a handler that forwards does work, so none is for the waker alone.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_like_the_one_before_has_its_waker_at_once() {
+    let polls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&polls);
+    let service = service_fn(move |_: Request<RequestBody>| {
+        let count = Arc::clone(&count);
+        async move {
+            let mut sleep = pin!(tokio::time::sleep(Duration::from_millis(5)));
+            poll_fn(|cx| {
+                count.fetch_add(1, Ordering::SeqCst);
+                sleep.as_mut().poll(cx)
+            })
+            .await;
+            Ok::<_, Infallible>(Response::new(String::from("fine")))
+        }
+    });
+    for version in Version::ALL {
+        let options = ServerOptions::default().spawn(Spawn::Never);
+        let mut peer = Peer::connect(version, options, service.clone());
+        assert_eq!(peer.get("/").await.text(), "fine", "{version}");
+        for _ in 0..3 {
+            polls.store(0, Ordering::SeqCst);
+            assert_eq!(peer.get("/").await.text(), "fine", "{version}");
+            assert_eq!(polls.load(Ordering::SeqCst), 2, "{version}");
+        }
     }
 }

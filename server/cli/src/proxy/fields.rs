@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{
         CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, MAX_FORWARDS, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE, VIA,
+        TRANSFER_ENCODING, VIA,
     },
 };
 use lacewing_server::{ConnectionInfo, Protocol};
@@ -20,24 +20,10 @@ use super::{
     settings::Network,
 };
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-/// Fields for one connection.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    HTTP2_SETTINGS,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// Fields that the proxy sets, and those that frame a message. A program behind a gateway such as
 /// CGI cannot tell `x_forwarded_for` from `x-forwarded-for`, so the former never passes.
@@ -87,14 +73,27 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Fields in which a client may claim to be another.
-const CLAIMS: [HeaderName; 5] = [
-    FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    X_REAL_IP,
-];
+/// Returns whether a field is for one connection.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Returns whether a client may claim to be another in this field.
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded" | "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "x-real-ip"
+    )
+}
 
 /// The clients whose claims are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +123,10 @@ impl Noted {
             length |= *name == CONTENT_LENGTH;
             noted.has_cookies |= *name == COOKIE;
             noted.has_via |= *name == VIA;
-            if HOP_BY_HOP.contains(name)
-                || claims == Claims::Removed && CLAIMS.contains(name)
-                || is_guarded(name.as_str())
+            let text = name.as_str();
+            if is_hop_by_hop(text)
+                || claims == Claims::Removed && is_claim(text)
+                || is_guarded(text)
             {
                 noted.doomed.push(name.clone());
             }
@@ -198,7 +198,7 @@ pub(super) fn of_request(
 pub(super) fn of_response(fields: &mut HeaderMap, version: http::Version) {
     let mut doomed: Vec<HeaderName> = fields
         .keys()
-        .filter(|name| HOP_BY_HOP.contains(name))
+        .filter(|name| is_hop_by_hop(name.as_str()))
         .cloned()
         .collect();
     if doomed.contains(&CONNECTION) {
