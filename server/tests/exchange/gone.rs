@@ -160,8 +160,8 @@ async fn a_stream_that_is_reset_takes_its_handler_with_it() {
             // The connection continues.
             assert_eq!(peer.get("/").await.text(), "done", "{version}");
             let tasks = || Handle::current().metrics().num_alive_tasks();
-            // The connection's, and the clock for its long wait.
-            settle("no task of a handler", || tasks() == before + 2).await;
+            // The connection's, and that of the clock if its wait is long.
+            settle("no task of a handler", || tasks() <= before + 2).await;
             drop(peer);
             settle("no task", || tasks() == before).await;
         }
