@@ -145,7 +145,7 @@ where
     let result = poll_fn(|cx| {
         // A request that has arrived is answered: hyper reads it before it receives the shutdown.
         // After that, hyper closes a connection on which nothing was read.
-        let mut polled = memory.poll_unless_full(cx, connection.as_mut());
+        let mut polled = connection.as_mut().poll(cx);
         if polled.is_pending() {
             let mut stops = !stopping && stop.as_mut().poll(cx).is_ready();
             if let Some(place) = place {

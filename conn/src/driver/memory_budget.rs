@@ -116,7 +116,7 @@ pub enum MemoryStep {
     /// From 78 %: the costliest stalled stream of the costliest connection ends.
     Shed,
     /// From 85 %: the costliest connection ends (ENHANCE_YOUR_CALM where the
-    /// protocol has it). From 95 %, every connection waits for that before it reads.
+    /// protocol has it). From 95 %, others wait for that before they read.
     Close,
 }
 
@@ -279,8 +279,8 @@ impl MemoryBudget {
     }
 
     /// Returns `true` from 95 %: connections that were ordered to end are not gone yet, and what is
-    /// read now may need more than is left. Reads wait for these, for ten seconds at most.
-    pub fn is_full(&self) -> bool {
+    /// read now may need more than is left. Reads wait for these, for two seconds at most.
+    pub(super) fn is_full(&self) -> bool {
         is_part(self.held(), self.0.capacity, FULL_AT)
     }
 

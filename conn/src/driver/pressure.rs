@@ -20,8 +20,9 @@ enum Limit {
 /// its memory.
 const SLOW_READ: Duration = Duration::from_millis(100);
 
-/// The most reads in a row that wait while nearly all memory is held: ten seconds of them.
-const MOST_SKIPPED: u8 = 100;
+/// The most reads in a row that wait while nearly all memory is held: two seconds of them. Then the
+/// connection is read slowly.
+const MOST_SKIPPED: u8 = 20;
 
 /// The bytes of header compression that are enough to keep a stream from being ended.
 const LEAST_SHRUNK: usize = 16 << 10;
@@ -253,9 +254,6 @@ impl Pressure {
         steps.next_read = now.checked_add(SLOW_READ);
         steps.skipped = steps.skipped.saturating_add(1);
         let reads = steps.skipped > MOST_SKIPPED;
-        if reads {
-            steps.skipped = 0;
-        }
         if begins {
             self.note_pause(Limit::Budget, engine, now);
         }

@@ -285,7 +285,7 @@ async fn a_full_budget_delays_reads_and_loses_nothing() {
         let began = tokio::time::Instant::now();
         pair.ask().await.unwrap();
         let waited = began.elapsed();
-        let (least, most) = (Duration::from_millis(90), Duration::from_secs(21));
+        let (least, most) = (Duration::from_millis(90), Duration::from_secs(5));
         assert!((least..most).contains(&waited), "{version}: {waited:?}");
         drop(others);
         pair.ask().await.unwrap();

@@ -1,10 +1,6 @@
 //! The memory of an HTTP/1.1 connection in the budget of its process.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::task::{Context, Waker};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
@@ -12,7 +8,6 @@ use lacewing_conn::driver::{
     MemoryStep,
     facade::{MemoryAccount, MemoryOrder, MemoryReport, wakers},
 };
-use tokio::time::{Sleep, sleep};
 
 use super::{
     buffer_size,
@@ -24,12 +19,6 @@ use crate::{ServeError, ServerEvent};
 /// Bytes that a connection costs beside its buffers: its task, and hyper's state.
 const CONNECTION: usize = 8 << 10;
 
-/// The time between two looks at the budget while nearly all memory is held.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// The most pauses in a row: ten seconds.
-const MOST_PAUSES: u8 = 100;
-
 /// The connection's account. hyper does not report the sizes of its buffers. Its reads show the
 /// size of the read buffer. The write buffer counts with its maximum while the client does not
 /// read.
@@ -37,10 +26,6 @@ pub(super) struct Memory<'a> {
     ledger: &'a Ledger,
     account: MemoryAccount,
     waker: Option<Waker>,
-    /// The wait for connections that were ordered to end.
-    pause: Option<Pin<Box<Sleep>>>,
-    /// The number of pauses in a row.
-    pauses: u8,
 }
 
 impl<'a> Memory<'a> {
@@ -49,40 +34,7 @@ impl<'a> Memory<'a> {
             ledger,
             account: ledger.options.connection.memory_budget.open_account(),
             waker: None,
-            pause: None,
-            pauses: 0,
         }
-    }
-
-    /// Polls the connection, unless nearly all memory is held. Connections that were ordered to end
-    /// have their turns first.
-    pub(super) fn poll_unless_full<F: Future>(
-        &mut self,
-        cx: &mut Context<'_>,
-        connection: Pin<&mut F>,
-    ) -> Poll<F::Output> {
-        match self.must_wait(cx) {
-            true => Poll::Pending,
-            false => connection.poll(cx),
-        }
-    }
-
-    /// The wait has an end in any case: an account may belong to something that does not obey.
-    fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.account.budget().is_full() {
-            (self.pause, self.pauses) = (None, 0);
-            return false;
-        }
-        while self.pauses < MOST_PAUSES {
-            let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
-            if pause.as_mut().poll(cx).is_pending() {
-                return true;
-            }
-            self.pause = None;
-            self.pauses = self.pauses.saturating_add(1);
-        }
-        self.pauses = 0;
-        false
     }
 
     /// Reports the bytes that the connection holds, and obeys the budget. After an error, the

@@ -162,32 +162,3 @@ async fn new_requests_of_a_connection_above_its_share_are_answered_with_503() {
     assert!(steps.lock().unwrap().contains(&MemoryStep::Refuse));
     assert!(budget.stats().refused > 0);
 }
-
-/// Nearly all memory is held: connections that were ordered to end have their turns before others
-/// read. Then the request is answered.
-#[tokio::test(start_paused = true)]
-async fn a_full_budget_delays_a_request_and_answers_it() {
-    let budget = MemoryBudget::new(CAPACITY);
-    let (mut io, _serving, _) = serve(&budget);
-    let mut answer = vec![0; 4096];
-    let mut times = Vec::new();
-    let mut costly = Vec::new();
-    for _ in 0..2 {
-        let began = tokio::time::Instant::now();
-        io.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
-        let read = timeout(Duration::from_secs(60), io.read(&mut answer)).await;
-        let len = read.unwrap().unwrap();
-        assert!(answer[..len].starts_with(b"HTTP/1.1 200"));
-        times.push(began.elapsed());
-        // These accounts do not obey.
-        costly.extend((0..4).map(|_| budget.open_account()));
-        for account in &mut costly {
-            account.report(CAPACITY * 24 / 100);
-        }
-    }
-    assert!(times[0] < Duration::from_millis(50), "{times:?}");
-    let pause = Duration::from_millis(90)..Duration::from_secs(11);
-    assert!(pause.contains(&times[1]), "{times:?}");
-}
