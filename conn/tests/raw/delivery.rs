@@ -474,7 +474,7 @@ async fn a_client_sends_nothing_while_its_reader_stands_still() {
         };
         let (sent, ()) = tokio::join!(sent, async {
             tokio::time::sleep(Duration::from_secs(301)).await;
-            let mut all = vec![0; usize::try_from(buffered).unwrap()];
+            let mut all = vec![0; buffered];
             soon(stream.read_exact(&mut all)).await.unwrap();
         });
         assert!(sent.is_err(), "{version}: {sent:?}");
