@@ -53,6 +53,11 @@ impl Setup {
         Self { options, ..self }
     }
 
+    /// The client closes the connection, and loses nothing that it sends late.
+    pub(super) fn waits_for_its_client(&self) -> bool {
+        self.go == Go::Kubectl || self.options.starts_with(FINISH)
+    }
+
     /// The first part of the names of its cases.
     pub(super) fn name(&self) -> String {
         let side = match self.go {

@@ -141,19 +141,31 @@ fn variants(go: Go) -> &'static [&'static [&'static str]] {
 
 fn ends_well(ends: &Ends<'_>, output: &str) -> Result<(), String> {
     for _ in 0..5 {
-        let finished = ends.run(&["sh", "-c", output])?;
+        let finished = run_without_stdin(ends, output)?;
         expect_code(&finished, 7)?;
         expect_length(&finished, ends.fixture.length(MB_1))?;
-        let finished = ends.run(&["sh", "-c", "exit 3"])?;
+        let finished = run_without_stdin(ends, "exit 3")?;
         expect_code(&finished, 3)?;
         expect_length(&finished, 0)?;
-        // The client writes on while the session ends.
-        let finished =
-            ends.run_line("head -c 3000000 /dev/zero |", "sh -c 'echo early; exit 5'")?;
-        expect_code(&finished, 5)?;
-        expect(&finished.stdout, "early")?;
+        if ends.setup.waits_for_its_client() {
+            // The client writes on while the session ends.
+            let behind = format!("sh -c '{output}'");
+            let finished = ends.run_line("head -c 3000000 /dev/zero |", &behind)?;
+            expect_code(&finished, 7)?;
+            expect_length(&finished, ends.fixture.length(MB_1))?;
+        }
     }
     Ok(())
+}
+
+/// A kubelet that closes first has closed its socket for the end of stdin as well: if that comes
+/// late, the kernel discards output, whoever the client is.
+fn run_without_stdin(ends: &Ends<'_>, script: &str) -> Result<Finished, String> {
+    let exec = match ends.setup.go {
+        Go::Kubectl => ends.go_line("exec")?,
+        Go::Kubelet => format!("{} exec mypod --", ends.lacewing_kube()),
+    };
+    ends.shell(&format!("{exec} sh -c '{script}'"))
 }
 
 fn expect_length(finished: &Finished, length: usize) -> Result<(), String> {
