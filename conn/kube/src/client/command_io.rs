@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -31,13 +32,38 @@ use crate::{
 /// more, or see an error.
 #[derive(Debug)]
 pub struct CommandStdin {
-    sink: Sink,
+    /// `None` once stdin has ended.
+    sink: Option<Sink>,
+    ended: EndedStdin,
     activity: ActivityClock,
 }
 
+/// Keeps the stream of a stdin that has ended until the session is over. Its drop would send
+/// RST_STREAM behind the end. A kubelet that has closed its socket meanwhile resets the connection for
+/// each frame, and its last output may be lost: the end alone is one frame less.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EndedStdin(Arc<Mutex<Option<Sink>>>);
+
+impl EndedStdin {
+    fn keep(&self, sink: Sink) {
+        // A panic under this lock leaves a valid stream.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(sink);
+    }
+}
+
 impl CommandStdin {
-    pub(super) fn new(sink: Sink, activity: ActivityClock) -> Self {
-        Self { sink, activity }
+    pub(super) fn new(sink: Sink, ended: EndedStdin, activity: ActivityClock) -> Self {
+        Self {
+            sink: Some(sink),
+            ended,
+            activity,
+        }
+    }
+
+    fn sink(&mut self) -> io::Result<&mut Sink> {
+        let ended = || io::Error::new(io::ErrorKind::BrokenPipe, "stdin was shut down");
+        self.sink.as_mut().ok_or_else(ended)
     }
 
     /// Writes all of `bytes`; waits while the command takes nothing. 8 KiB or more are not copied,
@@ -47,7 +73,8 @@ impl CommandStdin {
     ///
     /// The session is over, or the command has closed its stdin.
     pub async fn send(&mut self, mut bytes: Bytes) -> io::Result<()> {
-        poll_fn(|cx| self.sink.poll_write_chunk(cx, &mut bytes)).await?;
+        let sink = self.sink()?;
+        poll_fn(|cx| sink.poll_write_chunk(cx, &mut bytes)).await?;
         self.activity.record_data();
         Ok(())
     }
@@ -59,17 +86,26 @@ impl AsyncWrite for CommandStdin {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.sink).poll_write(cx, data))?;
+        let written = ready!(Pin::new(self.sink()?).poll_write(cx, data))?;
         self.activity.record_data();
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.sink).poll_flush(cx)
+        match &mut self.sink {
+            Some(sink) => Pin::new(sink).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.sink).poll_shutdown(cx)
+        if let Some(sink) = &mut self.sink {
+            ready!(Pin::new(sink).poll_shutdown(cx))?;
+        }
+        if let Some(sink) = self.sink.take() {
+            self.ended.keep(sink);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    command_io::{CommandReader, CommandStdin, OutputEnd, Source, TerminalResizer},
+    command_io::{CommandReader, CommandStdin, EndedStdin, OutputEnd, Source, TerminalResizer},
     error::ConnectError,
     life::{Handle, Life},
     link::Link,
@@ -76,6 +76,7 @@ pub struct CommandSession {
     protocol: RemoteCommandProtocol,
     result: SessionResult,
     life: Life,
+    _ended_stdin: EndedStdin,
     _handle: Handle,
 }
 
@@ -146,14 +147,18 @@ impl CommandSession {
             reader
         };
         let (stdout, stderr) = (stdout.map(&mut reader), stderr.map(&mut reader));
+        let ended = EndedStdin::default();
         Ok(Self {
-            stdin: stdin.map(|stream| CommandStdin::new(Sink::Raw(stream), activity.clone())),
+            stdin: stdin.map(|stream| {
+                CommandStdin::new(Sink::Raw(stream), ended.clone(), activity.clone())
+            }),
             stdout,
             stderr,
             resize: resize.map(|stream| TerminalResizer::new(Sink::Raw(stream))),
             protocol,
             result: collect(Source::Raw(error), protocol, ends, limits, &life),
             life,
+            _ended_stdin: ended,
             _handle: handle,
         })
     }
@@ -203,10 +208,11 @@ impl CommandSession {
             })
         };
         let has_terminal = streams.terminal == Terminal::Attached;
+        let ended = EndedStdin::default();
         Self {
             stdin: streams.stdin.then(|| {
                 let writer = socket.writer(Channel::STDIN, EndOfChannel::Message);
-                CommandStdin::new(Sink::Channel(writer), activity.clone())
+                CommandStdin::new(Sink::Channel(writer), ended.clone(), activity.clone())
             }),
             stdout: reader(streams.stdout, Channel::STDOUT),
             stderr: reader(streams.stderr, Channel::STDERR),
@@ -223,6 +229,7 @@ impl CommandSession {
                 &life,
             ),
             life,
+            _ended_stdin: ended,
             _handle: handle,
         }
     }

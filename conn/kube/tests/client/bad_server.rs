@@ -132,6 +132,58 @@ async fn streams_open_in_kubectls_order_one_by_one() {
     }
 }
 
+/// A kubelet that has closed its socket resets the connection for each frame that still arrives, and
+/// its last output may be lost with it: the end of stdin is one frame, as Go's clients send it.
+#[tokio::test(start_paused = true)]
+async fn only_the_end_follows_stdin_until_the_session_is_over() {
+    let kinds = ["error", "stdin", "stdout", "stderr"];
+    let (mut session, mut peer) = spdy_session(ALL, "v4.channel.k8s.io", &kinds).await;
+    let mut stdin = session.stdin.take().unwrap();
+    stdin.write_all(b"input").await.unwrap();
+    stdin.shutdown().await.unwrap();
+    // Once more, and nothing else is possible.
+    stdin.shutdown().await.unwrap();
+    stdin.flush().await.unwrap();
+    let error = stdin.write_all(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    drop(stdin);
+    let mut input = Vec::new();
+    loop {
+        match timeout(Duration::from_secs(20), peer.next()).await {
+            Ok(Some(Message::Data {
+                stream_id: 3,
+                payload,
+                fin,
+                ..
+            })) => {
+                input.extend_from_slice(&payload);
+                if fin {
+                    break;
+                }
+            }
+            Ok(Some(Message::Ping(_) | Message::WindowUpdate { .. })) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(input, b"input");
+    let more = timeout(Duration::from_secs(3), async {
+        loop {
+            match peer.next().await {
+                Some(Message::Ping(_)) => {}
+                other => break other,
+            }
+        }
+    });
+    assert!(more.await.is_err(), "a frame behind the end of stdin");
+    peer.data(1, SUCCESS, true).await;
+    assert_eq!(
+        soon(session.outcome()).await.unwrap(),
+        CommandOutcome::Success
+    );
+    drop(session);
+    discard(peer);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_protocol_that_was_not_offered_is_refused() {
     let before = tasks();
