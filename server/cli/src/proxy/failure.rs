@@ -108,6 +108,14 @@ impl Kind {
     }
 }
 
+/// What follows the failure of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    NextUpstream,
+    /// The client gets a response that says why.
+    Response,
+}
+
 impl Failure {
     pub(crate) fn new(kind: Kind, cause: impl Into<String>) -> Self {
         Self {

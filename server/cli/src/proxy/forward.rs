@@ -12,7 +12,7 @@ use tracing::warn;
 use super::{
     Shared,
     body::{Download, Home, Reply, Source, Trailers, stands_still},
-    failure::{Attempt, Failure, Kind},
+    failure::{Attempt, Failure, Kind, Then},
     fields,
     group::{Group, Tried},
     is_forwarded,
@@ -67,7 +67,11 @@ impl Shared {
                 Err(failure) => failure,
             };
             let again = failure.unprocessed && home.as_ref().is_none_or(|home| home.is_whole());
-            last = self.blame(upstream, outbound, failure.failure);
+            let then = match again && !tried.are_all(group) {
+                true => Then::NextUpstream,
+                false => Then::Response,
+            };
+            last = self.blame(upstream, outbound, failure.failure, then);
             if !again {
                 break;
             }
@@ -111,6 +115,7 @@ impl Shared {
         upstream: &Upstream,
         outbound: &Outbound,
         failure: Failure,
+        then: Then,
     ) -> Failure {
         let kind = failure.kind.error_type();
         counter!("lacewingd_upstream_failures_total",
@@ -122,13 +127,18 @@ impl Shared {
         if failure.kind != Kind::Upload && upstream.complains() {
             let path = outbound.path.path();
             let shown: String = path.chars().take(SHOWN_PATH).collect();
-            warn!(
-                "{} for {} {}: {}: {failure}",
-                failure.kind.status().as_u16(),
-                outbound.method,
-                shown.escape_debug(),
-                upstream.address
-            );
+            let (method, path, address) =
+                (&outbound.method, shown.escape_debug(), &upstream.address);
+            match then {
+                Then::Response => {
+                    let status = failure.kind.status().as_u16();
+                    warn!("{status} for {method} {path}: {address}: {failure}");
+                }
+                // The client may well get its response.
+                Then::NextUpstream => {
+                    warn!("{method} {path}: another upstream is tried: {address}: {failure}");
+                }
+            }
         }
         failure
     }

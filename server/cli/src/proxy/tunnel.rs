@@ -31,7 +31,7 @@ use super::{
     Shared,
     body::{Download, Reply, Source},
     connection::MAX_HEAD,
-    failure::{Failure, Kind},
+    failure::{Failure, Kind, Then},
     fields::{self, has_token},
     group::{Group, Tried},
     key,
@@ -125,7 +125,7 @@ impl Shared {
                 upstream.answered();
                 Ok(response)
             }
-            Err(failure) => Err(self.blame(upstream, outbound, failure)),
+            Err(failure) => Err(self.blame(upstream, outbound, failure, Then::Response)),
         }
     }
 }

@@ -259,6 +259,10 @@ async fn requests_go_to_upstreams_that_are_well() {
     let (_, log) = running.terminate();
     let line = format!("upstream http://{dead} is left out for now");
     assert_eq!(log.matches(&line).count(), 1, "{log}");
+    // No client has received a 502, and the log claims none.
+    let tried = format!("POST /: another upstream is tried: http://{dead}: cannot connect");
+    assert!(log.contains(&tried), "{log}");
+    assert!(!log.contains("502 for"), "{log}");
 }
 
 /// The line of a request has the reason, in each format.
