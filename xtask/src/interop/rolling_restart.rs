@@ -56,19 +56,20 @@ fn serve(fixture: &Fixture, port: u16) -> Result<Server, String> {
     let mut command = fixture.ours("lacewingd");
     command
         .arg(fixture.files())
-        .args(["--http", &format!("127.0.0.1:{port}")]);
+        .args(["--http", &format!("127.0.0.1:{port}")])
+        .args(["--https", "off"]);
     let log = fixture.scratch("behind.log");
     Server::start("lacewingd", &mut command, port, log)
 }
 
 fn restart_each(fixture: &Fixture, protocol: &str, scheme: &str) -> Outcome {
     let mut servers = [Behind::start(fixture)?, Behind::start(fixture)?];
-    let (front, metrics) = (free_port()?, free_port()?);
+    let front = free_port()?;
     let addresses = servers.each_ref().map(|behind| behind.port);
     let mut proxy = fixture.ours("lacewingd");
     proxy
         .args(["--http", &format!("127.0.0.1:{front}")])
-        .args(["--metrics", &format!("127.0.0.1:{metrics}")])
+        .args(["--https", "off"])
         .args(["--health-check", &format!("/{SMALL}")])
         .args(["--health-interval", "1"]);
     let upstreams = addresses.map(|port| format!("{scheme}://127.0.0.1:{port}"));
