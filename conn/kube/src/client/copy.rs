@@ -11,12 +11,14 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use http::{HeaderMap, Uri};
 use lacewing_conn::Side;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, duplex, sink},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy, duplex, sink},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
@@ -29,7 +31,7 @@ use self::{
     unpack::Unpacking,
 };
 use super::{
-    command_io::CommandReader,
+    command_io::{CommandReader, CommandStdin},
     request::{CommandRequest, Pod, StreamingProtocol},
     session::CommandSession,
 };
@@ -292,24 +294,36 @@ impl CopyRequest {
         let bounds = self.bounds();
         let packing =
             spawn_blocking(move || pack::pack(SyncIoBridge::new(archive), &local, &name, bounds));
-        let sending = async {
-            let copied = copy(&mut pipe, &mut stdin).await;
-            // The thread must not wait for room in it.
-            drop(pipe);
-            let packed = blocking(packing).await;
-            if copied.is_err() {
-                return Ok::<_, CopyError>(None);
-            }
-            let summary = packed?;
-            // Only a whole archive has an end: tar reports the end of a part.
-            Ok(stdin.shutdown().await.is_ok().then_some(summary))
-        };
-        let ending = end(&mut session);
-        let (mut sending, mut ending) = (std::pin::pin!(sending), std::pin::pin!(ending));
-        let (sent, (outcome, stderr)) = tokio::select! {
+        let unsent = AtomicUsize::new(0);
+        let mut ending = std::pin::pin!(end(&mut session));
+        let first = tokio::select! {
             biased;
-            ended = &mut ending => (None, ended),
-            sent = &mut sending => (sent?, ending.await),
+            ended = &mut ending => Err(ended),
+            fed = feed(&mut pipe, &mut stdin, &unsent) => Ok(fed.is_ok()),
+        };
+        // tar may end at the marker at the end of the archive, before stdin does. Then it has
+        // read all if nothing is left to send.
+        let whole = match &first {
+            Ok(fed) => *fed,
+            Err(_) => {
+                unsent.into_inner() == 0 && is_over(&mut pipe, self.limits.finish_timeout).await
+            }
+        };
+        // The thread must not wait for room in it.
+        drop(pipe);
+        let packed = blocking(packing).await;
+        let sent = match whole {
+            true => Some(packed?),
+            false => None,
+        };
+        let (outcome, stderr) = match first {
+            Err(ended) => ended,
+            Ok(_) if sent.is_some() => {
+                // Only a whole archive has an end: tar reports the end of a part. If tar has ended
+                // already, stdin takes none.
+                tokio::join!(stdin.shutdown(), ending).1
+            }
+            Ok(_) => ending.await,
         };
         match (outcome?, sent) {
             (CommandOutcome::Success, Some(summary)) => Ok(summary),
@@ -360,6 +374,30 @@ async fn end(session: &mut CommandSession) -> (Result<CommandOutcome, KubeError>
     };
     let ((), stderr, outcome) = tokio::join!(discarding, text(stderr), session.outcome());
     (outcome, stderr)
+}
+
+/// Writes the archive to stdin. `unsent`: bytes of it that stdin has not taken.
+async fn feed(
+    pipe: &mut DuplexStream,
+    stdin: &mut CommandStdin,
+    unsent: &AtomicUsize,
+) -> io::Result<()> {
+    let mut buffer = vec![0; PIPE];
+    loop {
+        let len = pipe.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        unsent.store(len, Ordering::Relaxed);
+        let piece = buffer.get(..len).unwrap_or_default();
+        stdin.write_all(piece).await?;
+        unsent.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether the archive has no more bytes.
+async fn is_over(pipe: &mut DuplexStream, limit: Duration) -> bool {
+    matches!(timeout(limit, pipe.read(&mut [0])).await, Ok(Ok(0)))
 }
 
 /// Reads stderr to its end, and keeps its start.

@@ -15,7 +15,10 @@ use lacewing_kube::{
 };
 use percent_encoding::percent_decode_str;
 use tar::{Builder, EntryType, Header};
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+};
 
 use crate::{server::Server, *};
 
@@ -271,6 +274,29 @@ async fn a_success_that_read_no_archive_is_a_failure() {
         .await
         .unwrap_err();
     assert!(matches!(error, CopyError::Unread { .. }), "{error:?}");
+}
+
+/// tar may end at the marker at the end of the archive, before stdin ends: it has read all.
+#[tokio::test]
+async fn a_tar_that_ends_at_the_end_of_the_archive_has_read_all() {
+    let folder = scratch("ends-at-the-marker");
+    fs::write(folder.join("file"), "content").unwrap();
+    let server = server(|mut session, argv| async move {
+        if argv[0] == "tar" {
+            let mut stdin = session.stdin.take().unwrap();
+            let (mut archive, mut piece) = (Vec::new(), [0; 512]);
+            // Two blocks of zeros.
+            while archive.len() < 1024 || archive[archive.len() - 1024..].iter().any(|b| *b != 0) {
+                stdin.read_exact(&mut piece).await.unwrap();
+                archive.extend_from_slice(&piece);
+            }
+        }
+        let _ = session.finish(CommandOutcome::Success).await;
+    });
+    for _ in 0..100 {
+        let sent = upload(&server, &folder.join("file"), Path::new("/x")).await;
+        assert_eq!(sent.unwrap().bytes, 7);
+    }
 }
 
 #[tokio::test]
