@@ -5,6 +5,7 @@ mod account;
 mod args;
 mod arrivals;
 mod charts;
+mod condition;
 mod course;
 mod display;
 mod exchanges;

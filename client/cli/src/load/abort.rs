@@ -9,9 +9,10 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{
+    condition::Condition,
     report::Shown,
     shared_times::{Counts, SharedTimes},
-    units::{rate, time},
+    units::time,
 };
 
 /// The time between two looks.
@@ -29,18 +30,6 @@ pub(crate) struct AbortIf {
     text: String,
     condition: Condition,
     time: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Condition {
-    /// A percentile of the times is above this.
-    Percentile(f64, Duration),
-    Mean(Duration),
-    Max(Duration),
-    /// Fewer responses come in a second.
-    Rate(f64),
-    /// A larger part of the requests fails.
-    Errors(f64),
 }
 
 /// The counts that the conditions are about, to which all threads add. The warm-up is left out.
@@ -84,7 +73,9 @@ impl AbortIf {
             return Err(format!("give it from 1s to {LONGEST_TIME:?}"));
         }
         let condition = match condition.split_once(['<', '>']) {
-            Some((name, bound)) if condition.contains('>') => above(name.trim(), bound.trim())?,
+            Some((name, bound)) if condition.contains('>') => {
+                Condition::at_most(name.trim(), bound.trim())?.ok_or_else(expected)?
+            }
             Some((name, bound)) if name.trim() == "rate" => {
                 let bound = bound.trim().parse::<f64>().ok();
                 let bound = bound.filter(|bound| bound.is_finite() && *bound > 0.0);
@@ -231,21 +222,6 @@ fn recent(
         time: now.at.duration_since(before.at),
         waiting,
     })
-}
-
-fn above(name: &str, bound: &str) -> Result<Condition, String> {
-    if let Some(percent) = name.strip_prefix('p') {
-        let percent = percent.parse::<f64>().ok();
-        let percent = percent.filter(|percent| (0.0..100.0).contains(percent));
-        let percent = percent.ok_or_else(expected)?;
-        return Ok(Condition::Percentile(percent, time(bound)?));
-    }
-    match name {
-        "mean" => Ok(Condition::Mean(time(bound)?)),
-        "max" => Ok(Condition::Max(time(bound)?)),
-        "errors" => Ok(Condition::Errors(rate(bound)?)),
-        _ => Err(expected()),
-    }
 }
 
 fn expected() -> String {

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    outcome::Outcome,
-    report::Shown,
-    units::{rate, time},
-};
+use super::{condition::Condition, outcome::Outcome, report::Shown};
 
 /// A condition on the outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,23 +11,13 @@ pub(crate) struct Threshold {
     condition: Condition,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Condition {
-    /// A percentile of the service times is below this.
-    Percentile(f64, Duration),
-    Mean(Duration),
-    Max(Duration),
-    /// More responses come in a second.
-    Rate(f64),
-    /// A smaller part of the requests fails.
-    Errors(f64),
-}
-
 impl Threshold {
     /// Reads `p99<50ms`, `mean<5ms`, `max<1s`, `rate>1000` or `errors<1%`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let condition = match text.split_once(['<', '>']) {
-            Some((name, bound)) if text.contains('<') => below(name.trim(), bound.trim())?,
+            Some((name, bound)) if text.contains('<') => {
+                Condition::at_most(name.trim(), bound.trim())?.ok_or_else(expected)?
+            }
             Some((name, bound)) if name.trim() == "rate" => {
                 let bound = bound.trim().parse();
                 Condition::Rate(bound.map_err(|_| "give responses in a second: rate>1000")?)
@@ -66,23 +52,6 @@ impl Threshold {
             }
         };
         found.map(|found| format!("{} does not hold: {found}", self.text))
-    }
-}
-
-fn below(name: &str, bound: &str) -> Result<Condition, String> {
-    if let Some(percent) = name.strip_prefix('p') {
-        let percent = percent.parse::<f64>().ok();
-        let percent = percent.filter(|percent| (0.0..100.0).contains(percent));
-        return Ok(Condition::Percentile(
-            percent.ok_or_else(expected)?,
-            time(bound)?,
-        ));
-    }
-    match name {
-        "mean" => Ok(Condition::Mean(time(bound)?)),
-        "max" => Ok(Condition::Max(time(bound)?)),
-        "errors" => Ok(Condition::Errors(rate(bound)?)),
-        _ => Err(expected()),
     }
 }
 
