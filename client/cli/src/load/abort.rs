@@ -113,7 +113,7 @@ impl AbortIf {
             Condition::Max(bound) => late(times.percentile(100.0), bound),
             Condition::Rate(bound) => {
                 let found = times.len() as f64 / recent.time.as_secs_f64();
-                (found < bound && recent.waiting).then(|| format!("found {found:.1}/s"))
+                (found < bound).then(|| format!("found {found:.1}/s"))
             }
             Condition::Errors(bound) => {
                 let all = times.len().saturating_add(recent.failed);
